@@ -1,0 +1,360 @@
+/* SPDX-License-Identifier: MIT
+ * libcored: a face-forgery detector as a C library.
+ *
+ * This is the one public header. The library decodes nothing, prints nothing, never exits and
+ * keeps no global state; it needs no GStreamer and no GLib. Four objects, in the order of use:
+ *
+ *   CoredModel    what a model file holds: the weights under their published names and what the
+ *                 trainer said of them. Immutable, reference counted, shared by threads.
+ *   CoredPlan     a model lowered for inference on this CPU at one input size: batch norm folded,
+ *                 activations fused, weights packed. Immutable, reference counted, shared by
+ *                 threads. It keeps no reference to the model: drop the model and its memory goes.
+ *   CoredSession  the scratch memory and threads with which one stream runs a plan. Belongs to
+ *                 one caller at a time; `run` neither allocates, nor locks shared state, nor logs.
+ *   CoredImage    a decoded picture in any of the raw video formats, described and never owned.
+ *
+ * Conventions
+ *   - Tensors are float32, C order. Network input is [N, H, W, 3] (channels last), RGB.
+ *   - Functions that can fail return NULL or false and fill *error when error is not NULL. The
+ *     message says what, where, what was expected and what was found; `code` is stable.
+ *   - "Thread-safe" below means: may be called by several threads on the same object.
+ *   - Strings are UTF-8. Returned `const` pointers live as long as the object they come from.
+ */
+#ifndef CORED_H
+#define CORED_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(CORED_BUILD) && defined(__GNUC__)
+#define CORED_API __attribute__((visibility("default")))
+#else
+#define CORED_API
+#endif
+
+/* ---- Errors --------------------------------------------------------------------------------- */
+
+/* Stable codes. The list is an X-macro so that names, tests and documentation come from one place;
+ * M-numbers are the malformed-file cases the tests are named after. Append only. */
+#define CORED_ERROR_CODES(X)                                                                       \
+  X(NONE, "no error")                                                                              \
+  X(ARGUMENT, "an argument is out of its documented range")                                        \
+  X(NO_MEMORY, "memory could not be allocated")                                                    \
+  X(NOT_FOUND, "the file does not exist")                                                          \
+  X(OPEN, "the file cannot be opened")                                                             \
+  X(READ, "reading failed")                                                                        \
+  X(WRITE, "writing failed")                                                                       \
+  X(NOT_REGULAR, "not a regular file (M02)")                                                       \
+  X(FILE_TOO_SMALL, "file is shorter than its fixed part (M01)")                                   \
+  X(FILE_TOO_LARGE, "file is larger than the limit (M03)")                                         \
+  X(FILE_CHANGED, "file changed while it was read (M78)")                                          \
+  X(MAGIC, "not a safetensors file but another known format (M07)")                                \
+  X(HEADER_LENGTH, "header length is zero, over the limit or beyond the file (M09)")               \
+  X(HEADER_ENCODING, "header is not clean UTF-8 (M10)")                                            \
+  X(HEADER_SYNTAX, "header is not one JSON object (M11-M14)")                                      \
+  X(HEADER_DUPLICATE, "a key appears twice (M15)")                                                 \
+  X(METADATA_TYPE, "__metadata__ is not an object of strings (M16)")                               \
+  X(TENSOR_FIELD, "a tensor entry lacks a field, has an unknown one or a wrong type (M17)")        \
+  X(TENSOR_DTYPE, "unknown dtype (M18)")                                                           \
+  X(TENSOR_DTYPE_UNSUPPORTED, "dtype is known but not supported (M18)")                            \
+  X(TENSOR_SHAPE, "rank or a dimension is out of range, or the product wraps (M19, M20)")          \
+  X(TENSOR_OFFSETS, "data_offsets are out of range or disagree with shape and dtype (M21)")        \
+  X(TENSOR_OVERLAP, "tensors overlap (M22, M24)")                                                  \
+  X(TENSOR_GAP, "bytes between or after tensors belong to none (M06, M23)")                        \
+  X(TENSOR_COUNT, "too many tensors (M27)")                                                        \
+  X(TENSOR_NAME, "tensor name is empty, too long or holds control characters (M27, M29)")          \
+  X(TRUNCATED, "data end before the last tensor (M04)")                                            \
+  X(VERSION, "format version is not supported (M08)")                                              \
+  X(NETWORK_UNKNOWN, "no such network (M35)")                                                      \
+  X(NETWORK_PARAMS, "network parameters out of range (M35)")                                       \
+  X(METADATA_MISSING, "a required metadata entry is missing")                                      \
+  X(METADATA_VALUE, "a metadata value is malformed or out of range (M36, M37)")                    \
+  X(HASH, "SHA-256 of the data does not match (M05, M38)")                                         \
+  X(PARAMETER_MISSING, "a parameter of the network is missing (M30)")                              \
+  X(PARAMETER_EXTRA, "a tensor is no parameter of the network (M30)")                              \
+  X(PARAMETER_SHAPE, "a parameter has the wrong shape (M31)")                                      \
+  X(PARAMETER_DTYPE, "a parameter has the wrong dtype (M32)")                                      \
+  X(PARAMETER_VALUE, "a weight is not finite or a variance is negative (M33)")                     \
+  X(CONSTANT_OUTPUT, "the output does not move with the input (M34)")                              \
+  X(CANARY, "the canary sample does not give the output its trainer computed")                     \
+  X(INPUT_SIZE, "the network cannot be built for this input size")                                 \
+  X(CASCADE_FORMAT, "the cascade file is not a supported OpenCV cascade")                          \
+  X(IMAGE, "the image description is inconsistent")                                                \
+  X(UNSUPPORTED, "not supported by this build")
+
+typedef enum CoredErrorCode {
+#define CORED_ERROR_ENUM(name, text) CORED_ERROR_##name,
+  CORED_ERROR_CODES(CORED_ERROR_ENUM)
+#undef CORED_ERROR_ENUM
+      CORED_N_ERROR_CODES
+} CoredErrorCode;
+
+typedef struct CoredError {
+  CoredErrorCode code;
+  char message[768]; /* never empty when code is set; control characters are escaped */
+} CoredError;
+
+/* "PARAMETER_SHAPE" for CORED_ERROR_PARAMETER_SHAPE; never NULL. Thread-safe. */
+CORED_API const char *cored_error_code_name(CoredErrorCode code);
+/* The one-line description above; never NULL. Thread-safe. */
+CORED_API const char *cored_error_code_text(CoredErrorCode code);
+
+/* ---- CPU ------------------------------------------------------------------------------------ */
+
+typedef enum CoredCpu {
+  CORED_CPU_C = 0,           /* plain C only */
+  CORED_CPU_AVX2 = 1 << 0,   /* AVX2 and FMA */
+  CORED_CPU_AVX512 = 1 << 1, /* AVX-512 F, BW, DQ, VL (implies AVX2) */
+  CORED_CPU_ALL = 0x7fffffff
+} CoredCpu;
+
+/* What this machine and its operating system offer, and-ed with the environment variable
+ * CORED_CPU_MASK (a number, read at each call) when it is set. Thread-safe. */
+CORED_API unsigned cored_cpu_flags(void);
+
+/* ---- Networks ------------------------------------------------------------------------------- */
+
+/* Identifiers of the networks in the registry: "xception", "efficientnet-b0", "meso4",
+ * "mesoinception4". index from 0; NULL past the end. Thread-safe. */
+CORED_API const char *cored_network_id(size_t index);
+/* "Xception (Chollet 2017)" for an id, NULL for an unknown one. Thread-safe. */
+CORED_API const char *cored_network_title(const char *id);
+
+/* ---- Models --------------------------------------------------------------------------------- */
+
+#define CORED_MAX_CLASSES 64
+#define CORED_MAX_TASKS 256
+#define CORED_LABEL_SIZE 64
+
+typedef struct CoredTask { /* one entry of the task history */
+  char name[CORED_LABEL_SIZE];
+  double auc; /* 0..1 on the task's own validation data, NAN where unknown */
+} CoredTask;
+
+/* All an inference needs to know besides the weights. */
+typedef struct CoredModelInfo {
+  char network[32];                                 /* id in the registry */
+  int n_classes;                                    /* 2..CORED_MAX_CLASSES */
+  char labels[CORED_MAX_CLASSES][CORED_LABEL_SIZE]; /* class order of the output */
+  int fake_class; /* index of the class whose probability is shown;
+                     with more than two classes "fake" is everything
+                     but real_class */
+  int real_class;
+  int input_width, input_height; /* pixels; what a session uses unless told otherwise */
+  float mean[3], std[3];         /* per channel R, G, B, applied to x/255: (x/255 - mean) / std */
+  double threshold;              /* p-fake at or above which the verdict is fake, 0..1 */
+  double temperature;            /* logits are divided by it before softmax, > 0, default 1 */
+  uint64_t generation;           /* counts published versions, 0 for an import */
+  int n_tasks;
+  CoredTask tasks[CORED_MAX_TASKS]; /* oldest first */
+  char sha256[65];                  /* of the data part, lower-case hex; set by load and save */
+} CoredModelInfo;
+
+typedef enum CoredDtype {
+  CORED_DTYPE_F32,
+  CORED_DTYPE_F16,
+  CORED_DTYPE_BF16,
+  CORED_DTYPE_F64,
+  CORED_DTYPE_I64
+} CoredDtype;
+
+typedef struct CoredTensorView { /* a named tensor in somebody else's memory */
+  const char *name;
+  CoredDtype dtype;
+  int rank; /* 0..8 */
+  int64_t dims[8];
+  const void *data;
+  size_t size; /* bytes */
+} CoredTensorView;
+
+typedef struct CoredModel CoredModel;
+
+typedef struct CoredModelLoadParams {
+  uint64_t max_bytes; /* larger files are refused; 0 means 512 MiB */
+  bool skip_canary;   /* leave out the canary forward pass (it costs one inference) */
+} CoredModelLoadParams;
+
+/* Fill *info with a network's defaults: input size, normalization, labels {fake, real}. */
+CORED_API bool cored_model_info_init(CoredModelInfo *info, const char *network, int n_classes,
+                                     CoredError *error);
+
+/* Read, verify (structure, hash, names, shapes, finite values, canary) and return a model.
+ * params may be NULL. The caller owns one reference. Thread-safe. */
+CORED_API CoredModel *cored_model_load(const char *path, const CoredModelLoadParams *params,
+                                       CoredError *error);
+/* The same from memory, which is copied; name stands for the path in messages. Thread-safe. */
+CORED_API CoredModel *cored_model_load_memory(const void *bytes, size_t size, const char *name,
+                                              const CoredModelLoadParams *params,
+                                              CoredError *error);
+/* Build from tensors under the published names, in any order; data are copied and converted to
+ * float32. Missing, extra and misshapen tensors are refused with the list. Thread-safe. */
+CORED_API CoredModel *cored_model_new(const CoredModelInfo *info, const CoredTensorView *tensors,
+                                      size_t n_tensors, CoredError *error);
+/* Weights drawn from the network's initialisation with the given seed. Thread-safe. */
+CORED_API CoredModel *cored_model_new_random(const CoredModelInfo *info, uint64_t seed,
+                                             CoredError *error);
+/* Write safetensors: temporary file in the same folder, synced, re-read, renamed; a reader sees
+ * the old file or the whole new one. Computes hash and canary. Thread-safe. */
+CORED_API bool cored_model_save(const CoredModel *model, const char *path, CoredError *error);
+
+CORED_API CoredModel *cored_model_ref(CoredModel *model);
+CORED_API void cored_model_unref(CoredModel *model); /* NULL is fine */
+CORED_API const CoredModelInfo *cored_model_info(const CoredModel *model);
+CORED_API size_t cored_model_n_tensors(const CoredModel *model);
+CORED_API bool cored_model_tensor(const CoredModel *model, size_t index, CoredTensorView *view);
+/* Any entry of __metadata__ as read, or NULL; entries this version does not know are kept and
+ * written back. */
+CORED_API const char *cored_model_metadata(const CoredModel *model, const char *key);
+/* A copy of model with one metadata entry set (value NULL: removed) or its info replaced. */
+CORED_API CoredModel *cored_model_with_metadata(const CoredModel *model, const char *key,
+                                                const char *value, CoredError *error);
+CORED_API CoredModel *cored_model_with_info(const CoredModel *model, const CoredModelInfo *info,
+                                            CoredError *error);
+
+/* ---- Plans and sessions --------------------------------------------------------------------- */
+
+typedef struct CoredPlan CoredPlan;
+typedef struct CoredSession CoredSession;
+
+typedef struct CoredPlanParams {
+  int input_width, input_height; /* 0: the model's */
+  unsigned cpu;                  /* CoredCpu flags to use at most; 0 is plain C. Default (NULL
+                                    params): cored_cpu_flags() */
+} CoredPlanParams;
+
+typedef struct CoredSessionParams {
+  int max_batch; /* 1..1024; 0 means 1 */
+  int threads;   /* 1..64; 0 means one per online CPU */
+  bool features; /* also give the backbone's features */
+} CoredSessionParams;
+
+typedef struct CoredOutput {
+  const float *logits;   /* [N, n_classes], of the session, valid until its next run. A network
+                            with one sigmoid output z gives (0, z). */
+  const float *features; /* [N, fh, fw, fc] backbone output before the head, NULL unless asked */
+  int n, n_classes, feature_h, feature_w, feature_c;
+} CoredOutput;
+
+/* Lower a model for inference; params may be NULL. Thread-safe. */
+CORED_API CoredPlan *cored_plan_new(const CoredModel *model, const CoredPlanParams *params,
+                                    CoredError *error);
+CORED_API CoredPlan *cored_plan_ref(CoredPlan *plan);
+CORED_API void cored_plan_unref(CoredPlan *plan); /* NULL is fine */
+CORED_API const CoredModelInfo *cored_plan_info(const CoredPlan *plan);
+CORED_API void cored_plan_input_size(const CoredPlan *plan, int *width, int *height);
+/* Bytes held: packed weights and tables. */
+CORED_API size_t cored_plan_memory(const CoredPlan *plan);
+
+/* params may be NULL. The session holds a reference to the plan. */
+CORED_API CoredSession *cored_session_new(CoredPlan *plan, const CoredSessionParams *params,
+                                          CoredError *error);
+CORED_API void cored_session_free(CoredSession *session); /* NULL is fine */
+/* Bytes of scratch memory, all allocated by cored_session_new. */
+CORED_API size_t cored_session_memory(const CoredSession *session);
+/* The session's own input buffer [max_batch, H, W, 3]; fill it and pass it to run (or pass any
+ * other 64-byte aligned buffer). */
+CORED_API float *cored_session_input(CoredSession *session);
+/* n images, 1..max_batch. Cannot fail: everything was checked by cored_session_new. The result
+ * does not depend on the number of threads. Not thread-safe on one session. */
+CORED_API void cored_session_run(CoredSession *session, const float *input, int n,
+                                 CoredOutput *output);
+/* Softmax of logits[n_classes] / temperature, in double, summed over all classes but the real one;
+ * 0..1. Thread-safe. */
+CORED_API double cored_p_fake(const CoredModelInfo *info, const float *logits);
+
+/* ---- Pictures ------------------------------------------------------------------------------- */
+
+/* Raw formats by the names GStreamer uses; 8 bits unless said. */
+typedef enum CoredPixelFormat {
+  CORED_PIXEL_I420,
+  CORED_PIXEL_YV12,
+  CORED_PIXEL_NV12,
+  CORED_PIXEL_NV21,
+  CORED_PIXEL_Y42B,
+  CORED_PIXEL_Y444,
+  CORED_PIXEL_YUY2,
+  CORED_PIXEL_UYVY,
+  CORED_PIXEL_RGB,
+  CORED_PIXEL_BGR,
+  CORED_PIXEL_RGBX, /* also RGBA: the fourth byte is not looked at */
+  CORED_PIXEL_BGRX,
+  CORED_PIXEL_XRGB,
+  CORED_PIXEL_XBGR,
+  CORED_PIXEL_GRAY8,
+  CORED_PIXEL_I420_10LE,
+  CORED_PIXEL_P010_10LE,
+  CORED_N_PIXEL_FORMATS
+} CoredPixelFormat;
+
+typedef enum CoredColorMatrix {
+  CORED_MATRIX_BT601,
+  CORED_MATRIX_BT709,
+  CORED_MATRIX_BT2020
+} CoredColorMatrix;
+typedef enum CoredColorRange { CORED_RANGE_LIMITED, CORED_RANGE_FULL } CoredColorRange;
+
+typedef struct CoredImage {
+  CoredPixelFormat format;
+  int width, height;       /* luma pixels, 1..32768 */
+  const uint8_t *plane[3]; /* in the format's component order as in memory (YV12: Y, V, U) */
+  ptrdiff_t stride[3];     /* bytes; may be negative (bottom-up) */
+  CoredColorMatrix matrix; /* of YUV formats */
+  CoredColorRange range;   /* of YUV and gray formats */
+} CoredImage;
+
+typedef struct CoredBox { /* pixels of the frame; x, y may be fractional; w, h > 0 */
+  double x, y, w, h;
+} CoredBox;
+
+/* Turns a region of a picture into network input: antialiased triangle-filter resize (equal to
+ * Pillow's BILINEAR), colour conversion, normalization, with the aspect ratio not kept. It reads
+ * only the region. Keeps filter tables for the sizes seen last; grows its scratch memory to the
+ * largest region seen. Belongs to one caller at a time. */
+typedef struct CoredPreprocessor CoredPreprocessor;
+
+CORED_API CoredPreprocessor *cored_preprocessor_new(int out_width, int out_height,
+                                                    const float mean[3], const float std[3],
+                                                    unsigned cpu, CoredError *error);
+CORED_API void cored_preprocessor_free(CoredPreprocessor *preprocessor); /* NULL is fine */
+/* Parts of box outside the picture repeat the border pixel. out is [out_h, out_w, 3]. Fails on an
+ * inconsistent description, an empty or absurd box, or lack of memory; out is then untouched. */
+CORED_API bool cored_preprocessor_run(CoredPreprocessor *preprocessor, const CoredImage *image,
+                                      const CoredBox *box, float *out, CoredError *error);
+
+/* ---- Face locators -------------------------------------------------------------------------- */
+
+typedef struct CoredFace {
+  CoredBox box;
+  double score; /* > 0, comparable within one locator only: larger is surer */
+} CoredFace;
+
+typedef struct CoredLocatorParams {
+  double scale_factor; /* step between window sizes, > 1; 0 means 1.1 */
+  int min_neighbors;   /* raw hits a group needs; < 0 means 3, 0 no grouping */
+  int min_size;        /* smallest face side in pixels; 0 means the cascade's window */
+  int max_size;        /* largest; 0 means the picture */
+} CoredLocatorParams;
+
+/* An object that finds upright faces; the cascade is one kind, others may follow behind the same
+ * calls. Belongs to one caller at a time. */
+typedef struct CoredLocator CoredLocator;
+
+/* An LBP or Haar cascade in OpenCV's XML format (opencv-data). */
+CORED_API CoredLocator *cored_locator_new_cascade(const char *path, CoredError *error);
+CORED_API void cored_locator_free(CoredLocator *locator); /* NULL is fine */
+/* Looks at the luma of image. Writes up to max faces, surest first, and their number; params may
+ * be NULL. False on a bad image or lack of memory. */
+CORED_API bool cored_locator_find(CoredLocator *locator, const CoredImage *image,
+                                  const CoredLocatorParams *params, CoredFace *faces, int max,
+                                  int *n_faces, CoredError *error);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* CORED_H */
