@@ -1,0 +1,63 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# Install what is missing from Debian, build, run every test suite but `slow`.
+set -u
+. "$(dirname "${BASH_SOURCE[0]}")/../pipelines/lib.sh"
+
+usage() {
+  cat <<TXT
+Usage: tests/run.sh [--no-install] [--build DIR] [-D OPTION=VALUE]... [SUITE...]
+
+On a Debian 12 or 13 machine: installs the packages of tests/packages.txt that are missing (with
+apt-get, through sudo when not root), configures and builds in build/ and runs the named test
+suites, or all but "slow". The last line reads "N passed, N failed, N skipped".
+
+  --no-install      install nothing
+  --build DIR       build there instead of in build/
+  -D OPTION=VALUE   handed to meson
+With CI set in the environment warnings are errors.
+Exit status: 0 all passed or were skipped, 1 a test failed or nothing could be built, 2 usage.
+TXT
+}
+
+install=yes
+build=$cored_root/build
+options=()
+suites=()
+while [ $# -gt 0 ]; do
+  case $1 in
+    -h | --help) usage; exit 0 ;;
+    --no-install) install=no ;;
+    --build) [ $# -gt 1 ] || usage_error "--build needs a folder"; build=$2; shift ;;
+    -D) [ $# -gt 1 ] || usage_error "-D needs OPTION=VALUE"; options+=("-D$2"); shift ;;
+    -D*) options+=("$1") ;;
+    -*) usage_error "unknown option $1" ;;
+    *) suites+=("$1") ;;
+  esac
+  shift
+done
+case $build in /*) ;; *) build=$PWD/$build ;; esac
+[ -z "${CI:-}" ] || options+=(-Dwerror=true)
+
+[ $install = no ] || install_packages all
+build_tree "$build" "${options[@]}"
+
+chosen=(--no-suite slow)
+[ ${#suites[@]} -eq 0 ] || chosen=("${suites[@]/#/--suite=}")
+results=$build/meson-logs/testlog.json
+rm -f "$results"
+say "testing"
+meson test -C "$build" --no-rebuild --print-errorlogs "${chosen[@]}"
+status=$?
+[ -s "$results" ] || die "meson ran no test"
+
+# One JSON object per test; quotes inside its strings are escaped, so the pattern is unambiguous.
+count() { grep -cE "\"result\": \"($1)\"" "$results"; }
+passed=$(count 'OK|EXPECTEDFAIL')
+skipped=$(count 'SKIP|IGNORED')
+failed=$(($(wc -l <"$results") - passed - skipped))
+if [ "$skipped" -gt 0 ]; then
+  say "skipped: $(grep -E '"result": "SKIP"' "$results" | sed -E 's/.*"name": "([^"]*)".*/\1/' | tr '\n' ' ')"
+fi
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$status" = 0 ] && [ "$failed" = 0 ]
