@@ -91,10 +91,78 @@ typedef struct CoredGraph {
   int logits;   /* node whose output is the network's output */
   int outputs;  /* channels of logits; 1 means a sigmoid network */
   int n_classes;
+  /* While being built: */
+  int capacity;
+  bool in_classifier; /* nodes added now belong to the head */
+  bool failed;        /* memory ran out or a name was too long; told by cored_graph_finish */
 } CoredGraph;
 
 typedef struct CoredShape {
   int h, w, c;
 } CoredShape;
+
+#define CORED_MAX_INPUT_SIZE 4096 /* pixels a side: keeps every element count far from wrapping */
+
+/* ---- Building -------------------------------------------------------------------------------
+ * Each function adds one node and returns its index. Running out of memory is remembered and told
+ * once, by cored_graph_finish; until then the returned indices are valid arguments. Names are
+ * printf formats, so that networks can number their blocks. */
+
+typedef struct CoredConvArgs {
+  int channels, kernel; /* depthwise: channels is ignored */
+  int stride, dilation; /* 0 means 1 */
+  CoredPad pad_mode;
+  int pad;
+  bool bias;
+} CoredConvArgs;
+
+CoredGraph *cored_graph_new(void);        /* NULL without memory */
+void cored_graph_free(CoredGraph *graph); /* NULL is fine */
+
+int cored_graph_input(CoredGraph *graph, int channels);
+int cored_graph_conv(CoredGraph *graph, int x, CoredConvArgs args, const char *name, ...)
+    __attribute__((format(printf, 4, 5)));
+int cored_graph_depthwise(CoredGraph *graph, int x, CoredConvArgs args, const char *name, ...)
+    __attribute__((format(printf, 4, 5)));
+int cored_graph_batch_norm(CoredGraph *graph, int x, float epsilon, float momentum,
+                           const char *name, ...) __attribute__((format(printf, 5, 6)));
+int cored_graph_activation(CoredGraph *graph, int x, CoredAct act);
+int cored_graph_leaky_relu(CoredGraph *graph, int x, float slope);
+int cored_graph_max_pool(CoredGraph *graph, int x, int kernel, int stride, CoredPad pad_mode,
+                         int pad);
+int cored_graph_global_avg_pool(CoredGraph *graph, int x);
+/* channels: H*W*C the next dense layer was made for; other input sizes are refused. */
+int cored_graph_flatten(CoredGraph *graph, int x, int channels);
+int cored_graph_dense(CoredGraph *graph, int x, int channels, const char *name, ...)
+    __attribute__((format(printf, 4, 5)));
+int cored_graph_add(CoredGraph *graph, int a, int b);
+int cored_graph_scale(CoredGraph *graph, int x, int scale);
+int cored_graph_concat(CoredGraph *graph, int n_inputs, const int inputs[]);
+int cored_graph_dropout(CoredGraph *graph, int x, float rate);
+int cored_graph_drop_connect(CoredGraph *graph, int x, float rate);
+/* x is what method.md calls the features. */
+void cored_graph_set_features(CoredGraph *graph, int x);
+/* Nodes added from now on are the classifier (method.md: L_CLS instead of L_SP). */
+void cored_graph_begin_classifier(CoredGraph *graph);
+/* x is the network's output. Lists the parameters. False without memory or when the graph is
+ * inconsistent, which is a mistake of the network's file. */
+bool cored_graph_finish(CoredGraph *graph, int x, int n_classes, CoredError *error);
+
+/* ---- Looking -------------------------------------------------------------------------------- */
+
+/* Output shape of every node for an input of h x w; shapes has n_nodes places. Fails when the
+ * input is too small or does not fit a flattened layer; the message names the node. */
+bool cored_graph_shapes(const CoredGraph *graph, int h, int w, CoredShape *shapes,
+                        CoredError *error);
+/* Index into params of the node's parameter of this role, -1 when it has none. */
+int cored_graph_param(const CoredGraph *graph, int node, CoredParamRole role);
+/* Sum of the counts of parameters that are trained (statistics left out), or of all. */
+size_t cored_graph_param_total(const CoredGraph *graph, bool with_statistics);
+/* BN_MEAN and BN_VAR are not trained by gradient. */
+bool cored_param_is_statistic(const CoredParam *param);
+
+/* Output rows for in rows, and the padding before the first, of a window op along one axis;
+ * <= 0 when the window does not fit. */
+int cored_window_output(const CoredNode *node, int in, int *pad_before);
 
 #endif /* CORED_LAYERS_GRAPH_H */

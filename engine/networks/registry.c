@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+#include "networks/registry.h"
+
+#include "error.h"
+
+#include <string.h>
+
+static const CoredNetwork *const networks[] = {
+    &cored_network_xception,       &cored_network_efficientnet_b0, &cored_network_meso4,
+    &cored_network_mesoinception4, &cored_network_compact,
+};
+
+const CoredNetwork *cored_network_at(size_t index) {
+  return index < sizeof networks / sizeof *networks ? networks[index] : NULL;
+}
+
+const CoredNetwork *cored_network_find(const char *id) {
+  for (size_t i = 0; id && i < sizeof networks / sizeof *networks; i++)
+    if (strcmp(networks[i]->id, id) == 0)
+      return networks[i];
+  return NULL;
+}
+
+CoredGraph *cored_network_graph(const CoredNetwork *network, int n_classes, CoredError *error) {
+  if (n_classes < 2 || n_classes > network->max_classes) {
+    cored_error_set(error, CORED_ERROR_NETWORK_PARAMS, "network %s: expected 2..%d classes, got %d",
+                    network->id, network->max_classes, n_classes);
+    return NULL;
+  }
+  CoredGraph *const graph = cored_graph_new();
+  if (!graph) {
+    cored_error_set(error, CORED_ERROR_NO_MEMORY, "network %s: no memory", network->id);
+    return NULL;
+  }
+  const int output = network->build(graph, n_classes);
+  if (!cored_graph_finish(graph, output, n_classes, error)) {
+    cored_graph_free(graph);
+    return NULL;
+  }
+  return graph;
+}
+
+const char *cored_network_id(size_t index) {
+  const CoredNetwork *const network = cored_network_at(index);
+  return network ? network->id : NULL;
+}
+
+const char *cored_network_title(const char *id) {
+  const CoredNetwork *const network = cored_network_find(id);
+  return network ? network->title : NULL;
+}
