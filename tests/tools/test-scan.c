@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: MIT
+ * The parts of cored-scan that need no video: tracks and verdict, evidence, time line, JSON. */
+#include "scan/progress.h"
+#include "scan/report.h"
+
+#include <jansson.h>
+#include <locale.h>
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+static void add(ScanTracks *tracks, double time, guint64 track, double p_fake) {
+  ScanFace face = {.track = track, .p_fake = p_fake, .p_fake_smoothed = p_fake};
+  scan_tracks_add(tracks, time, &face, 1);
+}
+
+static void mean_of_logits(void **state) {
+  ScanTracks *tracks = scan_tracks_new();
+  (void)state;
+  /* logits 2, 2, -1, 1, 1: mean 1 */
+  const double logits[] = {2, 2, -1, 1, 1};
+  for (int i = 0; i < 5; i++)
+    add(tracks, i, 7, 1 / (1 + exp(-logits[i])));
+  ScanVerdict verdict = scan_tracks_verdict(tracks, 0.73);
+  assert_int_equal(verdict.outcome, SCAN_FAKE);
+  assert_true(fabs(verdict.p_fake - 1 / (1 + exp(-1.0))) < 1e-9);
+  assert_int_equal(verdict.worst->id, 7);
+  assert_int_equal(scan_tracks_verdict(tracks, 0.74).outcome, SCAN_REAL);
+  /* At the threshold itself it is fake. */
+  assert_int_equal(scan_tracks_verdict(tracks, verdict.p_fake).outcome, SCAN_FAKE);
+  scan_tracks_free(tracks);
+}
+
+static void certain_frames_stay_finite(void **state) {
+  ScanTracks *tracks = scan_tracks_new();
+  (void)state;
+  for (int i = 0; i < 10; i++)
+    add(tracks, i, 1, i == 0 ? 1.0 : 0.0);
+  ScanVerdict verdict = scan_tracks_verdict(tracks, 0.5);
+  assert_int_equal(verdict.outcome, SCAN_REAL);
+  assert_true(verdict.p_fake > 0 && verdict.p_fake < 1e-3);
+  scan_tracks_free(tracks);
+}
+
+static void worst_track_decides(void **state) {
+  ScanTracks *tracks = scan_tracks_new();
+  (void)state;
+  for (int i = 0; i < 20; i++) {
+    ScanFace faces[2] = {{.track = 1, .p_fake = 0.1}, {.track = 2, .p_fake = 0.9}};
+    scan_tracks_add(tracks, i, faces, 2);
+  }
+  ScanVerdict verdict = scan_tracks_verdict(tracks, 0.5);
+  assert_int_equal(verdict.outcome, SCAN_FAKE);
+  assert_int_equal(verdict.worst->id, 2);
+  assert_int_equal(tracks->judged, 20);
+  scan_tracks_free(tracks);
+}
+
+static void brief_tracks_do_not_count(void **state) {
+  ScanTracks *tracks = scan_tracks_new();
+  (void)state;
+  assert_int_equal(scan_tracks_verdict(tracks, 0.5).outcome, SCAN_UNKNOWN);
+  scan_tracks_add(tracks, 0, NULL, 0); /* nothing judged: no frame of a short file either */
+  assert_int_equal(scan_tracks_verdict(tracks, 0.5).outcome, SCAN_UNKNOWN);
+  /* A picture has one frame: it is judged. */
+  add(tracks, 0, 1, 0.9);
+  assert_int_equal(scan_tracks_verdict(tracks, 0.5).outcome, SCAN_FAKE);
+  /* Then another face comes: neither was seen in all frames, none often enough. */
+  for (int i = 1; i < SCAN_MIN_JUDGED; i++)
+    add(tracks, i, 2, 0.2);
+  assert_int_equal(scan_tracks_verdict(tracks, 0.5).outcome, SCAN_UNKNOWN);
+  add(tracks, SCAN_MIN_JUDGED, 2, 0.2);
+  assert_int_equal(scan_tracks_verdict(tracks, 0.5).outcome, SCAN_REAL);
+  assert_false(scan_track_counts(tracks, g_ptr_array_index(tracks->tracks, 0)));
+  scan_tracks_free(tracks);
+}
+
+static void spans_are_whole_seconds(void **state) {
+  ScanTracks *tracks = scan_tracks_new();
+  (void)state;
+  /* Second 0 real, 1 and 2 fake, 3 real by its mean, 4 not judged, 5 and 7 fake (6 not judged). */
+  const struct {
+    double time, p;
+  } samples[] = {{0.2, 0.1}, {1.0, 0.8}, {1.9, 0.9}, {2.5, 0.7},
+                 {3.1, 0.6}, {3.2, 0.1}, {5.0, 0.6}, {7.9, 0.95}};
+  for (gsize i = 0; i < G_N_ELEMENTS(samples); i++)
+    add(tracks, samples[i].time, 1, samples[i].p);
+  GArray *spans = scan_track_spans(g_ptr_array_index(tracks->tracks, 0), 0.5);
+  assert_int_equal(spans->len, 2);
+  const ScanSpan *span = &g_array_index(spans, ScanSpan, 0);
+  assert_int_equal(span->first, 1);
+  assert_int_equal(span->last, 2);
+  /* worst second: the mean of logits of 0.8 and 0.9 */
+  double worst = scan_sigmoid((log(0.8 / 0.2) + log(0.9 / 0.1)) / 2);
+  assert_true(fabs(span->p_fake - worst) < 1e-9);
+  assert_int_equal(g_array_index(spans, ScanSpan, 1).first, 5);
+  assert_int_equal(g_array_index(spans, ScanSpan, 1).last, 7);
+  g_array_unref(spans);
+  scan_tracks_free(tracks);
+}
+
+/* What print writes about report to a terminal of 57 columns. */
+static char *printed(const ScanReport *report, gboolean utf8, gboolean colour) {
+  char *text = NULL;
+  size_t size;
+  ScanTerminal terminal = {.utf8 = utf8, .colour = colour, .width = 57};
+  terminal.file = open_memstream(&text, &size);
+  scan_report_print(report, &terminal, TRUE);
+  fclose(terminal.file);
+  return text;
+}
+
+static ScanReport *example(void) {
+  ScanReport *report = scan_report_new("clip.mp4", "file:///tmp/clip.mp4");
+  for (int i = 0; i < 40; i++)
+    add(report->tracks, i / 4.0, 3, i < 20 ? 0.05 : 0.95);
+  report->frames = 41;
+  report->duration = 10;
+  report->threshold = 0.5;
+  report->verdict = scan_tracks_verdict(report->tracks, report->threshold);
+  return report;
+}
+
+static void timeline_as_text(void **state) {
+  ScanReport *report = example();
+  (void)state;
+  char *text = printed(report, FALSE, FALSE);
+  assert_string_equal(text, "clip.mp4  (0:10, 41 frames, 40 judged)\n"
+                            "  face 3   0000000000000000000099999999999999999999  0.50\n"
+                            "           0:00  0:02      0:05      0:07      0:10\n"
+                            "  fake  p-fake 0.50, threshold 0.50: face 3 looks fake at "
+                            "0:05-0:09 (0.95)\n");
+  free(text);
+  text = printed(report, TRUE, FALSE);
+  assert_non_null(strstr(text, "▁▁▁██"));
+  assert_null(strchr(text, '\033'));
+  free(text);
+  text = printed(report, TRUE, TRUE);
+  assert_non_null(strstr(text, "\033[31m█"));
+  assert_non_null(strstr(text, "\033[32m▁"));
+  free(text);
+  scan_report_free(report);
+}
+
+static void unknown_says_why(void **state) {
+  ScanReport *report = scan_report_new("x", "file:///x");
+  (void)state;
+  report->frames = 12;
+  report->reason = g_strdup("no-face");
+  char *text = printed(report, FALSE, FALSE);
+  assert_non_null(strstr(text, "  unknown  no face in 12 frames\n"));
+  free(text);
+  report->frames = 0;
+  report->problem = g_strdup("no video in it");
+  text = printed(report, FALSE, FALSE);
+  assert_null(strstr(text, "unknown"));
+  assert_non_null(strstr(text, "  failed: no video in it\n"));
+  free(text);
+  scan_report_free(report);
+}
+
+static void blocks(void **state) {
+  (void)state;
+  assert_string_equal(scan_block(0, TRUE), "▁");
+  assert_string_equal(scan_block(1, TRUE), "█");
+  assert_string_equal(scan_block(0.5, TRUE), "▅");
+  assert_string_equal(scan_block(0.49, FALSE), "4");
+  assert_string_equal(scan_block(-3, FALSE), "0");
+}
+
+static void progress_text(void **state) {
+  ScanTerminal terminal = {.is_tty = TRUE, .width = 60};
+  (void)state;
+  char *text = scan_progress_text(&terminal, 3, 12, 75, 2);
+  assert_string_equal(text, "  [###...........]  25 %  0:03 of 0:12  ETA 0:06  38 frames/s");
+  g_free(text);
+  text = scan_progress_text(&terminal, 3, 0, 75, 2);
+  assert_string_equal(text, "   0:03  38 frames/s");
+  g_free(text);
+  char time[16];
+  assert_string_equal(scan_time_text(3723.9, time), "1:02:03");
+  assert_string_equal(scan_time_text(-1, time), "0:00");
+}
+
+static json_t *next_line(FILE *file) {
+  char line[8192];
+  json_error_t error;
+  assert_non_null(fgets(line, sizeof line, file));
+  json_t *object = json_loads(line, 0, &error);
+  assert_non_null(object);
+  return object;
+}
+
+static double number(const json_t *object, const char *key) {
+  const json_t *value = json_object_get(object, key);
+  assert_true(json_is_number(value));
+  return json_number_value(value);
+}
+
+/* A decimal comma in the locale must not reach the file. */
+static void json_lines(void **state) {
+  char path[] = "/tmp/cored-scan-XXXXXX";
+  GError *error = NULL;
+  ScanReport *report = example();
+  ScanFace faces[2] = {{.track = 3, .x = 1, .y = 2, .w = 30, .h = 40, .p_fake = 0.25},
+                       {.track = 4, .p_fake = 0.75, .p_fake_smoothed = 0.5}};
+  (void)state;
+  if (!setlocale(LC_ALL, "de_DE.UTF-8"))
+    print_message("no locale de_DE.UTF-8: not tested with a decimal comma\n");
+  close(mkstemp(path));
+  ScanJson *json = scan_json_open(path, &error);
+  assert_non_null(json);
+  scan_json_frame(json, report, 1.5, faces, 2);
+  scan_json_verdict(json, report);
+  assert_true(scan_json_close(json, &error));
+  setlocale(LC_ALL, "C");
+
+  FILE *file = fopen(path, "r");
+  json_t *object = next_line(file);
+  assert_string_equal(json_string_value(json_object_get(object, "type")), "frame");
+  assert_true(number(object, "time") == 1.5);
+  assert_true(number(object, "p-fake") == 0.75);
+  assert_true(number(object, "face") == 4);
+  assert_int_equal(json_array_size(json_object_get(object, "faces")), 2);
+  assert_true(number(json_array_get(json_object_get(object, "faces"), 0), "h") == 40);
+  json_decref(object);
+  object = next_line(file);
+  assert_string_equal(json_string_value(json_object_get(object, "type")), "verdict");
+  assert_string_equal(json_string_value(json_object_get(object, "uri")), "file:///tmp/clip.mp4");
+  assert_string_equal(json_string_value(json_object_get(object, "verdict")), "fake");
+  assert_true(fabs(number(object, "p-fake") - report->verdict.p_fake) < 1e-8);
+  assert_true(json_is_true(json_object_get(object, "complete")));
+  const json_t *track = json_array_get(json_object_get(object, "tracks"), 0);
+  const json_t *span = json_array_get(json_object_get(track, "fake-seconds"), 0);
+  assert_true(number(span, "from") == 5 && number(span, "to") == 10);
+  json_decref(object);
+  assert_int_equal(fgetc(file), EOF);
+  fclose(file);
+  unlink(path);
+  scan_report_free(report);
+}
+
+static void json_errors_are_told(void **state) {
+  GError *error = NULL;
+  ScanReport *report = example();
+  (void)state;
+  assert_null(scan_json_open("/nonexistent/file", &error));
+  assert_non_null(strstr(error->message, "/nonexistent/file"));
+  g_clear_error(&error);
+  ScanJson *json = scan_json_open("/dev/full", &error);
+  assert_non_null(json);
+  scan_json_verdict(json, report);
+  assert_false(scan_json_close(json, &error));
+  assert_non_null(strstr(error->message, "No space left"));
+  g_clear_error(&error);
+  scan_report_free(report);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(mean_of_logits),          cmocka_unit_test(certain_frames_stay_finite),
+      cmocka_unit_test(worst_track_decides),     cmocka_unit_test(brief_tracks_do_not_count),
+      cmocka_unit_test(spans_are_whole_seconds), cmocka_unit_test(timeline_as_text),
+      cmocka_unit_test(unknown_says_why),        cmocka_unit_test(blocks),
+      cmocka_unit_test(progress_text),           cmocka_unit_test(json_lines),
+      cmocka_unit_test(json_errors_are_told),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT
+ * cored-scan: judge whole video files with coreddetect and say when and where a face looks fake. */
+#include "scan/run.h"
+
+#include <glib-unix.h>
+#include <locale.h>
+#include <string.h>
+#include <unistd.h>
+
+#ifndef CORED_VERSION
+#error "CORED_VERSION comes from meson"
+#endif
+
+/* Ctrl-C: end the file at hand well; again: at once. */
+static gboolean on_interrupt(gpointer data) {
+  gboolean *interrupted = data;
+  if (*interrupted) {
+    fputs("\n", stderr);
+    _exit(SCAN_EXIT_FAILED);
+  }
+  *interrupted = TRUE;
+  return G_SOURCE_CONTINUE;
+}
+
+/* TRUE when the run may go on with other inputs. */
+static gboolean scan_one(const ScanContext *context, const char *argument,
+                         const ScanTerminal *terminal, gboolean *failed) {
+  gboolean go_on = TRUE;
+  char *problem;
+  char *uri = scan_input_uri(argument, &problem);
+  ScanReport *report = scan_report_new(argument, uri ? uri : argument);
+  if (uri)
+    go_on = scan_run(context, report);
+  else
+    report->problem = problem;
+  if (context->json)
+    scan_json_verdict(context->json, report);
+  scan_report_print(report, terminal, !context->options->quiet);
+  *failed |= report->problem != NULL;
+  scan_report_free(report);
+  g_free(uri);
+  return go_on && !*context->interrupted;
+}
+
+static ScanExit scan_all(const ScanOptions *options) {
+  GError *error = NULL;
+  gboolean interrupted = FALSE, failed = FALSE;
+  gboolean json_on_stdout = options->json && strcmp(options->json, "-") == 0;
+  ScanTerminal terminal = scan_terminal_of(json_on_stdout ? stderr : stdout);
+  ScanTerminal display = scan_terminal_of(stderr);
+  terminal.utf8 &= !options->ascii;
+  display.utf8 &= !options->ascii;
+  ScanContext context = {
+      .options = options, .display = options->quiet ? NULL : &display, .interrupted = &interrupted};
+  if (options->json && !(context.json = scan_json_open(options->json, &error))) {
+    g_printerr("cored-scan: %s\n", error->message);
+    g_error_free(error);
+    return SCAN_EXIT_USAGE;
+  }
+  guint sigint = g_unix_signal_add(SIGINT, on_interrupt, &interrupted);
+  guint sigterm = g_unix_signal_add(SIGTERM, on_interrupt, &interrupted);
+  for (char **input = options->inputs; *input; input++)
+    if (!scan_one(&context, *input, &terminal, &failed))
+      break;
+  g_source_remove(sigint);
+  g_source_remove(sigterm);
+  if (!scan_json_close(context.json, &error)) {
+    g_printerr("cored-scan: %s\n", error->message);
+    g_error_free(error);
+    failed = TRUE;
+  }
+  return failed ? SCAN_EXIT_FAILED : SCAN_EXIT_JUDGED;
+}
+
+/* What would make every input fail is found before the first. */
+static gboolean check_detector(const ScanOptions *options, GError **error) {
+  GstElement *detector = scan_detector_new(options, error);
+  if (!detector)
+    return FALSE;
+  gst_object_unref(gst_object_ref_sink(detector));
+  return TRUE;
+}
+
+int main(int argc, char **argv) {
+  ScanOptions options;
+  ScanExit status = SCAN_EXIT_USAGE;
+  GError *error = NULL;
+  setlocale(LC_CTYPE, ""); /* and no other category: numbers have points everywhere */
+  if (!scan_options_parse(&options, argc, argv, &error) ||
+      (!options.version && !check_detector(&options, &error))) {
+    gboolean usage = error->domain == G_OPTION_ERROR;
+    g_printerr("cored-scan: %s\n%s", error->message, usage ? "Try --help.\n" : "");
+    status = usage ? SCAN_EXIT_USAGE : SCAN_EXIT_FAILED;
+    g_error_free(error);
+  } else if (options.version) {
+    g_print("cored-scan %s\n", CORED_VERSION);
+    status = SCAN_EXIT_JUDGED;
+  } else {
+    status = scan_all(&options);
+  }
+  scan_options_clear(&options);
+  return status;
+}

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: MIT
+ * Boxes and probabilities on the picture, encoded to an MP4 that gets its name when it is whole. */
+#include "scan/annotate.h"
+
+#include "gstcoredmeta.h"
+
+#include <errno.h>
+#include <gst/video/video-overlay-composition.h>
+#include <gst/video/video.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define PART_SUFFIX ".part"
+
+static const char *find_encoder(void) {
+  static const struct {
+    const char *factory, *chain;
+  } encoders[] = {
+      {"x264enc", "x264enc pass=qual quantizer=21 speed-preset=veryfast ! h264parse"},
+      {"openh264enc", "openh264enc bitrate=4000000 ! h264parse"},
+      {"avenc_mpeg4", "avenc_mpeg4 bitrate=4000000 ! mpeg4videoparse"},
+  };
+  for (gsize i = 0; i < G_N_ELEMENTS(encoders); i++) {
+    GstElementFactory *factory = gst_element_factory_find(encoders[i].factory);
+    if (factory) {
+      gst_object_unref(factory);
+      return encoders[i].chain;
+    }
+  }
+  return NULL;
+}
+
+/* 4:2:0 encoders want even sizes: an odd last row or column goes. */
+static GstPadProbeReturn crop_to_even(GstPad *pad, GstPadProbeInfo *info, gpointer crop) {
+  GstEvent *event = GST_PAD_PROBE_INFO_EVENT(info);
+  GstCaps *caps;
+  int width, height;
+  (void)pad;
+  if (GST_EVENT_TYPE(event) != GST_EVENT_CAPS)
+    return GST_PAD_PROBE_OK;
+  gst_event_parse_caps(event, &caps);
+  GstStructure *structure = gst_caps_get_structure(caps, 0);
+  if (gst_structure_get_int(structure, "width", &width) &&
+      gst_structure_get_int(structure, "height", &height))
+    g_object_set(crop, "right", width % 2, "bottom", height % 2, NULL);
+  return GST_PAD_PROBE_OK;
+}
+
+/* A filled rectangle of one colour, 0xAARRGGBB. */
+static void add_fill(GstVideoOverlayComposition *composition, int x, int y, int w, int h,
+                     guint32 colour) {
+  GstBuffer *pixels = gst_buffer_new_allocate(NULL, 4 * sizeof colour, NULL);
+  guint32 fill[4] = {colour, colour, colour, colour};
+  gst_buffer_fill(pixels, 0, fill, sizeof fill);
+  gst_buffer_add_video_meta(pixels, GST_VIDEO_FRAME_FLAG_NONE,
+                            GST_VIDEO_OVERLAY_COMPOSITION_FORMAT_RGB, 2, 2);
+  GstVideoOverlayRectangle *rectangle = gst_video_overlay_rectangle_new_raw(
+      pixels, x, y, MAX(w, 1), MAX(h, 1), GST_VIDEO_OVERLAY_FORMAT_FLAG_NONE);
+  gst_video_overlay_composition_add_rectangle(composition, rectangle);
+  gst_video_overlay_rectangle_unref(rectangle);
+  gst_buffer_unref(pixels);
+}
+
+static guint32 colour_of(double p, double threshold) {
+  return p >= threshold ? 0xffe02020 : 0xff20c040;
+}
+
+/* The outline of one face and, under its upper edge, a bar as long as its probability. */
+static void add_face(GstVideoOverlayComposition *composition, const GstStructure *face,
+                     double threshold) {
+  guint x = 0, y = 0, w = 0, h = 0;
+  double p;
+  if (!gst_structure_get(face, "x", G_TYPE_UINT, &x, "y", G_TYPE_UINT, &y, "w", G_TYPE_UINT, &w,
+                         "h", G_TYPE_UINT, &h, "p-fake-smoothed", G_TYPE_DOUBLE, &p, NULL))
+    return;
+  int line = MAX(2, (int)w / 60);
+  guint32 colour = colour_of(p, threshold);
+  add_fill(composition, (int)x, (int)y, (int)w, line, colour);
+  add_fill(composition, (int)x, (int)(y + h) - line, (int)w, line, colour);
+  add_fill(composition, (int)x, (int)y, line, (int)h, colour);
+  add_fill(composition, (int)(x + w) - line, (int)y, line, (int)h, colour);
+  add_fill(composition, (int)x, (int)y + line, (int)(w * p), 2 * line, colour);
+}
+
+static void add_faces(GstVideoOverlayComposition *composition, const GstStructure *result) {
+  const GValue *faces = gst_structure_get_value(result, "faces");
+  double threshold = 0.5;
+  gst_structure_get_double(result, "threshold", &threshold);
+  for (guint i = 0; faces && i < gst_value_array_get_size(faces); i++)
+    add_face(composition, gst_value_get_structure(gst_value_array_get_value(faces, i)), threshold);
+}
+
+static GstVideoOverlayComposition *draw(GstElement *element, GstSample *sample, gpointer text) {
+  const GstStructure *result = cored_meta_get(gst_sample_get_buffer(sample));
+  double p;
+  char label[64] = "";
+  (void)element;
+  if (result && gst_structure_get_double(result, "p-fake-smoothed", &p))
+    snprintf(label, sizeof label, "%s  p-fake %.2f", gst_structure_get_string(result, "verdict"),
+             p);
+  else if (result)
+    snprintf(label, sizeof label, "unknown");
+  g_object_set(text, "text", label, NULL);
+  if (!result)
+    return NULL;
+  GstVideoOverlayComposition *composition = gst_video_overlay_composition_new(NULL);
+  add_faces(composition, result);
+  return composition;
+}
+
+GstElement *scan_annotate_new(const char *path, GError **error) {
+  const char *encoder = find_encoder();
+  if (!encoder) {
+    g_set_error(error, GST_CORE_ERROR, GST_CORE_ERROR_MISSING_PLUGIN,
+                "--annotate needs an encoder: x264enc, openh264enc or avenc_mpeg4");
+    return NULL;
+  }
+  char *launch = g_strdup_printf(
+      "overlaycomposition name=draw ! textoverlay name=text halignment=left valignment=top "
+      "shaded-background=true ! videocrop name=even ! videoconvert ! video/x-raw,format=I420 ! "
+      "%s ! mp4mux ! filesink name=file async=false",
+      encoder);
+  GstElement *bin = gst_parse_bin_from_description(launch, TRUE, error);
+  g_free(launch);
+  if (!bin)
+    return NULL;
+  GstElement *overlay = gst_bin_get_by_name(GST_BIN(bin), "draw");
+  GstElement *text = gst_bin_get_by_name(GST_BIN(bin), "text");
+  GstElement *crop = gst_bin_get_by_name(GST_BIN(bin), "even");
+  GstElement *file = gst_bin_get_by_name(GST_BIN(bin), "file");
+  GstPad *pad = gst_element_get_static_pad(overlay, "sink");
+  char *part = g_strconcat(path, PART_SUFFIX, NULL);
+  g_object_set(file, "location", part, NULL);
+  g_signal_connect(overlay, "draw", G_CALLBACK(draw), text);
+  gst_pad_add_probe(pad, GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM, crop_to_even, crop, NULL);
+  g_free(part);
+  gst_object_unref(pad);
+  gst_object_unref(file);
+  gst_object_unref(crop);
+  gst_object_unref(text);
+  gst_object_unref(overlay);
+  return bin;
+}
+
+gboolean scan_annotate_finish(const char *path, gboolean finished, GError **error) {
+  char *part = g_strconcat(path, PART_SUFFIX, NULL);
+  int failed = 0;
+  if (!finished)
+    unlink(part);
+  else if (rename(part, path) != 0)
+    failed = errno;
+  if (failed)
+    g_set_error(error, G_FILE_ERROR, g_file_error_from_errno(failed), "cannot write %s: %s", path,
+                g_strerror(failed));
+  g_free(part);
+  return !failed;
+}

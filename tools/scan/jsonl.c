@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: MIT
+ * The report on one input, as JSON lines for programs. Jansson writes numbers with a point whatever
+ * the locale. Every line is flushed, so that a reader may follow the file and a kill leaves it
+ * whole up to the last line. */
+#include "scan/report.h"
+
+#include <errno.h>
+#include <gio/gio.h>
+#include <jansson.h>
+#include <string.h>
+
+struct ScanJson {
+  FILE *file;
+  int error; /* errno of the first failed write */
+};
+
+ScanJson *scan_json_open(const char *path, GError **error) {
+  FILE *file = strcmp(path, "-") == 0 ? stdout : fopen(path, "we");
+  if (!file) {
+    g_set_error(error, G_IO_ERROR, g_io_error_from_errno(errno), "cannot write %s: %s", path,
+                g_strerror(errno));
+    return NULL;
+  }
+  ScanJson *json = g_new0(ScanJson, 1);
+  json->file = file;
+  return json;
+}
+
+static void write_line(ScanJson *json, json_t *object) {
+  errno = 0;
+  if (!json->error && (json_dumpf(object, json->file, JSON_COMPACT | JSON_REAL_PRECISION(9)) != 0 ||
+                       fputc('\n', json->file) == EOF || fflush(json->file) != 0))
+    json->error = errno ? errno : EIO;
+  json_decref(object);
+}
+
+static json_t *face_object(const ScanFace *face) {
+  if (face->full_frame)
+    return json_pack("{s:b, s:f, s:f}", "full-frame", 1, "p-fake", face->p_fake, "p-fake-smoothed",
+                     face->p_fake_smoothed);
+  return json_pack("{s:I, s:i, s:i, s:i, s:i, s:f, s:f}", "track", (json_int_t)face->track, "x",
+                   (int)face->x, "y", (int)face->y, "w", (int)face->w, "h", (int)face->h, "p-fake",
+                   face->p_fake, "p-fake-smoothed", face->p_fake_smoothed);
+}
+
+static json_t *track_name(guint64 id, gboolean full_frame) {
+  return full_frame ? json_null() : json_integer((json_int_t)id);
+}
+
+void scan_json_frame(ScanJson *json, const ScanReport *report, double time, const ScanFace *faces,
+                     guint n_faces) {
+  json_t *all = json_array();
+  const ScanFace *worst = &faces[0];
+  for (guint i = 0; i < n_faces; i++) {
+    if (faces[i].p_fake > worst->p_fake)
+      worst = &faces[i];
+    json_array_append_new(all, face_object(&faces[i]));
+  }
+  write_line(json, json_pack("{s:s, s:s, s:f, s:i, s:o, s:f, s:o}", "type", "frame", "uri",
+                             report->uri, "time", time, "frame", (int)report->frames - 1, "face",
+                             track_name(worst->track, worst->full_frame), "p-fake", worst->p_fake,
+                             "faces", all));
+}
+
+static json_t *spans_array(const ScanReport *report, const ScanTrack *track) {
+  GArray *spans = scan_track_spans(track, report->threshold);
+  json_t *array = json_array();
+  for (guint i = 0; i < spans->len; i++) {
+    const ScanSpan *span = &g_array_index(spans, ScanSpan, i);
+    json_array_append_new(array, json_pack("{s:i, s:i, s:f}", "from", span->first, "to",
+                                           span->last + 1, "p-fake", span->p_fake));
+  }
+  g_array_unref(spans);
+  return array;
+}
+
+static json_t *tracks_array(const ScanReport *report) {
+  json_t *array = json_array();
+  for (guint i = 0; i < report->tracks->tracks->len; i++) {
+    const ScanTrack *track = g_ptr_array_index(report->tracks->tracks, i);
+    const GArray *samples = track->samples;
+    json_array_append_new(array,
+                          json_pack("{s:o, s:f, s:i, s:b, s:f, s:f, s:o}", "face",
+                                    track_name(track->id, track->full_frame), "p-fake",
+                                    scan_track_p_fake(track), "judged", (int)samples->len, "counts",
+                                    scan_track_counts(report->tracks, track), "first",
+                                    g_array_index(samples, ScanSample, 0).time, "last",
+                                    g_array_index(samples, ScanSample, samples->len - 1).time,
+                                    "fake-seconds", spans_array(report, track)));
+  }
+  return array;
+}
+
+static void set_text(json_t *object, const char *key, const char *text) {
+  if (!text)
+    return;
+  char *valid = g_utf8_make_valid(text, -1);
+  json_object_set_new(object, key, json_string(valid));
+  g_free(valid);
+}
+
+void scan_json_verdict(ScanJson *json, const ScanReport *report) {
+  const ScanVerdict *verdict = &report->verdict;
+  json_t *object = json_pack("{s:s, s:s, s:s}", "type", "verdict", "uri", report->uri, "verdict",
+                             scan_outcome_name(verdict->outcome));
+  if (verdict->worst) {
+    json_object_set_new(object, "p-fake", json_real(verdict->p_fake));
+    json_object_set_new(object, "face", track_name(verdict->worst->id, verdict->worst->full_frame));
+  }
+  json_object_set_new(object, "threshold", json_real(report->threshold));
+  json_object_set_new(object, "duration", json_real(report->duration));
+  json_object_set_new(object, "frames", json_integer(report->frames));
+  json_object_set_new(object, "judged", json_integer(report->tracks->judged));
+  json_object_set_new(object, "complete", json_boolean(report->problem == NULL));
+  set_text(object, "reason", verdict->worst ? NULL : report->reason);
+  set_text(object, "error", report->problem);
+  set_text(object, "note", report->note);
+  set_text(object, "model-id", report->model_id);
+  json_object_set_new(object, "model-generation", json_integer((json_int_t)report->generation));
+  json_object_set_new(object, "tracks", tracks_array(report));
+  write_line(json, object);
+}
+
+gboolean scan_json_close(ScanJson *json, GError **error) {
+  if (!json)
+    return TRUE;
+  int failed = json->error;
+  if (json->file != stdout && fclose(json->file) != 0 && !failed)
+    failed = errno;
+  g_free(json);
+  if (failed)
+    g_set_error(error, G_IO_ERROR, g_io_error_from_errno(failed),
+                "the JSON file is not complete: %s", g_strerror(failed));
+  return !failed;
+}

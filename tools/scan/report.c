@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: MIT
+ * The report on one input, for people. */
+#include "scan/report.h"
+
+#define MAX_SPANS 6
+#define MAX_TRACKS 8
+#define BOLD_RED "\033[1;31m"
+#define BOLD_GREEN "\033[1;32m"
+#define BOLD_YELLOW "\033[1;33m"
+#define RESET "\033[0m"
+
+ScanReport *scan_report_new(const char *argument, const char *uri) {
+  ScanReport *report = g_new0(ScanReport, 1);
+  report->uri = g_utf8_make_valid(uri, -1);
+  report->name = g_filename_display_name(argument);
+  report->tracks = scan_tracks_new();
+  report->threshold = 0.5;
+  return report;
+}
+
+void scan_report_free(ScanReport *report) {
+  if (!report)
+    return;
+  scan_tracks_free(report->tracks);
+  g_free(report->uri);
+  g_free(report->name);
+  g_free(report->problem);
+  g_free(report->note);
+  g_free(report->reason);
+  g_free(report->model_id);
+  g_free(report);
+}
+
+static void append_track(GString *text, const ScanTrack *track) {
+  if (track->full_frame)
+    g_string_append(text, "the whole frame");
+  else
+    g_string_append_printf(text, "face %" G_GUINT64_FORMAT, track->id);
+}
+
+/* "face 1 looks fake at 0:01-0:04 (0.97), 0:07 (0.81)" */
+static void append_evidence(GString *text, const ScanReport *report, const ScanTrack *track) {
+  GArray *spans = scan_track_spans(track, report->threshold);
+  append_track(text, track);
+  if (spans->len == 0)
+    g_string_append(text, ", no second of which reaches the threshold");
+  for (guint i = 0; i < spans->len && i < MAX_SPANS; i++) {
+    const ScanSpan *span = &g_array_index(spans, ScanSpan, i);
+    char first[16], last[16];
+    g_string_append(text, i == 0 ? " looks fake at " : ", ");
+    g_string_append(text, scan_time_text(span->first, first));
+    if (span->last != span->first)
+      g_string_append_printf(text, "-%s", scan_time_text(span->last, last));
+    g_string_append_printf(text, " (%.2f)", span->p_fake);
+  }
+  if (spans->len > MAX_SPANS)
+    g_string_append_printf(text, " and %u more times", spans->len - MAX_SPANS);
+  g_array_unref(spans);
+}
+
+static void append_unknown(GString *text, const ScanReport *report) {
+  if (report->tracks->tracks->len > 0)
+    g_string_append_printf(text, "no face was judged in %d frames or more", SCAN_MIN_JUDGED);
+  else if (report->frames == 0)
+    g_string_append(text, "there was no frame to judge");
+  else if (!report->reason || g_str_equal(report->reason, "no-face"))
+    g_string_append_printf(text, "no face in %u frames", report->frames);
+  else if (g_str_equal(report->reason, "too-small"))
+    g_string_append(text, "the faces in it are too small to judge");
+  else
+    g_string_append_printf(text, "nothing was judged (%s)", report->reason);
+}
+
+static void print_verdict(const ScanReport *report, const ScanTerminal *terminal) {
+  static const char *const colours[] = {BOLD_YELLOW, BOLD_GREEN, BOLD_RED};
+  const ScanVerdict *verdict = &report->verdict;
+  GString *text = g_string_new(NULL);
+  if (verdict->outcome == SCAN_UNKNOWN) {
+    append_unknown(text, report);
+  } else {
+    g_string_append_printf(text, "p-fake %.2f, threshold %.2f: ", verdict->p_fake,
+                           report->threshold);
+    append_evidence(text, report, verdict->worst);
+  }
+  fprintf(terminal->file, "  %s%s%s  %s\n", terminal->colour ? colours[verdict->outcome] : "",
+          scan_outcome_name(verdict->outcome), terminal->colour ? RESET : "", text->str);
+  g_string_free(text, TRUE);
+}
+
+/* Other faces that were fake at times, whatever the verdict's face is. */
+static void print_others(const ScanReport *report, const ScanTerminal *terminal) {
+  for (guint i = 0, shown = 0; i < report->tracks->tracks->len && shown < MAX_TRACKS; i++) {
+    const ScanTrack *track = g_ptr_array_index(report->tracks->tracks, i);
+    if (track == report->verdict.worst || !scan_track_counts(report->tracks, track) ||
+        scan_track_p_fake(track) < report->threshold)
+      continue;
+    GString *text = g_string_new(NULL);
+    append_evidence(text, report, track);
+    fprintf(terminal->file, "        %s\n", text->str);
+    g_string_free(text, TRUE);
+    shown++;
+  }
+}
+
+void scan_report_print(const ScanReport *report, const ScanTerminal *terminal, gboolean timeline) {
+  char time[16];
+  fprintf(terminal->file, "%s  (%s, %u frames, %u judged)\n", report->name,
+          scan_time_text(report->duration, time), report->frames, report->tracks->judged);
+  if (timeline)
+    scan_timeline_print(terminal, report->tracks, report->duration, report->threshold, MAX_TRACKS);
+  if (!report->problem || report->frames > 0) {
+    print_verdict(report, terminal);
+    print_others(report, terminal);
+  }
+  if (report->note)
+    fprintf(terminal->file, "  note: %s\n", report->note);
+  if (report->problem)
+    fprintf(terminal->file, "  failed: %s\n", report->problem);
+  fflush(terminal->file);
+}

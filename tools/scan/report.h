@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT
+ * What is known of one input after it was scanned, as JSON lines and as text. */
+#ifndef CORED_SCAN_REPORT_H
+#define CORED_SCAN_REPORT_H
+
+#include "scan/timeline.h"
+#include "scan/tracks.h"
+
+typedef struct ScanReport {
+  char *uri;
+  char *name; /* as given on the command line, valid UTF-8 */
+  ScanTracks *tracks;
+  ScanVerdict verdict;
+  char *problem; /* why it could not be read (to its end), NULL when nothing was wrong */
+  char *note;    /* what else is worth saying, or NULL */
+  char *reason;  /* why most of the frames that were not judged were not, or NULL */
+  char *model_id;
+  guint64 generation;
+  double threshold;
+  double duration; /* seconds seen */
+  guint frames;    /* decoded */
+} ScanReport;
+
+ScanReport *scan_report_new(const char *argument, const char *uri);
+void scan_report_free(ScanReport *report); /* NULL is fine */
+/* Time line, verdict and evidence; `timeline` FALSE leaves out the first. */
+void scan_report_print(const ScanReport *report, const ScanTerminal *terminal, gboolean timeline);
+
+/* JSON lines. A failed write is remembered and told by close. */
+typedef struct ScanJson ScanJson;
+ScanJson *scan_json_open(const char *path, GError **error); /* "-" is standard output */
+void scan_json_frame(ScanJson *json, const ScanReport *report, double time, const ScanFace *faces,
+                     guint n_faces);
+void scan_json_verdict(ScanJson *json, const ScanReport *report);
+gboolean scan_json_close(ScanJson *json, GError **error); /* NULL is fine */
+
+#endif

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: MIT
+ * Reading the custom metadata of coreddetect, in the streaming thread. */
+#include "scan/results.h"
+
+#include "gstcoredmeta.h"
+
+#include <gst/video/video.h>
+#include <math.h>
+
+#define N_REASONS 8
+#define MAX_FACES 64
+
+typedef struct Reason { /* why a frame was not judged, and how often */
+  char name[24];
+  guint n;
+} Reason;
+
+struct ScanResults {
+  ScanReport *report;
+  ScanJson *json;
+  GMutex lock; /* the streaming thread writes, the main thread reads the position */
+  GstSegment segment;
+  double position;
+  guint frames;
+  Reason reasons[N_REASONS];
+};
+
+static gboolean read_face(const GstStructure *structure, ScanFace *face) {
+  *face = (ScanFace){0};
+  if (!gst_structure_get_double(structure, "p-fake", &face->p_fake) || !isfinite(face->p_fake))
+    return FALSE;
+  face->p_fake_smoothed = face->p_fake;
+  gst_structure_get_double(structure, "p-fake-smoothed", &face->p_fake_smoothed);
+  gst_structure_get_uint64(structure, "track-id", &face->track);
+  gst_structure_get_boolean(structure, "full-frame", &face->full_frame);
+  gst_structure_get_uint(structure, "x", &face->x);
+  gst_structure_get_uint(structure, "y", &face->y);
+  gst_structure_get_uint(structure, "w", &face->w);
+  gst_structure_get_uint(structure, "h", &face->h);
+  return TRUE;
+}
+
+static guint read_faces(const GstStructure *result, ScanFace faces[MAX_FACES]) {
+  const GValue *array = gst_structure_get_value(result, "faces");
+  guint n = 0;
+  for (guint i = 0; array && i < gst_value_array_get_size(array) && n < MAX_FACES; i++) {
+    const GValue *value = gst_value_array_get_value(array, i);
+    n += read_face(gst_value_get_structure(value), &faces[n]);
+  }
+  return n;
+}
+
+static void count_reason(ScanResults *results, const char *name) {
+  if (!name)
+    return;
+  for (int i = 0; i < N_REASONS; i++) {
+    Reason *reason = &results->reasons[i];
+    if (!reason->n)
+      g_strlcpy(reason->name, name, sizeof reason->name);
+    if (g_str_equal(reason->name, name)) {
+      reason->n++;
+      return;
+    }
+  }
+}
+
+static void take_model(ScanReport *report, const GstStructure *result) {
+  const char *id = gst_structure_get_string(result, "model-id");
+  gst_structure_get_double(result, "threshold", &report->threshold);
+  gst_structure_get_uint64(result, "model-generation", &report->generation);
+  if (id && *id && g_strcmp0(id, report->model_id) != 0) {
+    g_free(report->model_id);
+    report->model_id = g_strdup(id);
+  }
+}
+
+static void take_result(ScanResults *results, double time, const GstStructure *result) {
+  ScanReport *report = results->report;
+  ScanFace faces[MAX_FACES];
+  gboolean inferred = FALSE;
+  gst_structure_get_boolean(result, "inferred", &inferred);
+  if (!inferred)
+    return;
+  take_model(report, result);
+  guint n = read_faces(result, faces);
+  scan_tracks_add(report->tracks, time, faces, n);
+  if (n == 0)
+    count_reason(results, gst_structure_get_string(result, "reason"));
+  else if (results->json)
+    scan_json_frame(results->json, report, time, faces, n);
+}
+
+static void take_buffer(ScanResults *results, GstBuffer *buffer) {
+  GstClockTime time =
+      gst_segment_to_stream_time(&results->segment, GST_FORMAT_TIME, GST_BUFFER_PTS(buffer));
+  double at = GST_CLOCK_TIME_IS_VALID(time) ? (double)time / GST_SECOND : results->position;
+  double length =
+      GST_BUFFER_DURATION_IS_VALID(buffer) ? (double)GST_BUFFER_DURATION(buffer) / GST_SECOND : 0;
+  const GstStructure *result = cored_meta_get(buffer);
+  results->report->frames = ++results->frames;
+  if (result)
+    take_result(results, at, result);
+  results->position = MAX(results->position, at + length);
+}
+
+static GstPadProbeReturn on_judged(GstPad *pad, GstPadProbeInfo *info, gpointer data) {
+  ScanResults *results = data;
+  (void)pad;
+  g_mutex_lock(&results->lock);
+  if (info->type & GST_PAD_PROBE_TYPE_BUFFER) {
+    take_buffer(results, GST_PAD_PROBE_INFO_BUFFER(info));
+  } else {
+    GstEvent *event = GST_PAD_PROBE_INFO_EVENT(info);
+    if (GST_EVENT_TYPE(event) == GST_EVENT_SEGMENT)
+      gst_event_copy_segment(event, &results->segment);
+  }
+  g_mutex_unlock(&results->lock);
+  return GST_PAD_PROBE_OK;
+}
+
+ScanResults *scan_results_new(GstElement *detector, ScanReport *report, ScanJson *json) {
+  ScanResults *results = g_new0(ScanResults, 1);
+  GstPad *pad = gst_element_get_static_pad(detector, "src");
+  results->report = report;
+  results->json = json;
+  g_mutex_init(&results->lock);
+  gst_segment_init(&results->segment, GST_FORMAT_TIME);
+  gst_pad_add_probe(pad, GST_PAD_PROBE_TYPE_BUFFER | GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM, on_judged,
+                    results, NULL);
+  gst_object_unref(pad);
+  return results;
+}
+
+void scan_results_free(ScanResults *results) {
+  if (!results)
+    return;
+  g_mutex_clear(&results->lock);
+  g_free(results);
+}
+
+double scan_results_position(ScanResults *results, guint *frames) {
+  g_mutex_lock(&results->lock);
+  double position = results->position;
+  *frames = results->frames;
+  g_mutex_unlock(&results->lock);
+  return position;
+}
+
+const char *scan_results_reason(const ScanResults *results) {
+  const Reason *most = &results->reasons[0];
+  for (int i = 1; i < N_REASONS; i++)
+    if (results->reasons[i].n > most->n)
+      most = &results->reasons[i];
+  return most->n ? most->name : NULL;
+}

@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: MIT
+ * One input through the pipeline
+ *
+ *   uridecodebin ! queue ! videoconvert ! videoflip ! coreddetect ! (fakesink | annotated file)
+ *
+ * videoconvert passes through what the detector takes as it is, videoflip turns a phone's sideways
+ * video upright. The first video stream is judged, all others and the sound are thrown away
+ * undecoded. Streaming threads tell the main thread everything by messages on the bus. */
+#include "scan/run.h"
+
+#include "scan/annotate.h"
+#include "scan/results.h"
+
+#include <gst/pbutils/pbutils.h>
+
+#define TICK_MS 100
+#define CLOSE_MS 5000   /* how long the branch behind the detector gets to finish its file */
+#define TRUNCATED_S 2.0 /* this much missing at the end is worth saying */
+#define DRAINED "cored-scan-drained"
+#define NO_VIDEO "cored-scan-no-video"
+
+typedef struct Run {
+  const ScanContext *context;
+  ScanReport *report;
+  ScanResults *results;
+  GstElement *pipeline, *detect;
+  GMainLoop *loop;
+  ScanProgress progress;
+  char *annotated;  /* NULL: no annotated video */
+  gboolean linked;  /* a video stream was found; set and read by the decoder's thread only */
+  gboolean fatal;   /* the element could not be set up */
+  gboolean drained; /* the last element has all there is */
+  int closing_ms;   /* time left to drain, 0 while running */
+} Run;
+
+static void fail(Run *run, const char *text) {
+  if (!run->report->problem) /* the first one is the cause */
+    run->report->problem = g_strdup(text);
+}
+
+static void post(Run *run, const char *name) {
+  GstObject *source = GST_OBJECT(run->pipeline);
+  gst_element_post_message(run->pipeline,
+                           gst_message_new_application(source, gst_structure_new_empty(name)));
+}
+
+/* ---- Decoding, in streaming threads ---- */
+
+/* The end of the video is the end of the run, however long the sound goes on. */
+static GstPadProbeReturn on_sink_event(GstPad *pad, GstPadProbeInfo *info, gpointer run) {
+  (void)pad;
+  if (GST_EVENT_TYPE(GST_PAD_PROBE_INFO_EVENT(info)) == GST_EVENT_EOS)
+    post(run, DRAINED);
+  return GST_PAD_PROBE_OK;
+}
+
+static void discard(Run *run, GstPad *pad) {
+  GstElement *sink = gst_element_factory_make("fakesink", NULL);
+  g_object_set(sink, "sync", FALSE, "async", FALSE, NULL);
+  gst_bin_add(GST_BIN(run->pipeline), sink);
+  gst_element_sync_state_with_parent(sink);
+  GstPad *target = gst_element_get_static_pad(sink, "sink");
+  gst_pad_link(pad, target);
+  gst_object_unref(target);
+}
+
+static void on_pad(GstElement *decoder, GstPad *pad, gpointer data) {
+  Run *run = data;
+  GstCaps *caps = gst_pad_get_current_caps(pad);
+  gboolean video = caps && gst_structure_has_name(gst_caps_get_structure(caps, 0), "video/x-raw");
+  (void)decoder;
+  if (video && !run->linked) {
+    GstElement *first = gst_bin_get_by_name(GST_BIN(run->pipeline), "in");
+    GstPad *target = gst_element_get_static_pad(first, "sink");
+    run->linked = gst_pad_link(pad, target) == GST_PAD_LINK_OK;
+    gst_object_unref(target);
+    gst_object_unref(first);
+  } else {
+    discard(run, pad);
+  }
+  g_clear_pointer(&caps, gst_caps_unref);
+}
+
+static void on_no_more_pads(GstElement *decoder, gpointer data) {
+  Run *run = data;
+  (void)decoder;
+  if (!run->linked)
+    post(run, NO_VIDEO);
+}
+
+/* Sound, subtitles and the like come out as they are in the file and need no decoder. */
+static gboolean on_continue(GstElement *decoder, GstPad *pad, GstCaps *caps, gpointer data) {
+  const char *name = gst_structure_get_name(gst_caps_get_structure(caps, 0));
+  (void)decoder, (void)pad, (void)data;
+  return !g_str_has_prefix(name, "audio/") && !g_str_has_prefix(name, "text/") &&
+         !g_str_has_prefix(name, "subpicture/") && !g_str_has_prefix(name, "application/x-ssa") &&
+         !g_str_has_prefix(name, "application/x-ass");
+}
+
+/* ---- The pipeline ---- */
+
+static void watch_sink(Run *run, GstElement *sink) {
+  GstElement *last =
+      GST_IS_BIN(sink) ? gst_bin_get_by_name(GST_BIN(sink), "file") : gst_object_ref(sink);
+  GstPad *pad = gst_element_get_static_pad(last, "sink");
+  gst_pad_add_probe(pad, GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM, on_sink_event, run, NULL);
+  gst_object_unref(pad);
+  gst_object_unref(last);
+}
+
+/* Put an element, which may be NULL, into the pipeline, which owns it from then on. */
+static GstElement *add(Run *run, GstElement *element) {
+  if (element)
+    gst_bin_add(GST_BIN(run->pipeline), element);
+  return element;
+}
+
+static GstElement *add_plain(Run *run, const char *factory, GError **error) {
+  GstElement *element = gst_element_factory_make(factory, NULL);
+  if (!element)
+    g_set_error(error, GST_CORE_ERROR, GST_CORE_ERROR_MISSING_PLUGIN,
+                "the element %s is missing: install gstreamer1.0-plugins-base", factory);
+  return add(run, element);
+}
+
+static GstElement *add_sink(Run *run, GError **error) {
+  if (run->annotated)
+    return add(run, scan_annotate_new(run->annotated, error));
+  GstElement *sink = add_plain(run, "fakesink", error);
+  if (sink)
+    g_object_set(sink, "sync", FALSE, "async", FALSE, NULL);
+  return sink;
+}
+
+static gboolean build(Run *run, GError **error) {
+  run->pipeline = gst_pipeline_new(NULL);
+  GstElement *decoder = add_plain(run, "uridecodebin", error);
+  GstElement *front =
+      !decoder
+          ? NULL
+          : add(run, gst_parse_bin_from_description("queue max-size-buffers=4 max-size-bytes=0 "
+                                                    "max-size-time=0 ! videoconvert ! "
+                                                    "videoflip video-direction=auto",
+                                                    TRUE, error));
+  run->detect = !front ? NULL : add(run, scan_detector_new(run->context->options, error));
+  GstElement *sink = !run->detect ? NULL : add_sink(run, error);
+  if (!sink)
+    return FALSE;
+  gst_object_set_name(GST_OBJECT(front), "in");
+  gst_element_link_many(front, run->detect, sink, NULL);
+  g_object_set(decoder, "uri", run->report->uri, NULL);
+  g_signal_connect(decoder, "pad-added", G_CALLBACK(on_pad), run);
+  g_signal_connect(decoder, "no-more-pads", G_CALLBACK(on_no_more_pads), run);
+  g_signal_connect(decoder, "autoplug-continue", G_CALLBACK(on_continue), run);
+  run->results = scan_results_new(run->detect, run->report, run->context->json);
+  watch_sink(run, sink);
+  return TRUE;
+}
+
+/* ---- Running, in the main thread ---- */
+
+/* Let what is under way reach the end of the pipeline. */
+static void close_down(Run *run) {
+  if (run->closing_ms)
+    return;
+  run->closing_ms = CLOSE_MS;
+  gst_element_send_event(run->pipeline, gst_event_new_eos());
+}
+
+static void on_error(Run *run, GstMessage *message) {
+  GError *error = NULL;
+  GstState state = GST_STATE_NULL;
+  gst_message_parse_error(message, &error, NULL);
+  fail(run, error->message);
+  gst_element_get_state(run->detect, &state, NULL, 0);
+  /* Without a model, or with a wrong one, no other file will do better. */
+  run->fatal |= GST_MESSAGE_SRC(message) == GST_OBJECT(run->detect) && state < GST_STATE_PAUSED;
+  g_error_free(error);
+  guint frames;
+  scan_results_position(run->results, &frames);
+  if (frames > 0 && run->annotated && !run->closing_ms)
+    run->closing_ms = CLOSE_MS; /* whoever failed sends EOS behind its last frame */
+  else if (!run->closing_ms)
+    g_main_loop_quit(run->loop);
+}
+
+static void on_element_message(Run *run, GstMessage *message) {
+  if (!gst_is_missing_plugin_message(message))
+    return;
+  char *what = gst_missing_plugin_message_get_description(message);
+  char *text = g_strdup_printf("GStreamer has no %s here", what);
+  fail(run, text);
+  g_free(text);
+  g_free(what);
+}
+
+static gboolean on_message(GstBus *bus, GstMessage *message, gpointer data) {
+  Run *run = data;
+  (void)bus;
+  switch (GST_MESSAGE_TYPE(message)) {
+  case GST_MESSAGE_ERROR:
+    on_error(run, message);
+    break;
+  case GST_MESSAGE_ELEMENT:
+    on_element_message(run, message);
+    break;
+  case GST_MESSAGE_APPLICATION:
+    if (gst_message_has_name(message, NO_VIDEO))
+      fail(run, "no video in it");
+    else
+      run->drained = TRUE;
+    g_main_loop_quit(run->loop);
+    break;
+  case GST_MESSAGE_EOS:
+    g_main_loop_quit(run->loop);
+    break;
+  default:
+    break;
+  }
+  return G_SOURCE_CONTINUE;
+}
+
+static double duration_of(const Run *run) {
+  gint64 duration = -1;
+  gst_element_query_duration(run->pipeline, GST_FORMAT_TIME, &duration);
+  return duration > 0 ? (double)duration / GST_SECOND : 0;
+}
+
+static gboolean on_tick(gpointer data) {
+  Run *run = data;
+  guint frames;
+  double position = scan_results_position(run->results, &frames);
+  if (run->context->display)
+    scan_progress_update(&run->progress, position, duration_of(run), frames);
+  if (*run->context->interrupted)
+    close_down(run);
+  if (run->closing_ms && (run->closing_ms -= TICK_MS) <= 0) {
+    run->closing_ms = TICK_MS;
+    g_main_loop_quit(run->loop);
+  }
+  return G_SOURCE_CONTINUE;
+}
+
+static void play(Run *run) {
+  run->loop = g_main_loop_new(NULL, FALSE);
+  GstBus *bus = gst_pipeline_get_bus(GST_PIPELINE(run->pipeline));
+  guint watch = gst_bus_add_watch(bus, on_message, run);
+  guint tick = g_timeout_add(TICK_MS, on_tick, run);
+  if (run->context->display)
+    scan_progress_begin(&run->progress, run->context->display);
+  /* A refused state change has its error on the bus, which ends the loop. */
+  gst_element_set_state(run->pipeline, GST_STATE_PLAYING);
+  g_main_loop_run(run->loop);
+  if (run->context->display)
+    scan_progress_end(&run->progress);
+  g_source_remove(tick);
+  g_source_remove(watch);
+  gst_object_unref(bus);
+  g_main_loop_unref(run->loop);
+}
+
+static void conclude(Run *run, double duration) {
+  ScanReport *report = run->report;
+  const char *reason = scan_results_reason(run->results);
+  guint frames;
+  report->duration = scan_results_position(run->results, &frames);
+  report->reason = g_strdup(reason);
+  report->verdict = scan_tracks_verdict(report->tracks, report->threshold);
+  if (*run->context->interrupted)
+    fail(run, "interrupted");
+  else if (!report->problem && frames == 0)
+    fail(run, "no frame in it");
+  else if (!report->problem && duration - report->duration > TRUNCATED_S) {
+    char at[16], end[16];
+    report->note =
+        g_strdup_printf("the video ends at %s of %s: cut off?",
+                        scan_time_text(report->duration, at), scan_time_text(duration, end));
+  }
+}
+
+static void finish_annotated(Run *run) {
+  GError *error = NULL;
+  guint frames;
+  scan_results_position(run->results, &frames);
+  if (!scan_annotate_finish(run->annotated, run->drained && frames > 0, &error))
+    fail(run, error->message);
+  else if (!run->drained && frames > 0)
+    fail(run, "the annotated video could not be finished");
+  g_clear_error(&error);
+}
+
+gboolean scan_run(const ScanContext *context, ScanReport *report) {
+  Run run = {.context = context, .report = report};
+  GError *error = NULL;
+  run.annotated = scan_options_annotated(context->options, report->uri);
+  if (build(&run, &error)) {
+    play(&run);
+    double duration = duration_of(&run);
+    gst_element_set_state(run.pipeline, GST_STATE_NULL);
+    conclude(&run, duration);
+    if (run.annotated)
+      finish_annotated(&run);
+  } else {
+    fail(&run, error->message);
+    run.fatal = TRUE;
+    g_error_free(error);
+  }
+  gst_object_unref(run.pipeline);
+  scan_results_free(run.results);
+  g_free(run.annotated);
+  return !run.fatal;
+}

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: MIT
+ * The time line in the terminal. */
+#include "scan/timeline.h"
+
+#include <langinfo.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#define LABEL_WIDTH 11 /* "  face 12  " */
+#define SCORE_WIDTH 6  /* "  0.87" */
+#define RED "\033[31m"
+#define GREEN "\033[32m"
+#define RESET "\033[0m"
+
+static int terminal_width(int fd) {
+  struct winsize size;
+  const char *columns = getenv("COLUMNS");
+  long width = 0;
+  if (isatty(fd) && ioctl(fd, TIOCGWINSZ, &size) == 0)
+    width = size.ws_col;
+  if (width <= 0 && columns)
+    width = strtol(columns, NULL, 10);
+  if (width <= 0)
+    width = 80;
+  return (int)CLAMP(width, 40, 240);
+}
+
+ScanTerminal scan_terminal_of(FILE *file) {
+  const char *no_color = getenv("NO_COLOR");
+  gboolean is_tty = isatty(fileno(file));
+  return (ScanTerminal){
+      .file = file,
+      .is_tty = is_tty,
+      .colour = is_tty && !(no_color && *no_color),
+      .utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0,
+      .width = terminal_width(fileno(file)),
+  };
+}
+
+const char *scan_time_text(double seconds, char buffer[16]) {
+  guint whole = seconds > 0 && seconds < 3.6e7 ? (guint)seconds : 0;
+  if (whole >= 3600)
+    g_snprintf(buffer, 16, "%u:%02u:%02u", whole / 3600, whole / 60 % 60, whole % 60);
+  else
+    g_snprintf(buffer, 16, "%u:%02u", whole / 60, whole % 60);
+  return buffer;
+}
+
+const char *scan_block(double p_fake, gboolean utf8) {
+  static const char *const blocks[] = {"▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
+  static const char *const digits[] = {"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"};
+  double p = CLAMP(p_fake, 0, 1);
+  return utf8 ? blocks[MIN((int)(p * 8), 7)] : digits[MIN((int)(p * 10), 9)];
+}
+
+static void print_line(const ScanTerminal *terminal, const ScanTrack *track, double duration,
+                       double threshold, int columns) {
+  double *sum = g_new0(double, columns);
+  guint *n = g_new0(guint, columns);
+  for (guint i = 0; i < track->samples->len; i++) {
+    const ScanSample *sample = &g_array_index(track->samples, ScanSample, i);
+    int column = (int)(sample->time / duration * columns);
+    column = CLAMP(column, 0, columns - 1);
+    sum[column] += sample->p_fake;
+    n[column]++;
+  }
+  const char *colour = "";
+  for (int c = 0; c < columns; c++) {
+    double p = n[c] ? sum[c] / n[c] : 0;
+    const char *want = !n[c] ? "" : p >= threshold ? RED : GREEN;
+    if (terminal->colour && want != colour)
+      fprintf(terminal->file, RESET "%s", want);
+    colour = want;
+    fputs(n[c] ? scan_block(p, terminal->utf8) : " ", terminal->file);
+  }
+  if (terminal->colour)
+    fputs(RESET, terminal->file);
+  g_free(sum);
+  g_free(n);
+}
+
+/* Five times under the line, as far as they fit. */
+static void print_axis(const ScanTerminal *terminal, double duration, int columns) {
+  char *axis = g_strnfill(columns + 16, ' ');
+  int free_from = 0, end = 0;
+  for (int i = 0; i <= 4; i++) {
+    char text[16];
+    int length = (int)strlen(scan_time_text(duration * i / 4, text));
+    int at = MAX(0, columns * i / 4 - (i ? length : 0));
+    if (at < free_from || at + length > columns + 15)
+      continue;
+    memcpy(axis + at, text, length);
+    end = at + length;
+    free_from = end + 2;
+  }
+  axis[end] = '\0';
+  fprintf(terminal->file, "%*s%s\n", LABEL_WIDTH, "", axis);
+  g_free(axis);
+}
+
+void scan_timeline_print(const ScanTerminal *terminal, const ScanTracks *tracks, double duration,
+                         double threshold, guint max_tracks) {
+  int columns = terminal->width - LABEL_WIDTH - SCORE_WIDTH;
+  guint shown = 0, left_out = 0;
+  if (tracks->tracks->len == 0)
+    return;
+  if (!(duration > 0))
+    duration = 1;
+  for (int pass = 0; pass < 2; pass++) { /* those that count come first */
+    for (guint i = 0; i < tracks->tracks->len; i++) {
+      const ScanTrack *track = g_ptr_array_index(tracks->tracks, i);
+      char label[32];
+      if (scan_track_counts(tracks, track) != (pass == 0))
+        continue;
+      if (shown == max_tracks) {
+        left_out++;
+        continue;
+      }
+      if (track->full_frame)
+        g_strlcpy(label, "frame", sizeof label);
+      else
+        snprintf(label, sizeof label, "face %" G_GUINT64_FORMAT, track->id);
+      fprintf(terminal->file, "  %-*s", LABEL_WIDTH - 2, label);
+      print_line(terminal, track, duration, threshold, columns);
+      fprintf(terminal->file, "  %.2f\n", scan_track_p_fake(track));
+      shown++;
+    }
+  }
+  print_axis(terminal, duration, columns);
+  if (left_out)
+    fprintf(terminal->file, "  and %u more faces, seen briefly\n", left_out);
+}
