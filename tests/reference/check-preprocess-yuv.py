@@ -1,0 +1,146 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""The preprocessor on every pixel format, matrix and range, odd sizes, padded and bottom-up rows,
+against an independent double-precision computation with dense filter matrices."""
+from vision_engine import FORMATS, MATRICES, RANGES, Preprocessor, cpus, image, np
+
+rng = np.random.default_rng(7)
+KR_KB = {'bt601': (.299, .114), 'bt709': (.2126, .0722), 'bt2020': (.2627, .0593)}
+# Largest error allowed, of an output range of 1: float rounding only.
+BOUND = 4e-6
+
+# Memory layout, written down independently of the engine: per format the subsampling and a
+# function from component arrays (Y, U, V or R, G, B) to planes of rows of samples.
+SUB = {'Y42B': (1, 0), 'YUY2': (1, 0), 'UYVY': (1, 0), 'Y444': (0, 0)}
+
+
+def interleave(*parts):
+    return np.stack(parts, -1).reshape(parts[0].shape[0], -1)
+
+
+def packed422(y, u, v, order):
+    y = np.pad(y, ((0, 0), (0, y.shape[1] % 2)))
+    parts = {'y0': y[:, 0::2], 'y1': y[:, 1::2], 'u': u, 'v': v}
+    return [interleave(*(parts[p] for p in order))]
+
+
+def planes_of(fmt, c):
+    junk = rng.integers(0, 256, c[0].shape).astype(c[0].dtype)
+    return {
+        'I420': lambda: list(c), 'YV12': lambda: [c[0], c[2], c[1]],
+        'NV12': lambda: [c[0], interleave(c[1], c[2])],
+        'NV21': lambda: [c[0], interleave(c[2], c[1])],
+        'Y42B': lambda: list(c), 'Y444': lambda: list(c),
+        'YUY2': lambda: packed422(*c, ('y0', 'u', 'y1', 'v')),
+        'UYVY': lambda: packed422(*c, ('u', 'y0', 'v', 'y1')),
+        'RGB': lambda: [interleave(c[0], c[1], c[2])],
+        'BGR': lambda: [interleave(c[2], c[1], c[0])],
+        'RGBX': lambda: [interleave(c[0], c[1], c[2], junk)],
+        'BGRX': lambda: [interleave(c[2], c[1], c[0], junk)],
+        'XRGB': lambda: [interleave(junk, c[0], c[1], c[2])],
+        'XBGR': lambda: [interleave(junk, c[2], c[1], c[0])],
+        'GRAY8': lambda: [c[0]],
+        'I420_10LE': lambda: list(c),
+        'P010_10LE': lambda: [c[0] << 6, interleave(c[1] << 6, c[2] << 6)],
+    }[fmt]()
+
+
+def in_memory(plane, pad, bottom_up):
+    """Rows of bytes with `pad` bytes of junk behind each, upside down in memory if asked."""
+    rows = np.ascontiguousarray(plane).view(np.uint8)
+    big = rng.integers(0, 256, (rows.shape[0], rows.shape[1] + pad), np.uint8)
+    if bottom_up:
+        big[::-1, :rows.shape[1]] = rows
+        return big[::-1]
+    big[:, :rows.shape[1]] = rows
+    return big
+
+
+def filter_matrix(start, length, size, out):
+    """Dense [out, size] weights: triangle of half-width max(scale, 1) around each output centre,
+    over samples from the picture or the box, whichever reaches farther; border repeated."""
+    low, high = min(0, int(np.floor(start))), max(size, int(np.ceil(start + length)))
+    scale = length / out
+    half = max(scale, 1.)
+    centre = start + (np.arange(out) + .5) * scale
+    at = np.arange(low, high)
+    weight = np.maximum(0, 1 - np.abs(at[None] + .5 - centre[:, None]) / half)
+    # Pillow's tap range rounds the ends of the support to sample borders.
+    first = np.floor(centre - half + .5)[:, None]
+    last = np.floor(centre + half + .5)[:, None]
+    weight *= (at >= first) & (at < last)
+    weight /= weight.sum(1, keepdims=True)
+    full = np.zeros((out, size))
+    np.add.at(full.T, np.clip(at, 0, size - 1), weight.T)
+    return full
+
+
+def expected(fmt, comps, sub, size, box, out_size, matrix, rg):
+    width, height = size
+    depth = 10 if '10' in fmt else 8
+    planes = []
+    for i, comp in enumerate(comps):
+        hs, vs = sub if i else (0, 0)
+        x, w = box[0] / 2 ** hs + (.25 if hs else 0), box[2] / 2 ** hs
+        y, h = box[1] / 2 ** vs, box[3] / 2 ** vs
+        across = filter_matrix(x, w, comp.shape[1], out_size[0])
+        down = filter_matrix(y, h, comp.shape[0], out_size[1])
+        planes.append(down @ comp.astype(np.float64) @ across.T)
+    if fmt in ('RGB', 'BGR', 'RGBX', 'BGRX', 'XRGB', 'XBGR'):
+        return np.stack(planes, -1) / 255
+    step, peak = 2 ** (depth - 8), 2 ** depth - 1
+    luma = (planes[0] - 16 * step) / (219 * step) if rg == 'limited' else planes[0] / peak
+    if fmt == 'GRAY8':
+        return np.clip(np.stack([luma] * 3, -1), 0, 1)
+    span = 224 * step if rg == 'limited' else peak
+    pb, pr = ((p - 128 * step) / span for p in planes[1:])
+    kr, kb = KR_KB[matrix]
+    red, blue = luma + 2 * (1 - kr) * pr, luma + 2 * (1 - kb) * pb
+    green = (luma - kr * red - kb * blue) / (1 - kr - kb)
+    return np.clip(np.stack([red, green, blue], -1), 0, 1)
+
+
+def components(fmt, width, height):
+    depth = 10 if '10' in fmt else 8
+    yuv = fmt not in ('RGB', 'BGR', 'RGBX', 'BGRX', 'XRGB', 'XBGR', 'GRAY8')
+    sub = SUB.get(fmt, (1, 1)) if yuv else (0, 0)
+    cw, ch = -(-width // 2 ** sub[0]), -(-height // 2 ** sub[1])
+    shapes = [(height, width), (ch, cw), (ch, cw)][:1 if fmt == 'GRAY8' else 3]
+    dtype = np.uint16 if depth == 10 else np.uint8
+    return [rng.integers(0, 2 ** depth, s).astype(dtype) for s in shapes], sub
+
+
+def boxes(width, height):
+    yield 0, 0, width, height
+    w, h = rng.uniform(.1, .9, 2) * (width, height)
+    yield rng.uniform(0, width - w), rng.uniform(0, height - h), w, h
+    yield -.3 * width, .2 * height, width * 1.2, height * 1.1
+
+
+def main():
+    mean, std = (.485, .456, .406), (.229, .224, .225)
+    worst, cases = 0, 0
+    for out_size in ((16, 16), (33, 7)):
+        pres = [Preprocessor(*out_size, mean, std, cpu) for cpu in cpus()]
+        for fmt in FORMATS:
+            for size in ((1, 1), (2, 2), (1, 9), (9, 1), (3, 5), (15, 17), (64, 48), (131, 77)):
+                comps, sub = components(fmt, *size)
+                for matrix in MATRICES:
+                    for rg in RANGES:
+                        pad, up = int(rng.choice([0, 1, 13, 64])), bool(rng.integers(2))
+                        planes = [in_memory(p, pad, up) for p in planes_of(fmt, comps)]
+                        picture = image(fmt, *size, planes, matrix, rg)
+                        for box in boxes(*size):
+                            want = expected(fmt, comps, sub, size, box, out_size, matrix, rg)
+                            for pre in pres:
+                                got = pre.run(picture, box) * np.array(std) + np.array(mean)
+                                diff = np.abs(got - want).max()
+                                assert diff <= BOUND, (fmt, size, matrix, rg, pad, up, box, diff)
+                                worst, cases = max(worst, diff), cases + 1
+    print(f'NumPy {np.__version__}, double precision: {cases} comparisons over {len(FORMATS)} '
+          f'formats, {len(MATRICES)} matrices, 2 ranges, {len(cpus())} CPU paths; '
+          f'largest difference {worst:.2e} of 1')
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: MIT
+"""The picture and locator calls of cored.h for Python tests (ctypes, NumPy)."""
+import ctypes as C
+import os
+import sys
+
+try:
+    import numpy as np
+except ImportError:
+    print('skip: NumPy is not installed (python3-numpy)')
+    sys.exit(77)
+
+FORMATS = ['I420', 'YV12', 'NV12', 'NV21', 'Y42B', 'Y444', 'YUY2', 'UYVY', 'RGB', 'BGR', 'RGBX',
+           'BGRX', 'XRGB', 'XBGR', 'GRAY8', 'I420_10LE', 'P010_10LE']
+MATRICES = {'bt601': 0, 'bt709': 1, 'bt2020': 2}
+RANGES = {'limited': 0, 'full': 1}
+CPU_C, CPU_AVX2, CPU_AVX512 = 0, 1, 3
+
+
+class Error(C.Structure):
+    _fields_ = [('code', C.c_int), ('message', C.c_char * 768)]
+
+
+class Image(C.Structure):
+    _fields_ = [('format', C.c_int), ('width', C.c_int), ('height', C.c_int),
+                ('plane', C.c_void_p * 3), ('stride', C.c_ssize_t * 3), ('matrix', C.c_int),
+                ('range', C.c_int)]
+
+
+class Box(C.Structure):
+    _fields_ = [('x', C.c_double), ('y', C.c_double), ('w', C.c_double), ('h', C.c_double)]
+
+
+class Face(C.Structure):
+    _fields_ = [('box', Box), ('score', C.c_double)]
+
+
+class LocatorParams(C.Structure):
+    _fields_ = [('scale_factor', C.c_double), ('min_neighbors', C.c_int), ('min_size', C.c_int),
+                ('max_size', C.c_int)]
+
+
+lib = C.CDLL(os.environ.get('CORED_LIBRARY', 'build/engine/libcored.so'))
+lib.cored_preprocessor_new.restype = C.c_void_p
+lib.cored_preprocessor_new.argtypes = [C.c_int, C.c_int, C.c_float * 3, C.c_float * 3, C.c_uint,
+                                       C.POINTER(Error)]
+lib.cored_preprocessor_free.argtypes = [C.c_void_p]
+lib.cored_preprocessor_run.restype = C.c_bool
+lib.cored_preprocessor_run.argtypes = [C.c_void_p, C.POINTER(Image), C.POINTER(Box), C.c_void_p,
+                                       C.POINTER(Error)]
+lib.cored_cpu_flags.restype = C.c_uint
+
+
+def cpus():
+    """CPU flag sets this machine can run, plain C first."""
+    have = lib.cored_cpu_flags()
+    return [mask for mask in (CPU_C, CPU_AVX2, CPU_AVX512) if mask & have == mask]
+
+
+def image(fmt, width, height, planes, matrix='bt601', rng='limited'):
+    """planes: 2-D uint8 arrays of whole rows; their strides are taken as they are. The arrays have
+    to outlive the description."""
+    out = Image(format=FORMATS.index(fmt), width=width, height=height, matrix=MATRICES[matrix],
+                range=RANGES[rng])
+    for i, plane in enumerate(planes):
+        out.plane[i] = plane.ctypes.data
+        out.stride[i] = plane.strides[0]
+    return out
+
+
+class Preprocessor:
+    def __init__(self, width, height, mean=(0, 0, 0), std=(1, 1, 1), cpu=None):
+        self.shape = (height, width, 3)
+        error = Error()
+        self.handle = lib.cored_preprocessor_new(
+            width, height, (C.c_float * 3)(*mean), (C.c_float * 3)(*std),
+            lib.cored_cpu_flags() if cpu is None else cpu, C.byref(error))
+        if not self.handle:
+            raise ValueError(error.message.decode())
+
+    def __del__(self):
+        lib.cored_preprocessor_free(self.handle)
+
+    def run(self, picture, box):
+        out = np.full(self.shape, np.nan, np.float32)
+        error = Error()
+        if not lib.cored_preprocessor_run(self.handle, C.byref(picture), C.byref(Box(*box)),
+                                          out.ctypes.data, C.byref(error)):
+            raise ValueError(error.message.decode())
+        return out
