@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT
+ * All that is done with one frame of one stream, from the mapped picture to the result: find the
+ * faces, follow them, judge them, smooth. It knows no buffers, pads or messages, so that it can run
+ * in the streaming thread or in a worker. Belongs to one caller at a time. */
+#ifndef CORED_ANALYSER_H
+#define CORED_ANALYSER_H
+
+#include "coredjudge.h"
+#include "coredtracks.h"
+
+typedef struct CoredAnalyser CoredAnalyser;
+
+typedef struct CoredView { /* one frame */
+  CoredImage image;
+  gboolean interlaced;          /* two fields woven into one picture */
+  double par;                   /* width of a pixel by its height */
+  guint64 number;               /* counts all frames of the stream */
+  GstClockTime pts;             /* may be none */
+  const CoredRegions *upstream; /* regions that came with the frame */
+} CoredView;
+
+CoredAnalyser *cored_analyser_new(void);
+void cored_analyser_free(CoredAnalyser *analyser); /* NULL is fine */
+
+/* Both take ownership; NULL is fine. Without a judge run() must not be called, without a locator
+ * no faces are looked for. */
+void cored_analyser_set_judge(CoredAnalyser *analyser, CoredJudge *judge);
+void cored_analyser_set_locator(CoredAnalyser *analyser, CoredLocator *locator);
+gboolean cored_analyser_has_judge(const CoredAnalyser *analyser);
+gboolean cored_analyser_has_locator(const CoredAnalyser *analyser);
+
+/* A cut: forget tracks and found faces. */
+void cored_analyser_reset(CoredAnalyser *analyser);
+
+/* Fill *result. False when the picture could not be used: *error says why, *result is still
+ * complete (unknown). */
+gboolean cored_analyser_run(CoredAnalyser *analyser, const CoredParams *params,
+                            const CoredView *view, CoredResult *result, CoredError *error);
+
+#endif /* CORED_ANALYSER_H */

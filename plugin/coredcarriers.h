@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT
+ * The ways in which a result leaves the element. */
+#ifndef CORED_CARRIERS_H
+#define CORED_CARRIERS_H
+
+#include "coredresult.h"
+
+typedef struct CoredTimes { /* of a frame, each may be GST_CLOCK_TIME_NONE */
+  GstClockTime timestamp, stream_time, running_time, duration;
+} CoredTimes;
+
+/* Attach what the flags ask for; the buffer must be writable. An older result on it is replaced.
+ * object_class names the regions that we add ourselves. */
+void cored_carriers_attach(GstBuffer *buffer, const CoredResult *result, CoredMetadataFlags flags,
+                           GQuark object_class, const char *stream_id);
+
+/* A 'cored' message. The caller owns it. */
+GstMessage *cored_carriers_message(GstObject *source, const CoredResult *result,
+                                   const CoredTimes *times, const char *stream_id);
+
+#ifdef HAVE_GST_ANALYTICS
+void cored_analytics_attach(GstBuffer *buffer, const CoredResult *result, GQuark object_class);
+#endif
+
+#endif /* CORED_CARRIERS_H */

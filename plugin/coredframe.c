@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: MIT */
+#include "coredframe.h"
+
+gboolean cored_pixel_format_from_gst(GstVideoFormat format, CoredPixelFormat *out) {
+  static const struct {
+    GstVideoFormat gst;
+    CoredPixelFormat cored;
+  } table[] = {
+      {GST_VIDEO_FORMAT_I420, CORED_PIXEL_I420},
+      {GST_VIDEO_FORMAT_YV12, CORED_PIXEL_YV12},
+      {GST_VIDEO_FORMAT_NV12, CORED_PIXEL_NV12},
+      {GST_VIDEO_FORMAT_NV21, CORED_PIXEL_NV21},
+      {GST_VIDEO_FORMAT_Y42B, CORED_PIXEL_Y42B},
+      {GST_VIDEO_FORMAT_Y444, CORED_PIXEL_Y444},
+      {GST_VIDEO_FORMAT_YUY2, CORED_PIXEL_YUY2},
+      {GST_VIDEO_FORMAT_UYVY, CORED_PIXEL_UYVY},
+      {GST_VIDEO_FORMAT_RGB, CORED_PIXEL_RGB},
+      {GST_VIDEO_FORMAT_BGR, CORED_PIXEL_BGR},
+      {GST_VIDEO_FORMAT_RGBx, CORED_PIXEL_RGBX},
+      {GST_VIDEO_FORMAT_RGBA, CORED_PIXEL_RGBX},
+      {GST_VIDEO_FORMAT_BGRx, CORED_PIXEL_BGRX},
+      {GST_VIDEO_FORMAT_BGRA, CORED_PIXEL_BGRX},
+      {GST_VIDEO_FORMAT_xRGB, CORED_PIXEL_XRGB},
+      {GST_VIDEO_FORMAT_ARGB, CORED_PIXEL_XRGB},
+      {GST_VIDEO_FORMAT_xBGR, CORED_PIXEL_XBGR},
+      {GST_VIDEO_FORMAT_ABGR, CORED_PIXEL_XBGR},
+      {GST_VIDEO_FORMAT_GRAY8, CORED_PIXEL_GRAY8},
+      {GST_VIDEO_FORMAT_I420_10LE, CORED_PIXEL_I420_10LE},
+      {GST_VIDEO_FORMAT_P010_10LE, CORED_PIXEL_P010_10LE},
+  };
+  for (guint i = 0; i < G_N_ELEMENTS(table); i++) {
+    if (table[i].gst == format) {
+      *out = table[i].cored;
+      return TRUE;
+    }
+  }
+  return FALSE;
+}
+
+/* The engine knows three matrices; the rare others go to the one with the nearest coefficients.
+ * An unknown one is guessed by height, as GStreamer itself does. */
+static CoredColorMatrix matrix_of(const GstVideoInfo *info) {
+  switch (info->colorimetry.matrix) {
+  case GST_VIDEO_COLOR_MATRIX_BT709:
+  case GST_VIDEO_COLOR_MATRIX_SMPTE240M:
+    return CORED_MATRIX_BT709;
+  case GST_VIDEO_COLOR_MATRIX_BT2020:
+    return CORED_MATRIX_BT2020;
+  case GST_VIDEO_COLOR_MATRIX_UNKNOWN:
+    return info->height > 576 ? CORED_MATRIX_BT709 : CORED_MATRIX_BT601;
+  default:
+    return CORED_MATRIX_BT601;
+  }
+}
+
+gboolean cored_frame_to_image(const GstVideoFrame *frame, CoredImage *image) {
+  if (!cored_pixel_format_from_gst(GST_VIDEO_FRAME_FORMAT(frame), &image->format))
+    return FALSE;
+  image->width = GST_VIDEO_FRAME_WIDTH(frame);
+  image->height = GST_VIDEO_FRAME_HEIGHT(frame);
+  for (guint i = 0; i < G_N_ELEMENTS(image->plane); i++) {
+    const gboolean present = i < GST_VIDEO_FRAME_N_PLANES(frame);
+    image->plane[i] = present ? GST_VIDEO_FRAME_PLANE_DATA(frame, i) : NULL;
+    image->stride[i] = present ? GST_VIDEO_FRAME_PLANE_STRIDE(frame, i) : 0;
+  }
+  image->matrix = matrix_of(&frame->info);
+  image->range = frame->info.colorimetry.range == GST_VIDEO_COLOR_RANGE_0_255 ? CORED_RANGE_FULL
+                                                                              : CORED_RANGE_LIMITED;
+  return TRUE;
+}
+
+/* Bytes from the start of a row of the plane to the end of its last pixel, and its rows. */
+static void plane_extent(const GstVideoFrame *frame, guint plane, guint64 *row_bytes,
+                         guint64 *rows) {
+  const GstVideoFormatInfo *finfo = frame->info.finfo;
+  *row_bytes = *rows = 0;
+  for (guint c = 0; c < GST_VIDEO_FORMAT_INFO_N_COMPONENTS(finfo); c++) {
+    if (GST_VIDEO_FORMAT_INFO_PLANE(finfo, c) != plane)
+      continue;
+    const guint64 pixels = (guint64)GST_VIDEO_FRAME_COMP_WIDTH(frame, c);
+    const guint64 end = (guint64)GST_VIDEO_FORMAT_INFO_POFFSET(finfo, c) +
+                        (pixels - 1) * (guint64)GST_VIDEO_FORMAT_INFO_PSTRIDE(finfo, c) +
+                        (GST_VIDEO_FORMAT_INFO_DEPTH(finfo, c) + 7) / 8;
+    *row_bytes = MAX(*row_bytes, end);
+    *rows = MAX(*rows, (guint64)GST_VIDEO_FRAME_COMP_HEIGHT(frame, c));
+  }
+}
+
+static gboolean plane_is_sound(const GstVideoFrame *frame, guint plane) {
+  const GstMapInfo *map = &frame->map[frame->meta ? plane : 0];
+  const gint64 stride = GST_VIDEO_FRAME_PLANE_STRIDE(frame, plane);
+  const guint8 *start = GST_VIDEO_FRAME_PLANE_DATA(frame, plane);
+  guint64 row_bytes, rows;
+  plane_extent(frame, plane, &row_bytes, &rows);
+  if (!start || start < map->data || start > map->data + map->size)
+    return FALSE;
+  if (rows > 1 && (guint64)ABS(stride) < row_bytes)
+    return FALSE;
+  /* At most 2^31 times 2^31: no wrap. */
+  const guint64 span = (guint64)ABS(stride) * (rows - 1);
+  const guint64 before = (guint64)(start - map->data), after = map->size - before;
+  if (stride < 0)
+    return span <= before && row_bytes <= after;
+  return row_bytes <= after && span <= after - row_bytes;
+}
+
+gboolean cored_frame_is_sound(const GstVideoFrame *frame) {
+  if (GST_VIDEO_FRAME_WIDTH(frame) < 1 || GST_VIDEO_FRAME_HEIGHT(frame) < 1)
+    return FALSE;
+  for (guint i = 0; i < GST_VIDEO_FRAME_N_PLANES(frame); i++) {
+    if (!plane_is_sound(frame, i))
+      return FALSE;
+  }
+  return TRUE;
+}
+
+void cored_image_take_field(CoredImage *image) {
+  if (image->height < 2)
+    return;
+  image->height = (image->height + 1) / 2;
+  for (guint i = 0; i < G_N_ELEMENTS(image->stride); i++)
+    image->stride[i] *= 2;
+}

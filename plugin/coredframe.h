@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT
+ * From GStreamer's description of a raw video frame to the engine's. Nothing is copied. */
+#ifndef CORED_FRAME_H
+#define CORED_FRAME_H
+
+#include <gst/video/video.h>
+
+#include "cored.h"
+
+/* The formats of the pad templates: what cored_frame_to_image understands. */
+#define CORED_VIDEO_FORMATS                                                                        \
+  "{ I420, YV12, NV12, NV21, Y42B, Y444, YUY2, UYVY, RGB, BGR, RGBx, BGRx, xRGB, xBGR, RGBA, "     \
+  "BGRA, ARGB, ABGR, GRAY8, I420_10LE, P010_10LE }"
+
+gboolean cored_pixel_format_from_gst(GstVideoFormat format, CoredPixelFormat *out);
+
+/* Describe a mapped frame. False: the format is none of the above. */
+gboolean cored_frame_to_image(const GstVideoFrame *frame, CoredImage *image);
+
+/* Every byte that the description names lies in the mapped memory, and rows do not overlap.
+ * gst_video_frame_map() believes the strides and offsets of a GstVideoMeta; we do not. */
+gboolean cored_frame_is_sound(const GstVideoFrame *frame);
+
+/* The first field of an interleaved picture: every other line, half the height. Judging one field
+ * avoids the combing that two moments in one picture show and a detector would take for traces of
+ * editing. A picture of one line is left as it is. */
+void cored_image_take_field(CoredImage *image);
+
+#endif /* CORED_FRAME_H */

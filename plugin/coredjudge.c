@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+#include "coredjudge.h"
+
+#include <math.h>
+
+struct CoredJudge {
+  CoredNet *net;
+  CoredSession *session;
+  CoredPreprocessor *preprocessor;
+  gint width, height; /* of the network's input */
+};
+
+CoredJudge *cored_judge_new(CoredNet *net, guint threads, CoredError *error) {
+  CoredJudge *judge = g_new0(CoredJudge, 1);
+  const CoredSessionParams params = {.max_batch = 1, .threads = (int)threads};
+  judge->net = cored_net_ref(net);
+  cored_plan_input_size(net->plan, &judge->width, &judge->height);
+  judge->session = cored_session_new(net->plan, &params, error);
+  if (judge->session)
+    judge->preprocessor = cored_preprocessor_new(judge->width, judge->height, net->info->mean,
+                                                 net->info->std, cored_cpu_flags(), error);
+  if (!judge->preprocessor) {
+    cored_judge_free(judge);
+    return NULL;
+  }
+  return judge;
+}
+
+void cored_judge_free(CoredJudge *judge) {
+  if (!judge)
+    return;
+  cored_preprocessor_free(judge->preprocessor);
+  cored_session_free(judge->session);
+  cored_net_unref(judge->net);
+  g_free(judge);
+}
+
+CoredNet *cored_judge_net(const CoredJudge *judge) {
+  return judge->net;
+}
+
+gboolean cored_judge_run(CoredJudge *judge, const CoredImage *image, const CoredBox *crop,
+                         double *p_fake, CoredError *error) {
+  float *input = cored_session_input(judge->session);
+  CoredOutput output;
+  if (!cored_preprocessor_run(judge->preprocessor, image, crop, input, error))
+    return FALSE;
+  cored_session_run(judge->session, input, 1, &output);
+  const double p = cored_p_fake(judge->net->info, output.logits);
+  if (!isfinite(p)) {
+    error->code = CORED_ERROR_PARAMETER_VALUE;
+    g_snprintf(error->message, sizeof error->message, "%s: the output is not finite",
+               judge->net->id);
+    return FALSE;
+  }
+  *p_fake = CLAMP(p, 0.0, 1.0);
+  return TRUE;
+}
+
+double cored_judge_quality(const CoredJudge *judge, const CoredBox *crop) {
+  return fmin(1.0, fmin(crop->w / judge->width, crop->h / judge->height));
+}

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+#include "corednet.h"
+
+CoredNet *cored_net_load(const char *path, CoredError *error) {
+  const gint64 start = g_get_monotonic_time();
+  CoredModel *model = cored_model_load(path, NULL, error);
+  if (!model)
+    return NULL;
+  CoredPlan *plan = cored_plan_new(model, NULL, error);
+  cored_model_unref(model);
+  if (!plan)
+    return NULL;
+
+  CoredNet *net = g_new0(CoredNet, 1);
+  g_atomic_ref_count_init(&net->refs);
+  net->plan = plan;
+  net->info = cored_plan_info(plan);
+  net->path = g_strdup(path);
+  g_snprintf(net->id, sizeof net->id, "%s-%.16s", net->info->network, net->info->sha256);
+  net->load_us = (guint64)(g_get_monotonic_time() - start);
+  return net;
+}
+
+CoredNet *cored_net_ref(CoredNet *net) {
+  g_atomic_ref_count_inc(&net->refs);
+  return net;
+}
+
+void cored_net_unref(CoredNet *net) {
+  if (!net || !g_atomic_ref_count_dec(&net->refs))
+    return;
+  cored_plan_unref(net->plan);
+  g_free(net->path);
+  g_free(net);
+}
+
+GQuark cored_error_gst_domain(CoredErrorCode code, gint *gst_code) {
+  switch (code) {
+  case CORED_ERROR_NOT_FOUND:
+    *gst_code = GST_RESOURCE_ERROR_NOT_FOUND;
+    return GST_RESOURCE_ERROR;
+  case CORED_ERROR_OPEN:
+  case CORED_ERROR_NOT_REGULAR:
+    *gst_code = GST_RESOURCE_ERROR_OPEN_READ;
+    return GST_RESOURCE_ERROR;
+  case CORED_ERROR_READ:
+  case CORED_ERROR_FILE_CHANGED:
+    *gst_code = GST_RESOURCE_ERROR_READ;
+    return GST_RESOURCE_ERROR;
+  case CORED_ERROR_NO_MEMORY:
+    *gst_code = GST_RESOURCE_ERROR_NO_SPACE_LEFT;
+    return GST_RESOURCE_ERROR;
+  case CORED_ERROR_ARGUMENT:
+    *gst_code = GST_RESOURCE_ERROR_SETTINGS;
+    return GST_RESOURCE_ERROR;
+  default:
+    *gst_code = GST_STREAM_ERROR_FORMAT;
+    return GST_STREAM_ERROR;
+  }
+}
+
+const char *cored_error_hint(CoredErrorCode code) {
+  switch (code) {
+  case CORED_ERROR_NOT_FOUND:
+    return "Check the path in the 'model' property.";
+  case CORED_ERROR_OPEN:
+  case CORED_ERROR_NOT_REGULAR:
+    return "Check the permissions and that it is a file.";
+  case CORED_ERROR_MAGIC:
+    return "Convert it with 'cored-convert import'.";
+  case CORED_ERROR_FILE_CHANGED:
+    return "Write models beside the old one and rename them over it.";
+  case CORED_ERROR_NO_MEMORY:
+    return "Free memory or use a smaller network.";
+  case CORED_ERROR_VERSION:
+  case CORED_ERROR_NETWORK_UNKNOWN:
+  case CORED_ERROR_UNSUPPORTED:
+    return "It needs another version of cored.";
+  default:
+    return "Look at it with 'cored-convert inspect', copy or export it again.";
+  }
+}

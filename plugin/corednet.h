@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT
+ * A model file made ready for inference: verified, lowered, with the identity that every result
+ * names. Immutable and reference counted; any number of streams and threads may hold it. */
+#ifndef CORED_NET_H
+#define CORED_NET_H
+
+#include "coredresult.h"
+
+typedef struct CoredNet {
+  gatomicrefcount refs;
+  CoredPlan *plan;
+  const CoredModelInfo *info; /* of the plan */
+  char *path;
+  char id[CORED_MODEL_ID_SIZE]; /* "meso4-0123456789abcdef": network and hash of the weights */
+  guint64 load_us;
+} CoredNet;
+
+/* Read, verify and lower. The caller owns one reference; NULL with *error filled on failure. */
+CoredNet *cored_net_load(const char *path, CoredError *error);
+CoredNet *cored_net_ref(CoredNet *net);
+void cored_net_unref(CoredNet *net); /* NULL is fine */
+
+/* Domain and code of a GStreamer message for an engine error, and what to do about it. */
+GQuark cored_error_gst_domain(CoredErrorCode code, gint *gst_code);
+const char *cored_error_hint(CoredErrorCode code);
+
+#endif /* CORED_NET_H */

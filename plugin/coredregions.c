@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: MIT */
+#include "coredregions.h"
+
+#include <math.h>
+
+#ifdef HAVE_GST_ANALYTICS
+#include <gst/analytics/analytics.h>
+#endif
+
+void cored_regions_clear(CoredRegions *regions) {
+  regions->n = regions->n_bad = regions->n_left_out = 0;
+}
+
+static double area(const CoredBox *box) {
+  return box->w * box->h;
+}
+
+/* False when nothing of the box lies in the frame. */
+static gboolean clip(CoredBox *box, gint width, gint height) {
+  if (!isfinite(box->x) || !isfinite(box->y) || !isfinite(box->w) || !isfinite(box->h))
+    return FALSE;
+  const double x0 = floor(fmax(box->x, 0.0)), y0 = floor(fmax(box->y, 0.0));
+  const double x1 = ceil(fmin(box->x + box->w, width));
+  const double y1 = ceil(fmin(box->y + box->h, height));
+  if (box->w <= 0.0 || box->h <= 0.0 || x1 - x0 < 1.0 || y1 - y0 < 1.0)
+    return FALSE;
+  *box = (CoredBox){x0, y0, x1 - x0, y1 - y0};
+  return TRUE;
+}
+
+void cored_regions_add(CoredRegions *regions, const CoredRegion *region, gint width, gint height,
+                       guint limit) {
+  CoredRegion item = *region;
+  if (!clip(&item.box, width, height)) {
+    regions->n_bad++;
+    return;
+  }
+  guint at = regions->n;
+  while (at > 0 && area(&regions->item[at - 1].box) < area(&item.box))
+    at--;
+  limit = MIN(limit, CORED_MAX_OBJECTS);
+  if (regions->n == limit)
+    regions->n_left_out++;
+  if (at >= limit)
+    return;
+  if (regions->n < limit)
+    regions->n++;
+  for (guint i = regions->n - 1; i > at; i--)
+    regions->item[i] = regions->item[i - 1];
+  regions->item[at] = item;
+}
+
+/* A ROI meta's position is unsigned; elements that compute a negative one store it wrapped. */
+static double unwrap(guint position) {
+  return position > G_MAXINT ? (double)(gint)position : (double)position;
+}
+
+GstVideoRegionOfInterestMeta *cored_buffer_nth_roi(GstBuffer *buffer, gint index) {
+  gpointer state = NULL;
+  GstMeta *meta = NULL;
+  for (gint i = 0; i <= index; i++) {
+    meta = gst_buffer_iterate_meta_filtered(buffer, &state,
+                                            GST_VIDEO_REGION_OF_INTEREST_META_API_TYPE);
+    if (!meta)
+      break;
+  }
+  return (GstVideoRegionOfInterestMeta *)meta;
+}
+
+static void add_rois(CoredRegions *regions, GstBuffer *buffer, GQuark object_class, gint width,
+                     gint height, guint limit) {
+  gpointer state = NULL;
+  GstMeta *meta;
+  for (gint index = 0; (meta = gst_buffer_iterate_meta_filtered(
+                            buffer, &state, GST_VIDEO_REGION_OF_INTEREST_META_API_TYPE));
+       index++) {
+    const GstVideoRegionOfInterestMeta *roi = (const GstVideoRegionOfInterestMeta *)meta;
+    if (object_class && roi->roi_type != object_class)
+      continue;
+    const CoredRegion region = {
+        .box = {unwrap(roi->x), unwrap(roi->y), roi->w, roi->h}, .roi_index = index, .mtd_id = -1};
+    cored_regions_add(regions, &region, width, height, limit);
+  }
+}
+
+#ifdef HAVE_GST_ANALYTICS
+static void add_analytics(CoredRegions *regions, GstBuffer *buffer, GQuark object_class, gint width,
+                          gint height, guint limit) {
+  GstAnalyticsRelationMeta *relations = gst_buffer_get_analytics_relation_meta(buffer);
+  if (!relations)
+    return;
+  gpointer state = NULL;
+  GstAnalyticsMtd mtd;
+  while (gst_analytics_relation_meta_iterate(relations, &state, gst_analytics_od_mtd_get_mtd_type(),
+                                             &mtd)) {
+    GstAnalyticsODMtd *od = (GstAnalyticsODMtd *)&mtd;
+    gint x, y, w, h;
+    gfloat score;
+    if (object_class && gst_analytics_od_mtd_get_obj_type(od) != object_class)
+      continue;
+    if (!gst_analytics_od_mtd_get_location(od, &x, &y, &w, &h, &score))
+      continue;
+    const CoredRegion region = {
+        .box = {x, y, w, h}, .score = (double)score, .roi_index = -1, .mtd_id = mtd.id};
+    cored_regions_add(regions, &region, width, height, limit);
+  }
+}
+#endif
+
+void cored_regions_from_buffer(CoredRegions *regions, GstBuffer *buffer, GQuark object_class,
+                               gint width, gint height, guint limit) {
+  cored_regions_clear(regions);
+#ifdef HAVE_GST_ANALYTICS
+  add_analytics(regions, buffer, object_class, width, height, limit);
+  if (regions->n > 0) /* a detector that writes both kinds means the same faces */
+    return;
+#endif
+  add_rois(regions, buffer, object_class, width, height, limit);
+}
+
+void cored_regions_set_full_frame(CoredRegions *regions, gint width, gint height) {
+  cored_regions_clear(regions);
+  regions->n = 1;
+  regions->item[0] = (CoredRegion){
+      .box = {0, 0, width, height}, .roi_index = -1, .mtd_id = -1, .full_frame = TRUE};
+}
+
+double cored_box_overlap(const CoredBox *a, const CoredBox *b) {
+  const double w = fmin(a->x + a->w, b->x + b->w) - fmax(a->x, b->x);
+  const double h = fmin(a->y + a->h, b->y + b->h) - fmax(a->y, b->y);
+  if (w <= 0.0 || h <= 0.0)
+    return 0.0;
+  return w * h / (area(a) + area(b) - w * h);
+}
+
+CoredBox cored_region_crop(const CoredRegion *region, double padding, double par, gint width,
+                           gint height) {
+  if (region->full_frame)
+    return region->box;
+  const CoredBox *box = &region->box;
+  /* Lengths on the screen, in units of a pixel's height. */
+  double side = fmax(box->w * par, box->h) * (1.0 + padding);
+  side = fmin(side, fmin(width * par, height));
+  const double w = side / par, h = side;
+  const double x = box->x + 0.5 * (box->w - w), y = box->y + 0.5 * (box->h - h);
+  return (CoredBox){CLAMP(x, 0.0, width - w), CLAMP(y, 0.0, height - h), w, h};
+}

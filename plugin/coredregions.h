@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT
+ * Regions of a frame to judge: read from the metas of a buffer, brought into the frame, limited in
+ * number, and grown to the square that a network looks at. */
+#ifndef CORED_REGIONS_H
+#define CORED_REGIONS_H
+
+#include "coredparams.h"
+
+#include <gst/video/video.h>
+
+#include "cored.h"
+
+typedef struct CoredRegion {
+  CoredBox box;   /* whole pixels, inside the frame, not empty */
+  double score;   /* of whoever found it; 0 unknown */
+  gint roi_index; /* which of the buffer's GstVideoRegionOfInterestMeta, -1: none */
+  gint64 mtd_id;  /* of the analytics object, -1: none */
+  gboolean full_frame;
+} CoredRegion;
+
+typedef struct CoredRegions {
+  guint n;
+  CoredRegion item[CORED_MAX_OBJECTS]; /* largest first */
+  guint n_bad;                         /* empty or outside the frame */
+  guint n_left_out;                    /* beyond max-objects */
+} CoredRegions;
+
+void cored_regions_clear(CoredRegions *regions);
+/* Clip to the frame and insert by size; keeps the `limit` largest. Box values may be anything,
+ * NaN included. */
+void cored_regions_add(CoredRegions *regions, const CoredRegion *region, gint width, gint height,
+                       guint limit);
+/* All upstream regions of the wanted class (0: any). */
+void cored_regions_from_buffer(CoredRegions *regions, GstBuffer *buffer, GQuark object_class,
+                               gint width, gint height, guint limit);
+void cored_regions_set_full_frame(CoredRegions *regions, gint width, gint height);
+
+/* The index-th region meta of the buffer (their ids need not be unique), NULL past the end. */
+GstVideoRegionOfInterestMeta *cored_buffer_nth_roi(GstBuffer *buffer, gint index);
+
+/* Intersection over union, 0..1. */
+double cored_box_overlap(const CoredBox *a, const CoredBox *b);
+/* The least overlap of two boxes that are taken for one face. */
+#define CORED_SAME_FACE_OVERLAP 0.3
+
+/* What the network sees of a region: a square (on the screen: pixels need not be square, par is
+ * their width by their height) around its centre with the side max(w, h) * (1 + padding), moved
+ * into the frame, and made smaller where the frame is. The full frame stays as it is. */
+CoredBox cored_region_crop(const CoredRegion *region, double padding, double par, gint width,
+                           gint height);
+
+#endif /* CORED_REGIONS_H */

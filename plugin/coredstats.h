@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT
+ * Counters of one element. Every frame is counted as inferred or under exactly one reason why it
+ * was not: frames-in is their sum. The caller locks. */
+#ifndef CORED_STATS_H
+#define CORED_STATS_H
+
+#include <gst/gst.h>
+
+typedef enum CoredSkip {
+  CORED_SKIP_NONE, /* inferred */
+  CORED_SKIP_INTERVAL,
+  CORED_SKIP_NO_MODEL,
+  CORED_SKIP_NO_SIGNAL, /* gap or corrupted buffer */
+  CORED_N_SKIPS
+} CoredSkip;
+
+/* Latencies in buckets of 1/8 octave: a percentile is exact to 9 %. */
+#define CORED_LATENCY_BUCKETS (32 * 8)
+
+typedef struct CoredStats {
+  guint64 frames[CORED_N_SKIPS];
+  guint64 faces, skipped_small, bad_regions, messages, resets;
+  guint64 n_latencies, latency_sum, latency_max; /* microseconds */
+  guint64 latency[CORED_LATENCY_BUCKETS];
+} CoredStats;
+
+void cored_stats_add_latency(CoredStats *stats, guint64 microseconds);
+/* The value that share (0..1) of the latencies do not exceed; 0 without any. */
+guint64 cored_stats_latency_percentile(const CoredStats *stats, double share);
+/* The caller owns the structure. */
+GstStructure *cored_stats_to_structure(const CoredStats *stats);
+
+#endif /* CORED_STATS_H */

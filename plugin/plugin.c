@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT
+ * The plugin: registers its elements and the name of its metadata. */
+#include "gstcoreddetect.h"
+#include "gstcoredmeta.h"
+
+static gboolean plugin_init(GstPlugin *plugin) {
+  if (!cored_meta_register())
+    return FALSE;
+  return GST_ELEMENT_REGISTER(coreddetect, plugin);
+}
+
+GST_PLUGIN_DEFINE(GST_VERSION_MAJOR, GST_VERSION_MINOR, cored,
+                  "Face-forgery detection with models that keep learning", plugin_init,
+                  PACKAGE_VERSION, "MIT/X11", PACKAGE, PACKAGE)
