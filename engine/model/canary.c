@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: MIT */
+#include "model/canary.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "error.h"
+#include "layers/reference.h"
+#include "model/format.h"
+#include "model/json.h"
+#include "model/model.h"
+#include "model/text.h"
+
+/* ---- Pictures ------------------------------------------------------------------------------- */
+
+static uint64_t splitmix64(uint64_t seed, uint64_t index) {
+  uint64_t x = seed + (index + 1) * 0x9e3779b97f4a7c15u;
+  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
+  x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
+  return x ^ (x >> 31);
+}
+
+uint8_t cored_canary_byte(uint64_t seed, uint32_t y, uint32_t x, uint32_t c) {
+  const uint64_t block = ((uint64_t)(y / 16) * 4096 + x / 16) * 3 + c;
+  const uint64_t pixel = ((uint64_t)1 << 40) + ((uint64_t)y * 4096 + x) * 3 + c;
+  return (uint8_t)((3 * (splitmix64(seed, block) >> 56) + (splitmix64(seed, pixel) >> 56)) / 4);
+}
+
+void cored_canary_input(uint64_t seed, const CoredModelInfo *info, float *out) {
+  for (int y = 0; y < info->input_height; y++)
+    for (int x = 0; x < info->input_width; x++)
+      for (int c = 0; c < 3; c++) {
+        const float byte = (float)cored_canary_byte(seed, (uint32_t)y, (uint32_t)x, (uint32_t)c);
+        *out++ = (byte / 255.0f - info->mean[c]) / info->std[c];
+      }
+}
+
+/* ---- Running -------------------------------------------------------------------------------- */
+
+#define PICTURES 2
+
+typedef struct Outputs {
+  float logits[PICTURES][CORED_MAX_CLASSES];
+} Outputs;
+
+/* Logits of the pictures of seed, seed + 1. A network with one output z gives (0, z). */
+static bool run_network(const CoredModel *model, const float *input, Outputs *outputs,
+                        CoredError *error) {
+  const CoredGraph *const graph = cored_model_graph(model);
+  float *logits = NULL;
+  if (!cored_reference_run(graph, cored_model_params(model), input, PICTURES,
+                           model->info.input_height, model->info.input_width, &graph->logits, 1,
+                           &logits, error))
+    return false;
+  for (int i = 0; i < PICTURES; i++) {
+    const float *const z = logits + (ptrdiff_t)i * graph->outputs;
+    float *const out = outputs->logits[i];
+    if (graph->outputs == 1)
+      out[0] = 0;
+    memcpy(out + (graph->outputs == 1), z, (size_t)graph->outputs * sizeof *z);
+  }
+  free(logits);
+  return true;
+}
+
+static bool run_pictures(const CoredModel *model, uint64_t seed, Outputs *outputs,
+                         CoredError *error) {
+  const CoredModelInfo *const info = &model->info;
+  const size_t count = (size_t)info->input_width * (size_t)info->input_height * 3;
+  float *const input = malloc(PICTURES * count * sizeof *input);
+  if (!input)
+    return cored_error_set(error, CORED_ERROR_NO_MEMORY, "canary: no memory for its pictures");
+  for (size_t i = 0; i < PICTURES; i++)
+    cored_canary_input(seed + i, info, input + i * count);
+  const bool ok = run_network(model, input, outputs, error);
+  free(input);
+  return ok;
+}
+
+static bool check_outputs(const CoredModelInfo *info, const Outputs *outputs, const char *name,
+                          CoredError *error) {
+  bool moves = false;
+  for (int c = 0; c < info->n_classes; c++) {
+    float margins[PICTURES];
+    for (int i = 0; i < PICTURES; i++) {
+      const float z = outputs->logits[i][c];
+      if (!isfinite(z))
+        return cored_error_set(
+            error, CORED_ERROR_CANARY,
+            "%s: canary picture %d: logit %d: expected a finite number, found %f", name, i, c,
+            (double)z);
+      margins[i] = z - outputs->logits[i][info->real_class];
+    }
+    moves |= margins[0] != margins[1];
+  }
+  return moves || cored_error_set(error, CORED_ERROR_CONSTANT_OUTPUT,
+                                  "%s: expected the output to differ between two pictures, found "
+                                  "the same: the network does not look at its input",
+                                  name);
+}
+
+bool cored_canary_compute(const CoredModel *model, CoredCanary *canary, CoredError *error) {
+  Outputs outputs;
+  if (!run_pictures(model, CORED_CANARY_SEED, &outputs, error) ||
+      !check_outputs(&model->info, &outputs, "new model", error))
+    return false;
+  *canary = (CoredCanary){.seed = CORED_CANARY_SEED,
+                          .tolerance = CORED_CANARY_TOLERANCE,
+                          .n_logits = model->info.n_classes};
+  memcpy(canary->logits, outputs.logits[0], sizeof canary->logits);
+  return true;
+}
+
+static bool compare(const CoredCanary *canary, const float *found, const char *name,
+                    CoredError *error) {
+  double scale = 1;
+  for (int c = 0; c < canary->n_logits; c++)
+    scale = fmax(scale, fabs((double)canary->logits[c]));
+  for (int c = 0; c < canary->n_logits; c++) {
+    const double expected = (double)canary->logits[c];
+    if (!(fabs((double)found[c] - expected) <= canary->tolerance * scale))
+      return cored_error_set(error, CORED_ERROR_CANARY,
+                             "%s: canary of seed %llu: logit %d: expected %.9g within %g, found "
+                             "%.9g: this build does not compute what the trainer computed",
+                             name, (unsigned long long)canary->seed, c, expected,
+                             canary->tolerance * scale, (double)found[c]);
+  }
+  return true;
+}
+
+bool cored_canary_verify(const CoredModel *model, CoredPlan *plan, const char *name,
+                         CoredError *error) {
+  (void)plan;
+  CoredCanary canary;
+  Outputs outputs;
+  return cored_canary_read(&canary, &model->metadata, model->info.n_classes, name, error) &&
+         run_pictures(model, canary.seed, &outputs, error) &&
+         check_outputs(&model->info, &outputs, name, error) &&
+         compare(&canary, outputs.logits[0], name, error);
+}
+
+/* ---- Metadata ------------------------------------------------------------------------------- */
+
+bool cored_canary_write(const CoredCanary *canary, CoredMetadata *metadata) {
+  CoredText text = {0};
+  cored_text_add(&text, "{\"seed\":");
+  cored_text_add_uint(&text, canary->seed);
+  cored_text_add(&text, ",\"tolerance\":");
+  cored_text_add_double(&text, canary->tolerance);
+  cored_text_add(&text, ",\"logits\":");
+  for (int c = 0; c < canary->n_logits; c++) {
+    cored_text_add(&text, c ? "," : "[");
+    cored_text_add_float(&text, canary->logits[c]);
+  }
+  cored_text_add(&text, "]}");
+  const bool ok = !text.failed && cored_metadata_set(metadata, CORED_KEY_CANARY, text.s);
+  cored_text_clear(&text);
+  return ok;
+}
+
+static bool parse_logits(CoredJson *j, CoredCanary *canary, int n_classes) {
+  if (!cored_json_expect(j, '['))
+    return false;
+  for (bool first = true; cored_json_more(j, ']', &first);) {
+    double value;
+    if (canary->n_logits == n_classes)
+      return cored_json_fail(j, CORED_ERROR_METADATA_VALUE, "one logit per class, no more");
+    if (!cored_json_double(j, CORED_ERROR_METADATA_VALUE, &value))
+      return false;
+    if (!(fabs(value) < 1e30))
+      return cored_json_fail(j, CORED_ERROR_METADATA_VALUE, "logits below 1e30 before this");
+    canary->logits[canary->n_logits++] = (float)value;
+  }
+  if (!j->failed && canary->n_logits < n_classes)
+    return cored_json_fail(j, CORED_ERROR_METADATA_VALUE, "one logit per class before this");
+  return !j->failed;
+}
+
+static bool parse_tolerance(CoredJson *j, double *tolerance) {
+  if (!cored_json_double(j, CORED_ERROR_METADATA_VALUE, tolerance))
+    return false;
+  return (*tolerance > 0 && *tolerance <= 0.1) ||
+         cored_json_fail(j, CORED_ERROR_METADATA_VALUE, "a tolerance in 0..0.1 before this");
+}
+
+static bool parse_canary(CoredJson *j, CoredCanary *canary, int n_classes) {
+  static const char *const fields[] = {"seed", "tolerance", "logits"};
+  unsigned seen = 0;
+  if (!cored_json_expect(j, '{'))
+    return false;
+  for (bool first = true; cored_json_more(j, '}', &first);) {
+    CoredJsonString key;
+    if (!cored_json_key(j, &key))
+      return false;
+    unsigned field = 0;
+    while (field < 3 && strcmp(key.s, fields[field]) != 0)
+      field++;
+    if (field == 3 || seen & 1u << field)
+      return cored_json_fail(j, CORED_ERROR_METADATA_VALUE,
+                             "seed, tolerance and logits, once each, before this");
+    seen |= 1u << field;
+    if (!(field == 0   ? cored_json_uint(j, CORED_ERROR_METADATA_VALUE, &canary->seed)
+          : field == 1 ? parse_tolerance(j, &canary->tolerance)
+                       : parse_logits(j, canary, n_classes)))
+      return false;
+  }
+  if (!j->failed && seen != 7)
+    return cored_json_fail(j, CORED_ERROR_METADATA_VALUE, "seed, tolerance and logits before this");
+  return cored_json_end(j);
+}
+
+bool cored_canary_read(CoredCanary *canary, const CoredMetadata *metadata, int n_classes,
+                       const char *name, CoredError *error) {
+  *canary = (CoredCanary){0};
+  const char *const value = cored_metadata_get(metadata, CORED_KEY_CANARY);
+  if (!value)
+    return cored_error_set(error, CORED_ERROR_METADATA_MISSING,
+                           "%s: metadata: expected an entry '%s', found none", name,
+                           CORED_KEY_CANARY);
+  char *const copy = strdup(value);
+  if (!copy)
+    return cored_error_set(error, CORED_ERROR_NO_MEMORY, "%s: no memory for its canary", name);
+  char what[256];
+  snprintf(what, sizeof what, "%.160s: metadata: %s", name, CORED_KEY_CANARY);
+  CoredJson j = {.what = what,
+                 .syntax = CORED_ERROR_METADATA_VALUE,
+                 .encoding = CORED_ERROR_METADATA_VALUE,
+                 .error = error,
+                 .begin = copy,
+                 .p = copy,
+                 .end = copy + strlen(copy)};
+  const bool ok = parse_canary(&j, canary, n_classes);
+  free(copy);
+  return ok;
+}

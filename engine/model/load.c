@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT
+ * From a file to a model. The order of the checks is the order of trust: structure, version,
+ * hashes, what the metadata say, what the network needs, what it computes. */
+#include <stdlib.h>
+#include <string.h>
+
+#include <sodium.h>
+
+#include "error.h"
+#include "model/canary.h"
+#include "model/file.h"
+#include "model/format.h"
+#include "model/hash.h"
+#include "model/model.h"
+
+static bool check_version(const CoredSafetensors *st, const char *name, CoredError *error) {
+  const CoredEntry *const version = cored_safetensors_entry(st, CORED_KEY_FORMAT);
+  if (!version)
+    return cored_error_set(error, CORED_ERROR_METADATA_MISSING,
+                           "%s: expected a cored model with an entry '%s' in __metadata__, found a "
+                           "plain safetensors file: use cored-convert import to make it one",
+                           name, CORED_KEY_FORMAT);
+  if (strcmp(version->value, "1") != 0)
+    return cored_error_set(error, CORED_ERROR_VERSION,
+                           "%s: byte %llu: %s: expected version %d, found '%.32s'", name,
+                           (unsigned long long)version->offset, CORED_KEY_FORMAT,
+                           CORED_FORMAT_VERSION, version->value);
+  return true;
+}
+
+/* A model of a checked file; the file's memory goes over to it or stays with bytes. */
+static CoredModel *assemble(const CoredSafetensors *st, CoredBytes *bytes, const char *name,
+                            CoredError *error) {
+  CoredMetadata metadata = {0};
+  if (!cored_metadata_read(&metadata, st)) {
+    cored_error_set(error, CORED_ERROR_NO_MEMORY, "%s: no memory for its metadata", name);
+    return NULL;
+  }
+  CoredModelInfo info;
+  CoredWeights *weights = NULL;
+  if (cored_info_read(&info, &metadata, name, error))
+    weights = cored_weights_new(info.network, info.n_classes, st->tensors, st->n_tensors, bytes,
+                                name, error);
+  if (!weights) {
+    cored_metadata_clear(&metadata);
+    return NULL;
+  }
+  return cored_model_assemble(&info, &metadata, weights, name, error);
+}
+
+/* bytes are taken over in any case. */
+static CoredModel *load_bytes(CoredBytes *bytes, const char *name,
+                              const CoredModelLoadParams *params, CoredError *error) {
+  CoredSafetensors st;
+  CoredModel *model = NULL;
+  if (cored_safetensors_parse(&st, bytes->data, bytes->size, name, error)) {
+    if (check_version(&st, name, error) && cored_hash_verify(&st, bytes->data, name, error))
+      model = assemble(&st, bytes, name, error);
+    cored_safetensors_clear(&st);
+  }
+  cored_bytes_clear(bytes);
+  if (model && !(params && params->skip_canary) && !cored_canary_verify(model, NULL, name, error)) {
+    cored_model_unref(model);
+    return NULL;
+  }
+  return model;
+}
+
+static uint64_t max_bytes(const CoredModelLoadParams *params) {
+  return params && params->max_bytes ? params->max_bytes : CORED_FILE_MAX;
+}
+
+CoredModel *cored_model_load(const char *path, const CoredModelLoadParams *params,
+                             CoredError *error) {
+  CoredBytes bytes;
+  if (!cored_file_read(path, 8, max_bytes(params), &bytes, error))
+    return NULL;
+  return load_bytes(&bytes, path, params, error);
+}
+
+CoredModel *cored_model_load_memory(const void *bytes, size_t size, const char *name,
+                                    const CoredModelLoadParams *params, CoredError *error) {
+  if (size > max_bytes(params)) {
+    cored_error_set(error, CORED_ERROR_FILE_TOO_LARGE, "%s: expected at most %llu bytes, found %zu",
+                    name, (unsigned long long)max_bytes(params), size);
+    return NULL;
+  }
+  void *copy = NULL;
+  if (posix_memalign(&copy, 64, size ? size : 1) != 0) {
+    cored_error_set(error, CORED_ERROR_NO_MEMORY, "%s: no memory for its %zu bytes", name, size);
+    return NULL;
+  }
+  if (size)
+    memcpy(copy, bytes, size);
+  CoredBytes own = {copy, size};
+  return load_bytes(&own, name, params, error);
+}
