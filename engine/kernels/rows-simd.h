@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: MIT
+ * Depthwise convolution, pooling and elementwise operations, vectorised over channels, for any
+ * vector width. Included once per instruction set. */
+#ifndef CORED_KERNELS_ROWS_SIMD_H
+#define CORED_KERNELS_ROWS_SIMD_H
+
+#include <math.h>
+
+#include "kernels/vec.h"
+
+/* ---- Epilogue ------------------------------------------------------------------------------- */
+
+/* Vectors of channel c (offset from the start of a pixel), `part` floats of it when > 0. */
+VF_INLINE vf load_at(const float *p, int c, int part) {
+  return part ? vf_load_part(p + c, part) : vf_load(p + c);
+}
+
+VF_INLINE void store_at(float *p, int c, int part, vf v) {
+  if (part)
+    vf_store_part(p + c, v, part);
+  else
+    vf_store(p + c, v);
+}
+
+/* scale * act(x) + shift + residual; the bias is already in x. residual points at the pixel. */
+VF_INLINE vf finish(const CoredEpilogue *e, const float *residual, vf slope, int c, int part,
+                    vf x) {
+  x = vf_act(e->act, slope, x);
+  if (e->scale)
+    x = vf_fma(x, load_at(e->scale, c, part), load_at(e->shift, c, part));
+  if (residual)
+    x = x + load_at(residual, c, part);
+  return x;
+}
+
+static void pointwise_rows(const CoredEpilogue *e, const float *x, ptrdiff_t x_pixel, float *y,
+                           ptrdiff_t y_pixel, int pixels, int channels) {
+  const vf slope = vf_splat(e->slope);
+  for (int p = 0; p < pixels; p++, x += x_pixel, y += y_pixel) {
+    const float *const residual = e->residual ? e->residual + p * e->residual_pixel : NULL;
+    for (int c = 0; c < channels; c += CORED_LANES) {
+      const int part = channels - c < CORED_LANES ? channels - c : 0;
+      vf v = load_at(x, c, part);
+      if (e->bias)
+        v = v + load_at(e->bias, c, part);
+      store_at(y, c, part, finish(e, residual, slope, c, part, v));
+    }
+  }
+}
+
+/* ---- Depthwise convolution ------------------------------------------------------------------ */
+
+#define DW_GROUP 4 /* output pixels of one row computed together */
+#define DW_MAX_COLUMNS ((DW_GROUP - 1) * 4 + CORED_DEPTHWISE_KERNEL)
+
+/* What a group of neighbouring output pixels reads: taps[i][j] is the input pixel in kernel row i
+ * and column j, counted from the left column of the first output pixel; or the zeros. */
+typedef struct DwGroup {
+  const float *taps[CORED_DEPTHWISE_KERNEL][DW_MAX_COLUMNS];
+  const float *residual;
+  float *out;
+} DwGroup;
+
+/* k x k, stride s, n output pixels, channels [c, c + lanes) (or `part` of them). Output pixel q
+ * reads columns q * s + j. */
+VF_INLINE void dw_vector(const int k, const int s, const int n, const int part,
+                         const CoredDepthwise *d, const DwGroup *g, int c, vf slope) {
+  vf acc[DW_GROUP];
+#pragma GCC unroll 4
+  for (int q = 0; q < n; q++)
+    acc[q] = d->epilogue.bias ? load_at(d->epilogue.bias, c, part) : vf_splat(0.0f);
+#pragma GCC unroll 5
+  for (int i = 0; i < k; i++) {
+    vf w[CORED_DEPTHWISE_KERNEL];
+#pragma GCC unroll 5
+    for (int j = 0; j < k; j++)
+      w[j] = load_at(d->weight + (ptrdiff_t)(i * k + j) * d->channels, c, part);
+    const int columns = (n - 1) * s + k;
+#pragma GCC unroll 16
+    for (int col = 0; col < columns; col++) {
+      vf x = load_at(g->taps[i][col], c, part);
+      if (d->relu_in)
+        x = vf_relu(x);
+#pragma GCC unroll 4
+      for (int q = 0; q < n; q++) {
+        const int j = col - q * s;
+        if (j >= 0 && j < k)
+          acc[q] = vf_fma(x, w[j], acc[q]);
+      }
+    }
+  }
+#pragma GCC unroll 4
+  for (int q = 0; q < n; q++) {
+    const float *const residual = g->residual ? g->residual + q * d->epilogue.residual_pixel : NULL;
+    store_at(g->out + q * d->out_pixel, c, part,
+             finish(&d->epilogue, residual, slope, c, part, acc[q]));
+  }
+}
+
+VF_INLINE void dw_channels(const int k, const int s, const int n, const CoredDepthwise *d,
+                           const DwGroup *g, int c0, int c1) {
+  const vf slope = vf_splat(d->epilogue.slope);
+  int c = c0;
+  for (; c + CORED_LANES <= c1; c += CORED_LANES)
+    dw_vector(k, s, n, 0, d, g, c, slope);
+  if (c < c1)
+    dw_vector(k, s, n, c1 - c, d, g, c, slope);
+}
+
+typedef void DwFn(const CoredDepthwise *d, const DwGroup *g, int c0, int c1);
+
+#define DW_FN(k, s, n)                                                                             \
+  static __attribute__((noinline)) void dw_##k##_##s##_##n(const CoredDepthwise *d,                \
+                                                           const DwGroup *g, int c0, int c1) {     \
+    dw_channels(k, s, n, d, g, c0, c1);                                                            \
+  }
+#define DW_FNS(k, s) DW_FN(k, s, 1) DW_FN(k, s, 2) DW_FN(k, s, 3) DW_FN(k, s, 4)
+DW_FNS(3, 1)
+DW_FNS(3, 2)
+DW_FNS(5, 1)
+DW_FNS(5, 2)
+#define DW_ROW(k, s)                                                                               \
+  { dw_##k##_##s##_1, dw_##k##_##s##_2, dw_##k##_##s##_3, dw_##k##_##s##_4 }
+
+/* Any kernel size: one pixel, not unrolled. */
+static void dw_any(const CoredDepthwise *d, const DwGroup *g, int c0, int c1) {
+  dw_channels(d->kernel, 1, 1, d, g, c0, c1);
+}
+
+static DwFn *choose_depthwise(const CoredDepthwise *d, int n) {
+  static DwFn *const table[2][2][DW_GROUP] = {{DW_ROW(3, 1), DW_ROW(3, 2)},
+                                              {DW_ROW(5, 1), DW_ROW(5, 2)}};
+  return table[d->kernel == 5][d->stride - 1][n - 1];
+}
+
+/* Groups larger than one exist for the common shapes; any other runs pixel by pixel. */
+static bool has_groups(const CoredDepthwise *d) {
+  return (d->kernel == 3 || d->kernel == 5) && (d->stride == 1 || d->stride == 2) &&
+         d->dilation == 1;
+}
+
+static void set_taps(const CoredDepthwise *d, DwGroup *g, int y, int x, int columns) {
+  for (int i = 0; i < d->kernel; i++) {
+    const int iy = y * d->stride - d->pad_top + i * d->dilation;
+    for (int j = 0; j < columns; j++) {
+      const int ix = x * d->stride - d->pad_left + j * d->dilation;
+      const bool inside = iy >= 0 && iy < d->h && ix >= 0 && ix < d->w;
+      g->taps[i][j] = inside ? d->x + ((ptrdiff_t)iy * d->w + ix) * d->x_pixel : d->zeros;
+    }
+  }
+}
+
+static void depthwise(const CoredDepthwise *d, int y0, int y1, int c0, int c1) {
+  const bool groups = has_groups(d);
+  for (int y = y0; y < y1; y++)
+    for (int x = 0; x < d->out_w;) {
+      const int n = !groups ? 1 : d->out_w - x < DW_GROUP ? d->out_w - x : DW_GROUP;
+      const ptrdiff_t pixel = (ptrdiff_t)(y - d->out_row0) * d->out_w + x;
+      DwGroup g = {.out = d->out + pixel * d->out_pixel};
+      if (d->epilogue.residual)
+        g.residual = d->epilogue.residual + pixel * d->epilogue.residual_pixel;
+      set_taps(d, &g, y, x, (n - 1) * d->stride + d->kernel);
+      if (groups)
+        choose_depthwise(d, n)(d, &g, c0, c1);
+      else
+        dw_any(d, &g, c0, c1);
+      x += n;
+    }
+}
+
+/* ---- Pooling -------------------------------------------------------------------------------- */
+
+static void pool_pixel(const CoredMaxPool *p, const float *const *taps, int n_taps, float *out,
+                       const float *residual) {
+  const vf slope = vf_splat(p->epilogue.slope);
+  for (int c = 0; c < p->channels; c += CORED_LANES) {
+    const int part = p->channels - c < CORED_LANES ? p->channels - c : 0;
+    vf m = load_at(taps[0], c, part);
+    for (int i = 1; i < n_taps; i++)
+      m = vf_max(m, load_at(taps[i], c, part));
+    if (p->epilogue.bias)
+      m = m + load_at(p->epilogue.bias, c, part);
+    store_at(out, c, part, finish(&p->epilogue, residual, slope, c, part, m));
+  }
+}
+
+static int pool_taps(const CoredMaxPool *p, int y, int x, const float **taps) {
+  int n = 0;
+  for (int i = 0; i < p->kernel; i++)
+    for (int j = 0; j < p->kernel; j++) {
+      const int iy = y * p->stride - p->pad_top + i, ix = x * p->stride - p->pad_left + j;
+      if (iy >= 0 && iy < p->h && ix >= 0 && ix < p->w)
+        taps[n++] = p->x + ((ptrdiff_t)iy * p->w + ix) * p->channels;
+    }
+  return n;
+}
+
+static void max_pool(const CoredMaxPool *p, int y0, int y1) {
+  const float *taps[CORED_MAX_POOL_KERNEL * CORED_MAX_POOL_KERNEL];
+  for (int y = y0; y < y1; y++)
+    for (int x = 0; x < p->out_w; x++) {
+      const ptrdiff_t pixel = (ptrdiff_t)y * p->out_w + x;
+      const int n = pool_taps(p, y, x, taps);
+      const float *const residual =
+          p->epilogue.residual ? p->epilogue.residual + pixel * p->epilogue.residual_pixel : NULL;
+      pool_pixel(p, taps, n, p->out + pixel * p->channels, residual);
+    }
+}
+
+static void sum_pixels(const float *x, ptrdiff_t x_pixel, int pixels, int c0, int c1,
+                       CoredKernelAct act, float slope, float factor, float *out) {
+  const vf slopes = vf_splat(slope), factors = vf_splat(factor);
+  for (int c = c0; c < c1; c += CORED_LANES) {
+    const int part = c1 - c < CORED_LANES ? c1 - c : 0;
+    vf sum = vf_splat(0.0f);
+    for (int p = 0; p < pixels; p++)
+      sum = sum + vf_act(act, slopes, load_at(x + p * x_pixel, c, part));
+    store_at(out, c, part, sum * factors);
+  }
+}
+
+#endif /* CORED_KERNELS_ROWS_SIMD_H */
