@@ -110,23 +110,18 @@ static void pointwise_rows(const CoredEpilogue *e, const float *x, ptrdiff_t x_p
 
 /* What of the epilogue a tile does itself, and the rest for pointwise_rows(). */
 typedef struct GemmFinish {
-  bool residual_first; /* the residual starts the sum */
-  bool rest;           /* pointwise_rows() has to run */
-  float low;
-  CoredEpilogue epilogue;
+  float low;              /* lower bound the tile applies */
+  bool rest;              /* pointwise_rows() has to run */
+  CoredEpilogue epilogue; /* with what is left to do */
 } GemmFinish;
 
 static GemmFinish plan_finish(const CoredEpilogue *e) {
-  const bool plain = e->act == CORED_KERNEL_ACT_NONE && !e->scale;
-  GemmFinish f = {.residual_first = e->residual && plain, .low = -INFINITY, .epilogue = *e};
-  f.epilogue.bias = NULL;
-  if (e->act == CORED_KERNEL_ACT_RELU) {
-    f.low = 0.0f;
+  const bool relu = e->act == CORED_KERNEL_ACT_RELU;
+  GemmFinish f = {.low = relu ? 0.0f : -INFINITY, .epilogue = *e};
+  f.epilogue.bias = f.epilogue.residual = NULL;
+  if (relu)
     f.epilogue.act = CORED_KERNEL_ACT_NONE;
-  }
-  if (f.residual_first)
-    f.epilogue.residual = NULL;
-  f.rest = f.epilogue.act != CORED_KERNEL_ACT_NONE || f.epilogue.scale || f.epilogue.residual;
+  f.rest = f.epilogue.act != CORED_KERNEL_ACT_NONE || e->scale;
   return f;
 }
 
@@ -165,7 +160,7 @@ static void run_tile(const CoredGemm *g, const GemmFinish *f, const GemmTile *ro
   if (!first) {
     t.init = t.c;
     t.init_pixel = g->c_pixel;
-  } else if (f->residual_first) {
+  } else if (g->epilogue.residual) {
     t.init = g->epilogue.residual + row * g->epilogue.residual_pixel + col;
     t.init_pixel = g->epilogue.residual_pixel;
   } else {
@@ -181,7 +176,6 @@ static void run_tile(const CoredGemm *g, const GemmFinish *f, const GemmTile *ro
     CoredEpilogue e = f->epilogue;
     e.scale = e.scale ? e.scale + col : NULL;
     e.shift = e.shift ? e.shift + col : NULL;
-    e.residual = e.residual ? e.residual + row * e.residual_pixel + col : NULL;
     pointwise_rows(&e, t.c, t.c_pixel, t.c, t.c_pixel, mr, columns);
   }
 }

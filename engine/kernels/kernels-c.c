@@ -25,12 +25,10 @@ static float act_value(CoredKernelAct act, float slope, float x) {
 
 /* The epilogue of channel c, the bias already added. residual points at the pixel or is NULL. */
 static float finish(const CoredEpilogue *e, const float *residual, int c, float x) {
-  x = act_value(e->act, e->slope, x);
-  if (e->scale)
-    x = x * e->scale[c] + e->shift[c];
   if (residual)
     x += residual[c];
-  return x;
+  x = act_value(e->act, e->slope, x);
+  return e->scale ? x * e->scale[c] + e->shift[c] : x;
 }
 
 static const float *residual_at(const CoredEpilogue *e, ptrdiff_t pixel) {

@@ -25,15 +25,15 @@ typedef enum CoredKernelAct {
 } CoredKernelAct;
 
 /* What happens to a value x of channel c at pixel p on its way out, in this order:
- *   y[p, c] = scale[c] * act(x + bias[c]) + shift[c] + residual[p, c]
+ *   y[p, c] = scale[c] * act(x + bias[c] + residual[p, c]) + shift[c]
  * A NULL pointer leaves its term out; scale and shift are given together or not at all. */
 typedef struct CoredEpilogue {
   const float *bias;
+  const float *residual;
+  ptrdiff_t residual_pixel; /* floats from pixel to pixel */
   CoredKernelAct act;
   float slope; /* LEAKY_RELU */
   const float *scale, *shift;
-  const float *residual;
-  ptrdiff_t residual_pixel; /* floats from pixel to pixel */
 } CoredEpilogue;
 
 /* ---- Matrix product ------------------------------------------------------------------------- */
@@ -54,8 +54,8 @@ typedef struct CoredGemmChunk {
  *   b       packed by cored_gemm_pack() for this table
  *   c       row r at c + r * c_pixel; must not overlap a, b or residual
  *   bias    epilogue.bias holds cored_gemm_padded(n) floats and is never NULL here
- * Order of summation: bias (and residual when there is no activation and no scale), then k
- * ascending, one fused multiply-add each (the C twin rounds twice). */
+ * Order of summation: bias, residual, then k ascending, one fused multiply-add each (the C twin
+ * rounds twice). */
 typedef struct CoredGemm {
   const float *a;
   ptrdiff_t a_pixel, a_line;

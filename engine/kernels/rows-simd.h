@@ -22,14 +22,14 @@ VF_INLINE void store_at(float *p, int c, int part, vf v) {
     vf_store(p + c, v);
 }
 
-/* scale * act(x) + shift + residual; the bias is already in x. residual points at the pixel. */
+/* scale * act(x + residual) + shift; the bias is already in x. residual points at the pixel. */
 VF_INLINE vf finish(const CoredEpilogue *e, const float *residual, vf slope, int c, int part,
                     vf x) {
+  if (residual)
+    x = x + load_at(residual, c, part);
   x = vf_act(e->act, slope, x);
   if (e->scale)
     x = vf_fma(x, load_at(e->scale, c, part), load_at(e->shift, c, part));
-  if (residual)
-    x = x + load_at(residual, c, part);
   return x;
 }
 
