@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "error.h"
+#include "model/model.h"
 #include "networks/registry.h"
 
 static bool check_size(const CoredNetwork *network, int width, int height, CoredError *error) {
@@ -53,6 +54,12 @@ CoredPlan *cored_plan_new_from_graph(const CoredGraph *graph, const float *const
   if (!check_size(network, width, height, error))
     return NULL;
   return build_plan(graph, params, info, width, height, asked.cpu, error);
+}
+
+CoredPlan *cored_plan_new(const CoredModel *model, const CoredPlanParams *params,
+                          CoredError *error) {
+  return cored_plan_new_from_graph(cored_model_graph(model), cored_model_params(model),
+                                   cored_model_info(model), params, error);
 }
 
 CoredPlan *cored_plan_ref(CoredPlan *plan) {
