@@ -85,7 +85,9 @@ extern "C" {
   X(INPUT_SIZE, "the network cannot be built for this input size")                                 \
   X(CASCADE_FORMAT, "the cascade file is not a supported OpenCV cascade")                          \
   X(IMAGE, "the image description is inconsistent")                                                \
-  X(UNSUPPORTED, "not supported by this build")
+  X(UNSUPPORTED, "not supported by this build")                                                    \
+  X(DATASET, "a data folder is missing, empty or laid out in another way")                         \
+  X(DECODE, "a picture or video cannot be decoded as a whole")
 
 typedef enum CoredErrorCode {
 #define CORED_ERROR_ENUM(name, text) CORED_ERROR_##name,

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT
+ * The insides of a data set, for data-*.c only. */
+#ifndef CORED_TRAIN_DATA_PRIVATE_H
+#define CORED_TRAIN_DATA_PRIVATE_H
+
+#include "train/data.h"
+
+struct CoredDataset {
+  char *root;
+  char (*classes)[CORED_LABEL_SIZE];
+  int n_classes;
+  CoredDataFile *files; /* sorted by path */
+  size_t n_files, files_size;
+  size_t n_ignored, n_groups, n_bad;
+  CoredDataSample *samples; /* NULL before check */
+  size_t n_samples;
+  CoredDataParams params;
+  float *cache; /* inputs of the first n_cached files, [n_cached, h, w, 3]; videos have theirs */
+  size_t n_cached;
+};
+
+/* Fill group, group_name and grouped of every file. */
+bool cored_data_group(CoredDataset *set, CoredError *error);
+
+/* Read, hash and decode a file. A picture's input goes to out; a video's to file->frames, whose
+ * bytes are taken from *video_budget. A bad file is no failure of the call: it is marked. False
+ * only without memory. */
+bool cored_data_examine(CoredDataReader *reader, CoredDataFile *file, float *out,
+                        uint64_t *video_budget, CoredError *error);
+
+#endif /* CORED_TRAIN_DATA_PRIVATE_H */

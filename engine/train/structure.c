@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: MIT */
+#include "train/structure.h"
+
+#include <string.h>
+
+#include "error.h"
+
+/* A progressive file has about ten scans; each costs a pass over the picture. */
+enum { MAX_JPEG_SCANS = 200 };
+
+typedef struct Walk {
+  uint8_t *bytes;
+  size_t size, at;
+  int64_t max_pixels;
+  const char *name;
+  CoredError *error;
+} Walk;
+
+static uint32_t be16(const uint8_t *p) {
+  return (uint32_t)p[0] << 8 | p[1];
+}
+
+static uint32_t be32(const uint8_t *p) {
+  return be16(p) << 16 | be16(p + 2);
+}
+
+static uint32_t le32(const uint8_t *p) {
+  return (uint32_t)p[3] << 24 | (uint32_t)p[2] << 16 | (uint32_t)p[1] << 8 | p[0];
+}
+
+CoredPictureKind cored_picture_kind(const uint8_t *bytes, size_t size) {
+  if (size >= 3 && memcmp(bytes, "\xff\xd8\xff", 3) == 0)
+    return CORED_PICTURE_JPEG;
+  if (size >= 8 && memcmp(bytes, "\x89PNG\r\n\x1a\n", 8) == 0)
+    return CORED_PICTURE_PNG;
+  if (size >= 12 && memcmp(bytes, "RIFF", 4) == 0 && memcmp(bytes + 8, "WEBP", 4) == 0)
+    return CORED_PICTURE_WEBP;
+  if (size >= 26 && memcmp(bytes, "BM", 2) == 0)
+    return CORED_PICTURE_BMP;
+  return CORED_PICTURE_UNKNOWN;
+}
+
+static bool truncated(const Walk *walk, const char *what) {
+  return cored_error_set(walk->error, CORED_ERROR_DECODE, "'%s': truncated: %s at byte %zu of %zu",
+                         walk->name, what, walk->at, walk->size);
+}
+
+static bool check_pixels(const Walk *walk, uint32_t width, uint32_t height) {
+  if (width == 0 || height == 0 || width > 32768 || height > 32768 ||
+      (int64_t)width * height > walk->max_pixels)
+    return cored_error_set(walk->error, CORED_ERROR_DECODE,
+                           "'%s': %ux%u pixels, allowed are 1x1 to 32768x32768 and %lld pixels",
+                           walk->name, width, height, (long long)walk->max_pixels);
+  return true;
+}
+
+/* Entropy-coded data end at the first marker that is neither a stuffed FF nor a restart. */
+static bool skip_scan(Walk *walk) {
+  for (; walk->at + 1 < walk->size; walk->at++) {
+    const uint8_t code = walk->bytes[walk->at + 1];
+    if (walk->bytes[walk->at] == 0xff && code != 0 && code != 0xff && (code < 0xd0 || code > 0xd7))
+      return true;
+  }
+  return truncated(walk, "scan data without an end");
+}
+
+static bool is_frame_header(uint8_t code) {
+  return code >= 0xc0 && code <= 0xcf && code != 0xc4 && code != 0xc8 && code != 0xcc;
+}
+
+/* ITU-T T.81 annex B: SOI, then markers with 2-byte lengths; EOI ends the picture. What follows
+ * EOI (previews of phones) is not looked at. */
+static bool check_jpeg(Walk *walk) {
+  int scans = 0;
+  for (walk->at = 2;;) {
+    if (walk->at + 2 > walk->size)
+      return truncated(walk, "no end-of-image marker");
+    if (walk->bytes[walk->at] != 0xff)
+      return cored_error_set(walk->error, CORED_ERROR_DECODE,
+                             "'%s': expected a JPEG marker at byte %zu, found 0x%02x", walk->name,
+                             walk->at, walk->bytes[walk->at]);
+    const uint8_t code = walk->bytes[walk->at + 1];
+    if (code == 0xff) { /* fill byte */
+      walk->at++;
+      continue;
+    }
+    walk->at += 2;
+    if (code == 0xd9)
+      return scans > 0 ? true : truncated(walk, "no scan");
+    if (code == 0x01 || (code >= 0xd0 && code <= 0xd8))
+      continue;
+    if (walk->at + 2 > walk->size)
+      return truncated(walk, "segment length");
+    const uint32_t length = be16(walk->bytes + walk->at);
+    if (length < 2 || length > walk->size - walk->at)
+      return truncated(walk, "segment");
+    if (is_frame_header(code) &&
+        (length < 8 ||
+         !check_pixels(walk, be16(walk->bytes + walk->at + 5), be16(walk->bytes + walk->at + 3))))
+      return length < 8 ? truncated(walk, "frame header") : false;
+    walk->at += length;
+    if (code == 0xda && (++scans > MAX_JPEG_SCANS || !skip_scan(walk)))
+      return scans > MAX_JPEG_SCANS
+                 ? cored_error_set(walk->error, CORED_ERROR_DECODE, "'%s': more than %d JPEG scans",
+                                   walk->name, MAX_JPEG_SCANS)
+                 : false;
+  }
+}
+
+/* ISO/IEC 15948: length, type, data, CRC. An upper-case first letter means critical. */
+static bool check_png(Walk *walk) {
+  size_t kept = 8;
+  for (walk->at = 8;;) {
+    if (walk->size - walk->at < 12)
+      return truncated(walk, "no IEND chunk");
+    uint8_t *chunk = walk->bytes + walk->at;
+    const uint32_t length = be32(chunk);
+    if (length > walk->size - walk->at - 12)
+      return truncated(walk, "PNG chunk");
+    const bool first = walk->at == 8, header = memcmp(chunk + 4, "IHDR", 4) == 0;
+    if (first != header || (header && length != 13))
+      return cored_error_set(walk->error, CORED_ERROR_DECODE,
+                             "'%s': PNG does not begin with one IHDR of 13 bytes", walk->name);
+    if (header && !check_pixels(walk, be32(chunk + 8), be32(chunk + 12)))
+      return false;
+    const bool end = memcmp(chunk + 4, "IEND", 4) == 0, critical = !(chunk[4] & 0x20);
+    walk->at += (size_t)length + 12;
+    if (critical) {
+      memmove(walk->bytes + kept, chunk, (size_t)length + 12);
+      kept += (size_t)length + 12;
+    }
+    if (end) {
+      walk->size = kept;
+      return true;
+    }
+  }
+}
+
+static bool check_webp(Walk *walk) {
+  const uint32_t riff = le32(walk->bytes + 4);
+  if (riff < 12 || riff > walk->size - 8)
+    return truncated(walk, "RIFF data");
+  const size_t end = (size_t)riff + 8;
+  bool picture = false;
+  for (walk->at = 12; walk->at + 8 <= end;) {
+    const uint8_t *chunk = walk->bytes + walk->at;
+    const size_t length = le32(chunk + 4);
+    if (length > end - walk->at - 8)
+      return truncated(walk, "WebP chunk");
+    if (memcmp(chunk, "ANIM", 4) == 0)
+      return cored_error_set(walk->error, CORED_ERROR_DECODE, "'%s': animated WebP", walk->name);
+    picture |= memcmp(chunk, "VP8 ", 4) == 0 || memcmp(chunk, "VP8L", 4) == 0;
+    walk->at += 8 + length + (length & 1);
+  }
+  return picture ? true : truncated(walk, "no picture chunk");
+}
+
+static bool check_bmp(Walk *walk) {
+  const uint32_t size = le32(walk->bytes + 2), start = le32(walk->bytes + 10);
+  if (size > walk->size || start >= walk->size)
+    return truncated(walk, "BMP data");
+  if (le32(walk->bytes + 14) < 40) /* the oldest header has 16-bit sizes that cannot be absurd */
+    return true;
+  const int32_t height = (int32_t)le32(walk->bytes + 22);
+  return check_pixels(walk, le32(walk->bytes + 18),
+                      height < 0 ? 0U - (uint32_t)height : (uint32_t)height);
+}
+
+bool cored_picture_check(CoredPictureKind kind, uint8_t *bytes, size_t *size, int64_t max_pixels,
+                         const char *name, CoredError *error) {
+  Walk walk = {bytes, *size, 0, max_pixels, name, error};
+  bool ok = false;
+  switch (kind) {
+  case CORED_PICTURE_JPEG:
+    ok = check_jpeg(&walk);
+    break;
+  case CORED_PICTURE_PNG:
+    ok = check_png(&walk);
+    break;
+  case CORED_PICTURE_WEBP:
+    ok = check_webp(&walk);
+    break;
+  case CORED_PICTURE_BMP:
+    ok = check_bmp(&walk);
+    break;
+  case CORED_PICTURE_UNKNOWN:
+    cored_error_set(error, CORED_ERROR_DECODE,
+                    *size ? "'%s': not a JPEG, PNG, WebP or BMP picture" : "'%s': empty file",
+                    name);
+  }
+  *size = walk.size;
+  return ok;
+}
