@@ -23,7 +23,7 @@ typedef struct Run {
   const ScanContext *context;
   ScanReport *report;
   ScanResults *results;
-  GstElement *pipeline, *detect;
+  GstElement *pipeline, *front, *detect; /* front: what stands before the detector */
   GMainLoop *loop;
   ScanProgress progress;
   char *annotated;  /* NULL: no annotated video */
@@ -70,11 +70,9 @@ static void on_pad(GstElement *decoder, GstPad *pad, gpointer data) {
   gboolean video = caps && gst_structure_has_name(gst_caps_get_structure(caps, 0), "video/x-raw");
   (void)decoder;
   if (video && !run->linked) {
-    GstElement *first = gst_bin_get_by_name(GST_BIN(run->pipeline), "in");
-    GstPad *target = gst_element_get_static_pad(first, "sink");
+    GstPad *target = gst_element_get_static_pad(run->front, "sink");
     run->linked = gst_pad_link(pad, target) == GST_PAD_LINK_OK;
     gst_object_unref(target);
-    gst_object_unref(first);
   } else {
     discard(run, pad);
   }
@@ -135,19 +133,18 @@ static GstElement *add_sink(Run *run, GError **error) {
 static gboolean build(Run *run, GError **error) {
   run->pipeline = gst_pipeline_new(NULL);
   GstElement *decoder = add_plain(run, "uridecodebin", error);
-  GstElement *front =
+  run->front =
       !decoder
           ? NULL
           : add(run, gst_parse_bin_from_description("queue max-size-buffers=4 max-size-bytes=0 "
                                                     "max-size-time=0 ! videoconvert ! "
                                                     "videoflip video-direction=auto",
                                                     TRUE, error));
-  run->detect = !front ? NULL : add(run, scan_detector_new(run->context->options, error));
+  run->detect = !run->front ? NULL : add(run, scan_detector_new(run->context->options, error));
   GstElement *sink = !run->detect ? NULL : add_sink(run, error);
   if (!sink)
     return FALSE;
-  gst_object_set_name(GST_OBJECT(front), "in");
-  gst_element_link_many(front, run->detect, sink, NULL);
+  gst_element_link_many(run->front, run->detect, sink, NULL);
   g_object_set(decoder, "uri", run->report->uri, NULL);
   g_signal_connect(decoder, "pad-added", G_CALLBACK(on_pad), run);
   g_signal_connect(decoder, "no-more-pads", G_CALLBACK(on_no_more_pads), run);
