@@ -11,14 +11,21 @@
 #error "CORED_VERSION comes from meson"
 #endif
 
-/* Ctrl-C: end the file at hand well; again: at once. */
+typedef struct Interrupt {
+  gboolean seen;
+  gint64 since; /* monotonic microseconds */
+} Interrupt;
+
+/* Ctrl-C: end the file at hand well; again, a second later or more: at once. (A shell may send one
+ * signal twice, to the process and to its group.) */
 static gboolean on_interrupt(gpointer data) {
-  gboolean *interrupted = data;
-  if (*interrupted) {
-    fputs("\n", stderr);
+  Interrupt *interrupt = data;
+  gint64 now = g_get_monotonic_time();
+  if (!interrupt->seen)
+    interrupt->since = now;
+  else if (now - interrupt->since > G_USEC_PER_SEC)
     _exit(SCAN_EXIT_FAILED);
-  }
-  *interrupted = TRUE;
+  interrupt->seen = TRUE;
   return G_SOURCE_CONTINUE;
 }
 
@@ -44,21 +51,23 @@ static gboolean scan_one(const ScanContext *context, const char *argument,
 
 static ScanExit scan_all(const ScanOptions *options) {
   GError *error = NULL;
-  gboolean interrupted = FALSE, failed = FALSE;
+  gboolean failed = FALSE;
+  Interrupt interrupt = {FALSE, 0};
   gboolean json_on_stdout = options->json && strcmp(options->json, "-") == 0;
   ScanTerminal terminal = scan_terminal_of(json_on_stdout ? stderr : stdout);
   ScanTerminal display = scan_terminal_of(stderr);
   terminal.utf8 &= !options->ascii;
   display.utf8 &= !options->ascii;
-  ScanContext context = {
-      .options = options, .display = options->quiet ? NULL : &display, .interrupted = &interrupted};
+  ScanContext context = {.options = options,
+                         .display = options->quiet ? NULL : &display,
+                         .interrupted = &interrupt.seen};
   if (options->json && !(context.json = scan_json_open(options->json, &error))) {
     g_printerr("cored-scan: %s\n", error->message);
     g_error_free(error);
     return SCAN_EXIT_USAGE;
   }
-  guint sigint = g_unix_signal_add(SIGINT, on_interrupt, &interrupted);
-  guint sigterm = g_unix_signal_add(SIGTERM, on_interrupt, &interrupted);
+  guint sigint = g_unix_signal_add(SIGINT, on_interrupt, &interrupt);
+  guint sigterm = g_unix_signal_add(SIGTERM, on_interrupt, &interrupt);
   for (char **input = options->inputs; *input; input++)
     if (!scan_one(&context, *input, &terminal, &failed))
       break;

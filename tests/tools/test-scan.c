@@ -148,6 +148,20 @@ static void timeline_as_text(void **state) {
   scan_report_free(report);
 }
 
+/* Sparse samples fill the time up to the next; a pause between two appearances stays empty. */
+static void timeline_holds_samples(void **state) {
+  ScanReport *report = scan_report_new("clip.mp4", "file:///tmp/clip.mp4");
+  const double times[] = {0, 1, 2, 3, 8, 9};
+  (void)state;
+  for (gsize i = 0; i < G_N_ELEMENTS(times); i++)
+    add(report->tracks, times[i], 1, 0.95);
+  report->duration = 10;
+  char *text = printed(report, FALSE, FALSE);
+  assert_non_null(strstr(text, "face 1   9999999999999                   99999999  0.95"));
+  free(text);
+  scan_report_free(report);
+}
+
 static void unknown_says_why(void **state) {
   ScanReport *report = scan_report_new("x", "file:///x");
   (void)state;
@@ -264,11 +278,17 @@ static void json_errors_are_told(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(mean_of_logits),          cmocka_unit_test(certain_frames_stay_finite),
-      cmocka_unit_test(worst_track_decides),     cmocka_unit_test(brief_tracks_do_not_count),
-      cmocka_unit_test(spans_are_whole_seconds), cmocka_unit_test(timeline_as_text),
-      cmocka_unit_test(unknown_says_why),        cmocka_unit_test(blocks),
-      cmocka_unit_test(progress_text),           cmocka_unit_test(json_lines),
+      cmocka_unit_test(mean_of_logits),
+      cmocka_unit_test(certain_frames_stay_finite),
+      cmocka_unit_test(worst_track_decides),
+      cmocka_unit_test(brief_tracks_do_not_count),
+      cmocka_unit_test(spans_are_whole_seconds),
+      cmocka_unit_test(timeline_as_text),
+      cmocka_unit_test(timeline_holds_samples),
+      cmocka_unit_test(unknown_says_why),
+      cmocka_unit_test(blocks),
+      cmocka_unit_test(progress_text),
+      cmocka_unit_test(json_lines),
       cmocka_unit_test(json_errors_are_told),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

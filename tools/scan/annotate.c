@@ -91,17 +91,9 @@ static void add_faces(GstVideoOverlayComposition *composition, const GstStructur
     add_face(composition, gst_value_get_structure(gst_value_array_get_value(faces, i)), threshold);
 }
 
-static GstVideoOverlayComposition *draw(GstElement *element, GstSample *sample, gpointer text) {
+static GstVideoOverlayComposition *draw(GstElement *element, GstSample *sample, gpointer data) {
   const GstStructure *result = cored_meta_get(gst_sample_get_buffer(sample));
-  double p;
-  char label[64] = "";
-  (void)element;
-  if (result && gst_structure_get_double(result, "p-fake-smoothed", &p))
-    snprintf(label, sizeof label, "%s  p-fake %.2f", gst_structure_get_string(result, "verdict"),
-             p);
-  else if (result)
-    snprintf(label, sizeof label, "unknown");
-  g_object_set(text, "text", label, NULL);
+  (void)element, (void)data;
   if (!result)
     return NULL;
   GstVideoOverlayComposition *composition = gst_video_overlay_composition_new(NULL);
@@ -116,29 +108,26 @@ GstElement *scan_annotate_new(const char *path, GError **error) {
                 "--annotate needs an encoder: x264enc, openh264enc or avenc_mpeg4");
     return NULL;
   }
-  char *launch = g_strdup_printf(
-      "overlaycomposition name=draw ! textoverlay name=text halignment=left valignment=top "
-      "shaded-background=true ! videocrop name=even ! videoconvert ! video/x-raw,format=I420 ! "
-      "%s ! mp4mux ! filesink name=file async=false",
-      encoder);
+  char *launch = g_strdup_printf("overlaycomposition name=draw ! videocrop name=even ! "
+                                 "videoconvert ! video/x-raw,format=I420 ! "
+                                 "%s ! mp4mux ! filesink name=file async=false",
+                                 encoder);
   GstElement *bin = gst_parse_bin_from_description(launch, TRUE, error);
   g_free(launch);
   if (!bin)
     return NULL;
   GstElement *overlay = gst_bin_get_by_name(GST_BIN(bin), "draw");
-  GstElement *text = gst_bin_get_by_name(GST_BIN(bin), "text");
   GstElement *crop = gst_bin_get_by_name(GST_BIN(bin), "even");
   GstElement *file = gst_bin_get_by_name(GST_BIN(bin), "file");
   GstPad *pad = gst_element_get_static_pad(overlay, "sink");
   char *part = g_strconcat(path, PART_SUFFIX, NULL);
   g_object_set(file, "location", part, NULL);
-  g_signal_connect(overlay, "draw", G_CALLBACK(draw), text);
+  g_signal_connect(overlay, "draw", G_CALLBACK(draw), NULL);
   gst_pad_add_probe(pad, GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM, crop_to_even, crop, NULL);
   g_free(part);
   gst_object_unref(pad);
   gst_object_unref(file);
   gst_object_unref(crop);
-  gst_object_unref(text);
   gst_object_unref(overlay);
   return bin;
 }

@@ -104,8 +104,9 @@ static void print_others(const ScanReport *report, const ScanTerminal *terminal)
 
 void scan_report_print(const ScanReport *report, const ScanTerminal *terminal, gboolean timeline) {
   char time[16];
-  fprintf(terminal->file, "%s  (%s, %u frames, %u judged)\n", report->name,
-          scan_time_text(report->duration, time), report->frames, report->tracks->judged);
+  fprintf(terminal->file, "%s  (%s, %u frame%s, %u judged)\n", report->name,
+          scan_time_text(report->duration, time), report->frames, report->frames == 1 ? "" : "s",
+          report->tracks->judged);
   if (timeline)
     scan_timeline_print(terminal, report->tracks, report->duration, report->threshold, MAX_TRACKS);
   if (!report->problem || report->frames > 0) {

@@ -21,7 +21,8 @@ struct ScanResults {
   GMutex lock; /* the streaming thread writes, the main thread reads the position */
   GstSegment segment;
   double position;
-  guint frames;
+  guint frames;  /* that left the detector */
+  guint entered; /* that came to it */
   Reason reasons[N_REASONS];
 };
 
@@ -118,16 +119,31 @@ static GstPadProbeReturn on_judged(GstPad *pad, GstPadProbeInfo *info, gpointer 
   return GST_PAD_PROBE_OK;
 }
 
+static GstPadProbeReturn on_entered(GstPad *pad, GstPadProbeInfo *info, gpointer data) {
+  ScanResults *results = data;
+  (void)pad, (void)info;
+  g_mutex_lock(&results->lock);
+  results->entered++;
+  g_mutex_unlock(&results->lock);
+  return GST_PAD_PROBE_OK;
+}
+
+static void watch(GstElement *detector, const char *name, GstPadProbeType type,
+                  GstPadProbeCallback callback, ScanResults *results) {
+  GstPad *pad = gst_element_get_static_pad(detector, name);
+  gst_pad_add_probe(pad, type, callback, results, NULL);
+  gst_object_unref(pad);
+}
+
 ScanResults *scan_results_new(GstElement *detector, ScanReport *report, ScanJson *json) {
   ScanResults *results = g_new0(ScanResults, 1);
-  GstPad *pad = gst_element_get_static_pad(detector, "src");
   results->report = report;
   results->json = json;
   g_mutex_init(&results->lock);
   gst_segment_init(&results->segment, GST_FORMAT_TIME);
-  gst_pad_add_probe(pad, GST_PAD_PROBE_TYPE_BUFFER | GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM, on_judged,
-                    results, NULL);
-  gst_object_unref(pad);
+  watch(detector, "sink", GST_PAD_PROBE_TYPE_BUFFER, on_entered, results);
+  watch(detector, "src", GST_PAD_PROBE_TYPE_BUFFER | GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM, on_judged,
+        results);
   return results;
 }
 
@@ -144,6 +160,13 @@ double scan_results_position(ScanResults *results, guint *frames) {
   *frames = results->frames;
   g_mutex_unlock(&results->lock);
   return position;
+}
+
+gboolean scan_results_busy(ScanResults *results) {
+  g_mutex_lock(&results->lock);
+  gboolean busy = results->entered != results->frames;
+  g_mutex_unlock(&results->lock);
+  return busy;
 }
 
 const char *scan_results_reason(const ScanResults *results) {

@@ -15,6 +15,7 @@
 
 #define TICK_MS 100
 #define CLOSE_MS 5000   /* how long the branch behind the detector gets to finish its file */
+#define STALL_MS 15000  /* a source that sends nothing for so long, without an end, is given up */
 #define TRUNCATED_S 2.0 /* this much missing at the end is worth saying */
 #define DRAINED "cored-scan-drained"
 #define NO_VIDEO "cored-scan-no-video"
@@ -23,7 +24,7 @@ typedef struct Run {
   const ScanContext *context;
   ScanReport *report;
   ScanResults *results;
-  GstElement *pipeline, *front, *detect; /* front: what stands before the detector */
+  GstElement *pipeline, *front, *detect, *sink; /* front: what stands before the detector */
   GMainLoop *loop;
   ScanProgress progress;
   char *annotated;  /* NULL: no annotated video */
@@ -31,6 +32,8 @@ typedef struct Run {
   gboolean fatal;   /* the element could not be set up */
   gboolean drained; /* the last element has all there is */
   int closing_ms;   /* time left to drain, 0 while running */
+  int idle_ms;      /* since the last frame, while the detector waits for one */
+  guint frames;     /* at the last look */
 } Run;
 
 static void fail(Run *run, const char *text) {
@@ -97,9 +100,9 @@ static gboolean on_continue(GstElement *decoder, GstPad *pad, GstCaps *caps, gpo
 
 /* ---- The pipeline ---- */
 
-static void watch_sink(Run *run, GstElement *sink) {
-  GstElement *last =
-      GST_IS_BIN(sink) ? gst_bin_get_by_name(GST_BIN(sink), "file") : gst_object_ref(sink);
+static void watch_sink(Run *run) {
+  GstElement *last = GST_IS_BIN(run->sink) ? gst_bin_get_by_name(GST_BIN(run->sink), "file")
+                                           : gst_object_ref(run->sink);
   GstPad *pad = gst_element_get_static_pad(last, "sink");
   gst_pad_add_probe(pad, GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM, on_sink_event, run, NULL);
   gst_object_unref(pad);
@@ -141,44 +144,59 @@ static gboolean build(Run *run, GError **error) {
                                                     "videoflip video-direction=auto",
                                                     TRUE, error));
   run->detect = !run->front ? NULL : add(run, scan_detector_new(run->context->options, error));
-  GstElement *sink = !run->detect ? NULL : add_sink(run, error);
-  if (!sink)
+  run->sink = !run->detect ? NULL : add_sink(run, error);
+  if (!run->sink)
     return FALSE;
-  gst_element_link_many(run->front, run->detect, sink, NULL);
+  gst_element_link_many(run->front, run->detect, run->sink, NULL);
   g_object_set(decoder, "uri", run->report->uri, NULL);
   g_signal_connect(decoder, "pad-added", G_CALLBACK(on_pad), run);
   g_signal_connect(decoder, "no-more-pads", G_CALLBACK(on_no_more_pads), run);
   g_signal_connect(decoder, "autoplug-continue", G_CALLBACK(on_continue), run);
   run->results = scan_results_new(run->detect, run->report, run->context->json);
-  watch_sink(run, sink);
+  watch_sink(run);
   return TRUE;
 }
 
 /* ---- Running, in the main thread ---- */
 
-/* Let what is under way reach the end of the pipeline. */
+/* End the run. An annotated file is whole only when an EOS has come to its writer: it goes in where
+ * the decoder would send it, whatever state that is in, and gets there behind the last frame. */
 static void close_down(Run *run) {
+  guint frames;
   if (run->closing_ms)
     return;
   run->closing_ms = CLOSE_MS;
-  gst_element_send_event(run->pipeline, gst_event_new_eos());
+  scan_results_position(run->results, &frames);
+  GstPad *pad = gst_element_get_static_pad(run->front, "sink");
+  if (!run->annotated || frames == 0 || !gst_pad_send_event(pad, gst_event_new_eos()))
+    g_main_loop_quit(run->loop);
+  gst_object_unref(pad);
+}
+
+/* Errors of sources say little of themselves ("Internal data stream error."). */
+static void fail_with_message(Run *run, GstMessage *message) {
+  GError *error = NULL;
+  GstObject *source = GST_MESSAGE_SRC(message);
+  gst_message_parse_error(message, &error, NULL);
+  char *text = GST_OBJECT_FLAG_IS_SET(source, GST_ELEMENT_FLAG_SOURCE)
+                   ? g_strdup_printf("the source cannot be read: %s", error->message)
+                   : g_strdup(error->message);
+  fail(run, text);
+  g_free(text);
+  g_error_free(error);
 }
 
 static void on_error(Run *run, GstMessage *message) {
-  GError *error = NULL;
   GstState state = GST_STATE_NULL;
-  gst_message_parse_error(message, &error, NULL);
-  fail(run, error->message);
+  GstObject *source = GST_MESSAGE_SRC(message);
+  fail_with_message(run, message);
   gst_element_get_state(run->detect, &state, NULL, 0);
   /* Without a model, or with a wrong one, no other file will do better. */
-  run->fatal |= GST_MESSAGE_SRC(message) == GST_OBJECT(run->detect) && state < GST_STATE_PAUSED;
-  g_error_free(error);
-  guint frames;
-  scan_results_position(run->results, &frames);
-  if (frames > 0 && run->annotated && !run->closing_ms)
-    run->closing_ms = CLOSE_MS; /* whoever failed sends EOS behind its last frame */
-  else if (!run->closing_ms)
-    g_main_loop_quit(run->loop);
+  run->fatal |= source == GST_OBJECT(run->detect) && state < GST_STATE_PAUSED;
+  if (gst_object_has_as_ancestor(source, GST_OBJECT(run->sink)))
+    g_main_loop_quit(run->loop); /* the writer itself failed */
+  else
+    close_down(run);
 }
 
 static void on_element_message(Run *run, GstMessage *message) {
@@ -229,11 +247,18 @@ static gboolean on_tick(gpointer data) {
   double position = scan_results_position(run->results, &frames);
   if (run->context->display)
     scan_progress_update(&run->progress, position, duration_of(run), frames);
-  if (*run->context->interrupted)
-    close_down(run);
-  if (run->closing_ms && (run->closing_ms -= TICK_MS) <= 0) {
-    run->closing_ms = TICK_MS;
+  gboolean waiting = frames == run->frames && !scan_results_busy(run->results);
+  run->idle_ms = waiting ? run->idle_ms + TICK_MS : 0;
+  run->frames = frames;
+  if (run->closing_ms > TICK_MS)
+    run->closing_ms -= TICK_MS;
+  else if (run->closing_ms)
     g_main_loop_quit(run->loop);
+  else if (*run->context->interrupted)
+    close_down(run);
+  else if (run->idle_ms >= STALL_MS) {
+    fail(run, frames ? "no more frames come, and no end" : "no frame comes out of it");
+    close_down(run);
   }
   return G_SOURCE_CONTINUE;
 }

@@ -56,30 +56,47 @@ const char *scan_block(double p_fake, gboolean utf8) {
   return utf8 ? blocks[MIN((int)(p * 8), 7)] : digits[MIN((int)(p * 10), 9)];
 }
 
-static void print_line(const ScanTerminal *terminal, const ScanTrack *track, double duration,
-                       double threshold, int columns) {
-  double *sum = g_new0(double, columns);
-  guint *n = g_new0(guint, columns);
-  for (guint i = 0; i < track->samples->len; i++) {
-    const ScanSample *sample = &g_array_index(track->samples, ScanSample, i);
-    int column = (int)(sample->time / duration * columns);
-    column = CLAMP(column, 0, columns - 1);
-    sum[column] += sample->p_fake;
-    n[column]++;
+typedef struct Column { /* what falls into the time of one column */
+  double sum;
+  guint n;
+} Column;
+
+/* Where every Nth frame was judged, a sample stands for the time up to the next; a real gap, longer
+ * than three usual distances, stays empty. */
+static Column *columns_of(const ScanTrack *track, double duration, int n_columns) {
+  Column *columns = g_new0(Column, n_columns);
+  const ScanSample *samples = &g_array_index(track->samples, ScanSample, 0);
+  guint n = track->samples->len;
+  double usual = n > 1 ? (samples[n - 1].time - samples[0].time) / (n - 1) : 0;
+  for (guint i = 0; i < n; i++) {
+    double next = i + 1 < n ? samples[i + 1].time : samples[i].time + usual;
+    double until = next - samples[i].time <= 3 * usual ? next : samples[i].time;
+    int first = CLAMP((int)(samples[i].time / duration * n_columns), 0, n_columns - 1);
+    int last = CLAMP((int)ceil(until / duration * n_columns) - 1, first, n_columns - 1);
+    for (int c = first; c <= last; c++) {
+      columns[c].sum += samples[i].p_fake;
+      columns[c].n++;
+    }
   }
+  return columns;
+}
+
+static void print_line(const ScanTerminal *terminal, const ScanTrack *track, double duration,
+                       double threshold, int n_columns) {
+  Column *columns = columns_of(track, duration, n_columns);
   const char *colour = "";
-  for (int c = 0; c < columns; c++) {
-    double p = n[c] ? sum[c] / n[c] : 0;
-    const char *want = !n[c] ? "" : p >= threshold ? RED : GREEN;
+  for (int c = 0; c < n_columns; c++) {
+    guint n = columns[c].n;
+    double p = n ? columns[c].sum / n : 0;
+    const char *want = !n ? "" : p >= threshold ? RED : GREEN;
     if (terminal->colour && want != colour)
       fprintf(terminal->file, RESET "%s", want);
     colour = want;
-    fputs(n[c] ? scan_block(p, terminal->utf8) : " ", terminal->file);
+    fputs(n ? scan_block(p, terminal->utf8) : " ", terminal->file);
   }
   if (terminal->colour)
     fputs(RESET, terminal->file);
-  g_free(sum);
-  g_free(n);
+  g_free(columns);
 }
 
 /* Five times under the line, as far as they fit. */
