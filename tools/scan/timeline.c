@@ -61,13 +61,29 @@ typedef struct Column { /* what falls into the time of one column */
   guint n;
 } Column;
 
+static int compare_doubles(gconstpointer a, gconstpointer b) {
+  double x = *(const double *)a, y = *(const double *)b;
+  return (x > y) - (x < y);
+}
+
+/* The median distance of a track's samples in time, 0 with fewer than two. */
+static double usual_distance(const ScanSample *samples, guint n) {
+  double *distances = g_new(double, n);
+  for (guint i = 1; i < n; i++)
+    distances[i - 1] = samples[i].time - samples[i - 1].time;
+  qsort(distances, n - 1, sizeof *distances, compare_doubles);
+  double median = n > 1 ? distances[(n - 1) / 2] : 0;
+  g_free(distances);
+  return median;
+}
+
 /* Where every Nth frame was judged, a sample stands for the time up to the next; a real gap, longer
  * than three usual distances, stays empty. */
 static Column *columns_of(const ScanTrack *track, double duration, int n_columns) {
   Column *columns = g_new0(Column, n_columns);
   const ScanSample *samples = &g_array_index(track->samples, ScanSample, 0);
   guint n = track->samples->len;
-  double usual = n > 1 ? (samples[n - 1].time - samples[0].time) / (n - 1) : 0;
+  double usual = usual_distance(samples, n);
   for (guint i = 0; i < n; i++) {
     double next = i + 1 < n ? samples[i + 1].time : samples[i].time + usual;
     double until = next - samples[i].time <= 3 * usual ? next : samples[i].time;
