@@ -100,7 +100,7 @@ static bool load_manifest(const char *root, Manifest *manifest, char *prefix, Co
     char longer[PATH_MAX];
     if (snprintf(longer, sizeof longer, "%s/%s", slash + 1, prefix) >= PATH_MAX)
       return true;
-    strcpy(prefix, longer);
+    memcpy(prefix, longer, strlen(longer) + 1);
     *slash = '\0';
     snprintf(path, sizeof path, "%s/manifest.csv", folder);
     if (!cored_file_read(path, MAX_MANIFEST_BYTES, &bytes, &size, NULL))

@@ -125,7 +125,7 @@ static bool list_folder(Lister *lister, const char *path, int depth) {
 
 /* The folder that stands for a class: itself, or what the map says ("folder=class,..."). */
 static void folder_of(const char *map, const char *class, char out[CORED_LABEL_SIZE]) {
-  strcpy(out, class);
+  memcpy(out, class, strlen(class) + 1);
   for (const char *at = map; at && *at;) {
     const size_t length = strcspn(at, ",");
     const char *equals = memchr(at, '=', length);
