@@ -103,7 +103,7 @@ static bool load_manifest(const char *root, Manifest *manifest, char *prefix, Co
     memcpy(prefix, longer, strlen(longer) + 1);
     *slash = '\0';
     snprintf(path, sizeof path, "%s/manifest.csv", folder);
-    if (!cored_file_read(path, MAX_MANIFEST_BYTES, &bytes, &size, NULL))
+    if (!cored_media_read(path, MAX_MANIFEST_BYTES, &bytes, &size, NULL))
       continue;
     manifest->text = (char *)bytes; /* padded with zeros, hence terminated */
     return parse_manifest(manifest, error);

@@ -91,7 +91,7 @@ static bool read_picture(CoredDataReader *reader, const char *path, uint8_t sha2
   uint8_t *bytes;
   size_t size;
   CoredImage image;
-  if (!cored_file_read(path, reader->params.limits.max_file_bytes, &bytes, &size, error))
+  if (!cored_media_read(path, reader->params.limits.max_file_bytes, &bytes, &size, error))
     return false;
   crypto_hash_sha256(sha256, bytes, size);
   const bool ok = cored_decoder_picture(reader->decoder, bytes, size, path, &image, error) &&
