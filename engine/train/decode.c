@@ -52,7 +52,7 @@ static bool read_all(int fd, const char *path, uint64_t max_bytes, uint8_t **byt
 }
 
 bool cored_media_read(const char *path, uint64_t max_bytes, uint8_t **bytes, size_t *size,
-                     CoredError *error) {
+                      CoredError *error) {
   const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
   *bytes = NULL;
   if (fd < 0)

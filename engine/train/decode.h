@@ -19,7 +19,7 @@ typedef struct CoredDecodeLimits {
 /* Read a regular file of at most max_bytes; a FIFO, device or socket is refused without waiting.
  * The caller frees *bytes. */
 bool cored_media_read(const char *path, uint64_t max_bytes, uint8_t **bytes, size_t *size,
-                     CoredError *error);
+                      CoredError *error);
 
 /* One thread's decoder; the image it gives is valid until its next call. */
 typedef struct CoredDecoder CoredDecoder;
