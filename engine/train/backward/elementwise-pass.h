@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: MIT
+ * Template (twice.h): activation, dropout, drop-connect, add, scale, concat, flatten in training.
+ * Elements (or images) are shared out; every element has one writer. */
+
+typedef struct REAL(Elements) {
+  Pass *pass;
+  Split split;
+} REAL(Elements);
+
+static REAL(Elements) REAL(elements_make)(Pass *pass) {
+  const size_t count = (size_t)pass->n * pixels_of(pass->out) * (size_t)pass->out.c;
+  return (REAL(Elements)){pass, split_work(count, 16384, 32)};
+}
+
+/* ---- Activation: y = act(x), dx = dy act'. What backward reads: x for swish, else y, from whose
+ * sign or value act' follows. */
+
+static void REAL(activation_forward_task)(void *context, int task, int thread) {
+  (void)thread;
+  const REAL(Elements) *const e = context;
+  const CoredAct act = e->pass->node->act;
+  const real slope = (real)e->pass->node->slope;
+  const size_t begin = split_begin(&e->split, task), end = begin + split_count(&e->split, task);
+  const real *const x = e->pass->x[0];
+  real *const y = e->pass->y;
+#pragma GCC ivdep
+  for (size_t i = begin; i < end; i++)
+    y[i] = REAL(act_value)(act, slope, x[i]);
+}
+
+static real REAL(slope_from_output)(CoredAct act, real slope, real y) {
+  if (act == CORED_ACT_SIGMOID)
+    return y * (1 - y);
+  return act == CORED_ACT_NONE || y > 0 ? 1 : act == CORED_ACT_RELU ? 0 : slope;
+}
+
+static void REAL(activation_backward_task)(void *context, int task, int thread) {
+  (void)thread;
+  const REAL(Elements) *const e = context;
+  const Pass *const pass = e->pass;
+  const CoredAct act = pass->node->act;
+  const real slope = (real)pass->node->slope, keep = pass->add[0] ? 1 : 0;
+  const size_t begin = split_begin(&e->split, task), end = begin + split_count(&e->split, task);
+  real *const dx = pass->dx[0];
+#pragma GCC ivdep
+  for (size_t i = begin; i < end; i++) {
+    const real d = act == CORED_ACT_SWISH ? REAL(act_slope)(CORED_ACT_SWISH, slope, pass->x[0][i])
+                                          : REAL(slope_from_output)(act, slope, pass->y[i]);
+    dx[i] = keep != 0 ? dx[i] + pass->dy[i] * d : pass->dy[i] * d;
+  }
+}
+
+static void REAL(activation_forward)(Pass *pass) {
+  REAL(Elements) e = REAL(elements_make)(pass);
+  cored_workers_run(pass->workers, REAL(activation_forward_task), &e, e.split.tasks);
+}
+
+static void REAL(activation_backward)(Pass *pass) {
+  REAL(Elements) e = REAL(elements_make)(pass);
+  if (pass->dx[0])
+    cored_workers_run(pass->workers, REAL(activation_backward_task), &e, e.split.tasks);
+}
+
+/* ---- Copying and adding ---- */
+
+/* to = from, or to += from */
+static void REAL(accumulate)(real *to, const real *from, size_t count, bool add) {
+  if (add)
+    for (size_t i = 0; i < count; i++)
+      to[i] += from[i];
+  else if (to != from)
+    memcpy(to, from, count * sizeof *to);
+}
+
+static void REAL(pass_forward_task)(void *context, int task, int thread) {
+  (void)thread;
+  const REAL(Elements) *const e = context;
+  const size_t begin = split_begin(&e->split, task);
+  REAL(accumulate)(e->pass->y + begin, e->pass->x[0] + begin, split_count(&e->split, task), false);
+}
+
+static void REAL(pass_backward_task)(void *context, int task, int thread) {
+  (void)thread;
+  const REAL(Elements) *const e = context;
+  const Pass *const pass = e->pass;
+  const size_t begin = split_begin(&e->split, task), count = split_count(&e->split, task);
+  for (int i = 0; i < pass->node->n_inputs; i++)
+    if (pass->dx[i])
+      REAL(accumulate)(pass->dx[i] + begin, pass->dy + begin, count, pass->add[i]);
+}
+
+/* Flatten: y = x, dx = dy. Also the backward of add: every dx[i] = dy. */
+static void REAL(flatten_forward)(Pass *pass) {
+  REAL(Elements) e = REAL(elements_make)(pass);
+  if (pass->y != pass->x[0])
+    cored_workers_run(pass->workers, REAL(pass_forward_task), &e, e.split.tasks);
+}
+
+static void REAL(flatten_backward)(Pass *pass) {
+  REAL(Elements) e = REAL(elements_make)(pass);
+  cored_workers_run(pass->workers, REAL(pass_backward_task), &e, e.split.tasks);
+}
+
+static void REAL(add_forward_task)(void *context, int task, int thread) {
+  (void)thread;
+  const REAL(Elements) *const e = context;
+  const size_t begin = split_begin(&e->split, task), end = begin + split_count(&e->split, task);
+  const real *const a = e->pass->x[0], *const b = e->pass->x[1];
+  real *const y = e->pass->y;
+#pragma GCC ivdep
+  for (size_t i = begin; i < end; i++)
+    y[i] = a[i] + b[i];
+}
+
+static void REAL(add_forward)(Pass *pass) {
+  REAL(Elements) e = REAL(elements_make)(pass);
+  cored_workers_run(pass->workers, REAL(add_forward_task), &e, e.split.tasks);
+}
+
+/* ---- Scale: y[n,p,q,c] = x0[n,p,q,c] x1[n,c]; dx0 = dy x1, dx1[n,c] = sum_pq dy x0 ---- */
+
+static void REAL(scale_forward_task)(void *context, int n, int thread) {
+  (void)thread;
+  const Pass *const pass = context;
+  const size_t c = (size_t)pass->out.c, pixels = pixels_of(pass->out);
+  const real *const s = pass->x[1] + (size_t)n * c;
+  for (size_t i = (size_t)n * pixels; i < ((size_t)n + 1) * pixels; i++)
+    for (size_t j = 0; j < c; j++)
+      pass->y[i * c + j] = pass->x[0][i * c + j] * s[j];
+}
+
+static void REAL(scale_backward_task)(void *context, int n, int thread) {
+  (void)thread;
+  const Pass *const pass = context;
+  const size_t c = (size_t)pass->out.c, pixels = pixels_of(pass->out), image = pixels * c;
+  const real *const s = pass->x[1] + (size_t)n * c, *const x = pass->x[0] + (size_t)n * image;
+  const real *const dy = pass->dy + (size_t)n * image;
+  real *const ds = pass->dx[1] ? pass->dx[1] + (size_t)n * c : NULL;
+  real *const dx = pass->dx[0] ? pass->dx[0] + (size_t)n * image : NULL;
+  if (ds && !pass->add[1])
+    memset(ds, 0, c * sizeof *ds);
+  for (size_t i = 0; i < image; i += c) { /* ds first: dx may be dy */
+    for (size_t j = 0; ds && j < c; j++)
+      ds[j] += dy[i + j] * x[i + j];
+    if (!dx)
+      continue;
+#pragma GCC ivdep
+    for (size_t j = 0; j < c; j++)
+      dx[i + j] = (pass->add[0] ? dx[i + j] : 0) + dy[i + j] * s[j];
+  }
+}
+
+static void REAL(scale_forward)(Pass *pass) {
+  cored_workers_run(pass->workers, REAL(scale_forward_task), pass, pass->n);
+}
+
+static void REAL(scale_backward)(Pass *pass) {
+  cored_workers_run(pass->workers, REAL(scale_backward_task), pass, pass->n);
+}
+
+/* ---- Concat: channels of the inputs one after another ---- */
+
+static void REAL(concat_forward_task)(void *context, int n, int thread) {
+  (void)thread;
+  const Pass *const pass = context;
+  const size_t pixels = pixels_of(pass->out);
+  real *y = pass->y + (size_t)n * pixels * (size_t)pass->out.c;
+  for (size_t i = (size_t)n * pixels; i < ((size_t)n + 1) * pixels; i++)
+    for (int j = 0; j < pass->node->n_inputs; j++) {
+      const size_t c = (size_t)pass->in[j].c;
+      memcpy(y, pass->x[j] + i * c, c * sizeof *y);
+      y += c;
+    }
+}
+
+static void REAL(concat_backward_task)(void *context, int n, int thread) {
+  (void)thread;
+  const Pass *const pass = context;
+  const size_t pixels = pixels_of(pass->out);
+  const real *dy = pass->dy + (size_t)n * pixels * (size_t)pass->out.c;
+  for (size_t i = (size_t)n * pixels; i < ((size_t)n + 1) * pixels; i++)
+    for (int j = 0; j < pass->node->n_inputs; j++) {
+      const size_t c = (size_t)pass->in[j].c;
+      if (pass->dx[j])
+        REAL(accumulate)(pass->dx[j] + i * c, dy, c, pass->add[j]);
+      dy += c;
+    }
+}
+
+static void REAL(concat_forward)(Pass *pass) {
+  cored_workers_run(pass->workers, REAL(concat_forward_task), pass, pass->n);
+}
+
+static void REAL(concat_backward)(Pass *pass) {
+  cored_workers_run(pass->workers, REAL(concat_backward_task), pass, pass->n);
+}
+
+/* ---- Dropout: y = x m / (1 - rate), m = 0 with probability rate, else 1. Element by element, or
+ * for drop-connect (Huang et al. 2016, stochastic depth) one m for a whole sample. The mask is a
+ * function of the key and of sample and element, so backward draws it again. ---- */
+
+static real REAL(keep_factor)(const Pass *pass, uint64_t counter) {
+  return cored_philox_uniform(pass->key, counter) < pass->rate ? 0 : 1 / (1 - (real)pass->rate);
+}
+
+static void REAL(mask_sample)(const Pass *pass, size_t n, const real *from, real *to, bool add) {
+  const size_t count = pixels_of(pass->out) * (size_t)pass->out.c;
+  const bool whole = pass->node->op == CORED_OP_DROP_CONNECT;
+  const uint64_t sample = pass->first + n;
+  real factor = pass->rate > 0 ? REAL(keep_factor)(pass, sample) : 1;
+  for (size_t i = n * count; i < (n + 1) * count; i++) {
+    if (!whole && pass->rate > 0)
+      factor = REAL(keep_factor)(pass, sample * count + (i - n * count));
+    to[i] = add ? to[i] + from[i] * factor : from[i] * factor;
+  }
+}
+
+static void REAL(dropout_forward_task)(void *context, int n, int thread) {
+  (void)thread;
+  const Pass *const pass = context;
+  REAL(mask_sample)(pass, (size_t)n, pass->x[0], pass->y, false);
+}
+
+static void REAL(dropout_backward_task)(void *context, int n, int thread) {
+  (void)thread;
+  const Pass *const pass = context;
+  REAL(mask_sample)(pass, (size_t)n, pass->dy, pass->dx[0], pass->add[0]);
+}
+
+static void REAL(dropout_forward)(Pass *pass) {
+  if (pass->rate > 0 || pass->y != pass->x[0])
+    cored_workers_run(pass->workers, REAL(dropout_forward_task), pass, pass->n);
+}
+
+static void REAL(dropout_backward)(Pass *pass) {
+  if (pass->dx[0] && (pass->rate > 0 || pass->dx[0] != pass->dy))
+    cored_workers_run(pass->workers, REAL(dropout_backward_task), pass, pass->n);
+}
