@@ -104,12 +104,40 @@ static gboolean plane_is_sound(const GstVideoFrame *frame, guint plane) {
   return row_bytes <= after && span <= after - row_bytes;
 }
 
-gboolean cored_frame_is_sound(const GstVideoFrame *frame) {
+static gboolean is_sound(const GstVideoFrame *frame) {
   if (GST_VIDEO_FRAME_WIDTH(frame) < 1 || GST_VIDEO_FRAME_HEIGHT(frame) < 1)
     return FALSE;
   for (guint i = 0; i < GST_VIDEO_FRAME_N_PLANES(frame); i++) {
     if (!plane_is_sound(frame, i))
       return FALSE;
+  }
+  return TRUE;
+}
+
+/* What gst_video_frame_map() treats as a programming error, but comes from another element. */
+static gboolean agrees_with_caps(GstBuffer *buffer, const GstVideoInfo *info) {
+  const GstVideoMeta *meta = gst_buffer_get_video_meta(buffer);
+  return !meta || (meta->format == GST_VIDEO_INFO_FORMAT(info) &&
+                   meta->n_planes == GST_VIDEO_INFO_N_PLANES(info) &&
+                   meta->width >= (guint)GST_VIDEO_INFO_WIDTH(info) &&
+                   meta->height >= (guint)GST_VIDEO_INFO_HEIGHT(info));
+}
+
+gboolean cored_frame_map(GstVideoFrame *frame, const GstVideoInfo *info, GstBuffer *buffer,
+                         const char **why) {
+  if (!agrees_with_caps(buffer, info)) {
+    *why = "its GstVideoMeta contradicts the caps";
+    return FALSE;
+  }
+  if (!gst_video_frame_map(frame, info, buffer,
+                           (GstMapFlags)(GST_MAP_READ | GST_VIDEO_FRAME_MAP_FLAG_NO_REF))) {
+    *why = "the buffer cannot be mapped or is shorter than its caps say";
+    return FALSE;
+  }
+  if (!is_sound(frame)) {
+    gst_video_frame_unmap(frame);
+    *why = "strides or offsets of its GstVideoMeta reach outside its memory";
+    return FALSE;
   }
   return TRUE;
 }

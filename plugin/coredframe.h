@@ -17,9 +17,11 @@ gboolean cored_pixel_format_from_gst(GstVideoFormat format, CoredPixelFormat *ou
 /* Describe a mapped frame. False: the format is none of the above. */
 gboolean cored_frame_to_image(const GstVideoFrame *frame, CoredImage *image);
 
-/* Every byte that the description names lies in the mapped memory, and rows do not overlap.
- * gst_video_frame_map() believes the strides and offsets of a GstVideoMeta; we do not. */
-gboolean cored_frame_is_sound(const GstVideoFrame *frame);
+/* Map for reading only, without a reference, and check that every byte that the description names
+ * lies in the mapped memory and that rows do not overlap: gst_video_frame_map() believes the
+ * strides and offsets of a GstVideoMeta, we do not. False with *why (static) on failure. */
+gboolean cored_frame_map(GstVideoFrame *frame, const GstVideoInfo *info, GstBuffer *buffer,
+                         const char **why);
 
 /* The first field of an interleaved picture: every other line, half the height. Judging one field
  * avoids the combing that two moments in one picture show and a detector would take for traces of

@@ -365,17 +365,11 @@ static GstFlowReturn evaluate(CoredDetect *self, const CoredParams *params, GstB
   GstVideoFrame frame;
   CoredView view;
   CoredError error = {CORED_ERROR_NONE, ""};
-  if (!gst_video_frame_map(&frame, &self->info, buffer,
-                           (GstMapFlags)(GST_MAP_READ | GST_VIDEO_FRAME_MAP_FLAG_NO_REF))) {
+  const char *why;
+  if (!cored_frame_map(&frame, &self->info, buffer, &why)) {
     GST_ELEMENT_ERROR(self, STREAM, FAILED, ("A video frame cannot be read."),
-                      ("buffer of %" G_GSIZE_FORMAT " bytes, caps need %" G_GSIZE_FORMAT,
+                      ("%s: %" G_GSIZE_FORMAT " bytes, caps need %" G_GSIZE_FORMAT, why,
                        gst_buffer_get_size(buffer), GST_VIDEO_INFO_SIZE(&self->info)));
-    return GST_FLOW_ERROR;
-  }
-  if (!cored_frame_is_sound(&frame)) {
-    gst_video_frame_unmap(&frame);
-    GST_ELEMENT_ERROR(self, STREAM, FAILED, ("The layout of a video frame is inconsistent."),
-                      ("strides or offsets of its GstVideoMeta reach outside its memory"));
     return GST_FLOW_ERROR;
   }
   describe_view(&view, self, &frame, upstream);
@@ -462,6 +456,9 @@ static GstFlowReturn transform_ip(GstBaseTransform *base, GstBuffer *buffer) {
     GST_DEBUG_OBJECT(self, "cut before frame %" G_GUINT64_FORMAT, self->pace.number);
     cored_analyser_reset(self->analyser);
     self->has_last = FALSE;
+    GST_OBJECT_LOCK(self);
+    self->stats.resets++;
+    GST_OBJECT_UNLOCK(self);
   }
   if (wants_locator(&params) && !cored_analyser_has_locator(self->analyser) &&
       !self->locator_failed)

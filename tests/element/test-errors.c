@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: MIT
+ * Bad models and bad buffers: the right message, nothing worse, and the element usable again. */
+#include "support.h"
+
+#include <glib/gstdio.h>
+#include <unistd.h>
+
+#define CAPS "video/x-raw,format=I420,width=64,height=48,framerate=25/1"
+#define MODEL 3
+
+/* READY to PAUSED with this model must fail with this error; its details name the loader's code. */
+static void check_refused(const char *path, GQuark domain, gint code, const char *cored_code) {
+  GstElement *element = gst_element_factory_make("coreddetect", NULL);
+  GstBus *bus = gst_bus_new();
+  const GstStructure *details;
+  GError *error;
+  char *debug, *model;
+  gst_element_set_bus(element, bus);
+  g_object_set(element, "model", path, "face-detector", 0, NULL);
+  assert_int_equal(gst_element_set_state(element, GST_STATE_PAUSED), GST_STATE_CHANGE_FAILURE);
+  GstMessage *message = gst_bus_pop_filtered(bus, GST_MESSAGE_ERROR);
+  assert_non_null(message);
+  gst_message_parse_error(message, &error, &debug);
+  if (!g_error_matches(error, domain, code))
+    fail_msg("%s: wrong error: %s %d %s", path, g_quark_to_string(error->domain), error->code,
+             error->message);
+  gst_message_parse_error_details(message, &details);
+  assert_string_equal(gst_structure_get_string(details, "cored-code"), cored_code);
+  assert_non_null(strstr(debug, cored_code));
+  assert_non_null(strstr(error->message, path));
+  g_error_free(error);
+  g_free(debug);
+  gst_message_unref(message);
+  assert_null(gst_bus_pop_filtered(bus, GST_MESSAGE_ERROR)); /* exactly one */
+
+  /* Mended: the same element starts. */
+  g_object_get(element, "model", &model, NULL);
+  assert_string_equal(model, path);
+  g_free(model);
+  g_object_set(element, "model", support_model(MODEL), NULL);
+  assert_int_equal(gst_element_set_state(element, GST_STATE_PAUSED), GST_STATE_CHANGE_SUCCESS);
+  assert_null(gst_bus_pop_filtered(bus, GST_MESSAGE_ERROR | GST_MESSAGE_WARNING));
+  gst_element_set_state(element, GST_STATE_NULL);
+  gst_object_unref(element);
+  gst_object_unref(bus);
+}
+
+static void a_missing_model(void **state) {
+  (void)state;
+  char *path = support_path("missing.safetensors");
+  check_refused(path, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_NOT_FOUND, "NOT_FOUND");
+  g_free(path);
+}
+
+static void an_unreadable_model(void **state) {
+  (void)state;
+  char *path = support_path("a-folder.safetensors");
+  assert_int_equal(g_mkdir(path, 0700), 0);
+  check_refused(path, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_OPEN_READ, "NOT_REGULAR");
+  g_free(path);
+  if (geteuid() == 0)
+    return; /* root may read anything */
+  path = support_path("secret.safetensors");
+  assert_true(g_file_set_contents(path, "x", 1, NULL));
+  assert_int_equal(g_chmod(path, 0), 0);
+  check_refused(path, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_OPEN_READ, "OPEN");
+  g_free(path);
+}
+
+static void corrupt_models(void **state) {
+  (void)state;
+  char *path = support_path("corrupt.safetensors"), *bytes;
+  gsize size;
+  assert_true(g_file_get_contents(support_model(MODEL), &bytes, &size, NULL));
+  assert_true(g_file_set_contents(path, bytes, 5, NULL));
+  check_refused(path, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT, "FILE_TOO_SMALL");
+  assert_true(g_file_set_contents(path, bytes, (gssize)size - 100, NULL));
+  check_refused(path, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT, "TRUNCATED");
+  bytes[size - 1000] ^= 1;
+  assert_true(g_file_set_contents(path, bytes, (gssize)size, NULL));
+  check_refused(path, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT, "HASH");
+  g_free(bytes);
+  g_free(path);
+}
+
+static void a_missing_cascade_is_a_warning(void **state) {
+  (void)state;
+  const GstStructure *result;
+  gboolean full_frame;
+  Rig rig;
+  rig_open(&rig, support_model(MODEL), CAPS, "face-cascade", "/nowhere/cascade.xml", NULL);
+  GstMessage *message = rig_message(&rig, GST_MESSAGE_WARNING);
+  assert_non_null(message);
+  gst_message_unref(message);
+  for (guint n = 0; n < 3; n++) {
+    GstBuffer *out = rig_frame(&rig, frame_new(&rig.info, n, n), &result);
+    assert_true(gst_structure_get_boolean(result_face(result, 0), "full-frame", &full_frame));
+    assert_true(full_frame);
+    gst_buffer_unref(out);
+  }
+  assert_null(rig_message(&rig, GST_MESSAGE_WARNING | GST_MESSAGE_ERROR));
+  rig_close(&rig);
+}
+
+static void check_flow_error(Rig *rig, GstBuffer *buffer) {
+  assert_int_equal(gst_harness_push(rig->harness, buffer), GST_FLOW_ERROR);
+  GstMessage *message = rig_message(rig, GST_MESSAGE_ERROR);
+  GError *error;
+  assert_non_null(message);
+  gst_message_parse_error(message, &error, NULL);
+  assert_true(g_error_matches(error, GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED));
+  g_error_free(error);
+  gst_message_unref(message);
+}
+
+static void short_buffers_are_errors_long_ones_are_not(void **state) {
+  (void)state;
+  static const gssize wrong[] = {-(64 * 48 * 3 / 2), 1 - 64 * 48 * 3 / 2, -1};
+  Rig rig;
+  rig_open(&rig, support_model(MODEL), CAPS, "inference-region", "full-frame", NULL);
+  for (guint i = 0; i < G_N_ELEMENTS(wrong); i++) {
+    GstBuffer *buffer = frame_new(&rig.info, 1, i);
+    gst_buffer_resize(buffer, 0, (gssize)gst_buffer_get_size(buffer) + wrong[i]);
+    check_flow_error(&rig, buffer);
+  }
+  rig_close(&rig);
+  rig_open(&rig, support_model(MODEL), CAPS, "inference-region", "full-frame", NULL);
+  GstBuffer *buffer =
+      gst_buffer_append(frame_new(&rig.info, 1, 0), gst_buffer_new_allocate(NULL, 1, NULL));
+  gst_buffer_unref(rig_frame(&rig, buffer, NULL));
+  rig_close(&rig);
+}
+
+/* Strides and offsets of a GstVideoMeta that reach outside the memory or make rows overlap. */
+static void lying_video_metas_are_errors(void **state) {
+  (void)state;
+  static const struct {
+    gsize offset;
+    gint stride;
+    guint width, height;
+  } cases[] = {{0, 63, 64, 48},    {0, 6400, 64, 48}, {0, G_MAXINT, 64, 48},
+               {3000, 64, 64, 48}, {0, -64, 64, 48},  {0, G_MININT + 1, 64, 48},
+               {0, 64, 64, 4800},  {0, 64, 640, 48},  {64, -64, 64, 3}};
+  for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
+    Rig rig;
+    rig_open(&rig, support_model(MODEL),
+             "video/x-raw,format=GRAY8,width=64,height=48,framerate=25/1", "inference-region",
+             "full-frame", NULL);
+    GstBuffer *buffer = frame_new(&rig.info, 1, 0);
+    gst_buffer_add_video_meta_full(buffer, GST_VIDEO_FRAME_FLAG_NONE, GST_VIDEO_FORMAT_GRAY8,
+                                   cases[i].width, cases[i].height, 1,
+                                   (gsize[GST_VIDEO_MAX_PLANES]){cases[i].offset},
+                                   (gint[GST_VIDEO_MAX_PLANES]){cases[i].stride});
+    check_flow_error(&rig, buffer);
+    rig_close(&rig);
+  }
+}
+
+/* Bottom-up pictures are legal: the last row first, a negative stride. */
+static void a_negative_stride_inside_the_memory_is_read(void **state) {
+  (void)state;
+  const GstStructure *result;
+  const CoredBox box = {0, 0, 64, 48};
+  Rig rig;
+  rig_open(&rig, support_model(MODEL), "video/x-raw,format=GRAY8,width=64,height=48,framerate=25/1",
+           "inference-region", "full-frame", NULL);
+  GstBuffer *buffer = frame_new(&rig.info, 1, 0);
+  gst_buffer_add_video_meta_full(buffer, GST_VIDEO_FRAME_FLAG_NONE, GST_VIDEO_FORMAT_GRAY8, 64, 48,
+                                 1, (gsize[GST_VIDEO_MAX_PLANES]){64 * 47},
+                                 (gint[GST_VIDEO_MAX_PLANES]){-64});
+  const double expected = reference_p_fake(support_model(MODEL), &rig.info, buffer, &box);
+  GstBuffer *out = rig_frame(&rig, buffer, &result);
+  assert_true(ABS(result_double(result, "p-fake") - expected) < 1e-6);
+  gst_buffer_unref(out);
+  rig_close(&rig);
+}
+
+static void read_only_memory_is_enough(void **state) {
+  (void)state;
+  Rig rig;
+  rig_open(&rig, support_model(MODEL), CAPS, "inference-region", "full-frame", NULL);
+  const gsize size = GST_VIDEO_INFO_SIZE(&rig.info);
+  gpointer data = g_malloc0(size);
+  GstBuffer *buffer =
+      gst_buffer_new_wrapped_full(GST_MEMORY_FLAG_READONLY, data, size, 0, size, data, g_free);
+  GstMemory *memory = gst_buffer_peek_memory(buffer, 0);
+  GstBuffer *out = rig_frame(&rig, buffer, NULL);
+  assert_ptr_equal(gst_buffer_peek_memory(out, 0), memory);
+  assert_non_null(cored_meta_get(out));
+  gst_buffer_unref(out);
+  rig_close(&rig);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(a_missing_model),
+      cmocka_unit_test(an_unreadable_model),
+      cmocka_unit_test(corrupt_models),
+      cmocka_unit_test(a_missing_cascade_is_a_warning),
+      cmocka_unit_test(short_buffers_are_errors_long_ones_are_not),
+      cmocka_unit_test(lying_video_metas_are_errors),
+      cmocka_unit_test(a_negative_stride_inside_the_memory_is_read),
+      cmocka_unit_test(read_only_memory_is_enough),
+  };
+  return cmocka_run_group_tests(tests, support_setup, support_teardown);
+}

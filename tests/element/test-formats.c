@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: MIT
+ * Every raw format, at odd sizes and with padded strides, against the engine's own computation on
+ * the same pixels. */
+#include "support.h"
+
+static const char *const formats[] = {"I420",  "YV12",      "NV12",     "NV21", "Y42B", "Y444",
+                                      "YUY2",  "UYVY",      "RGB",      "BGR",  "RGBx", "BGRx",
+                                      "xRGB",  "xBGR",      "RGBA",     "BGRA", "ARGB", "ABGR",
+                                      "GRAY8", "I420_10LE", "P010_10LE"};
+static const struct {
+  gint width, height;
+} sizes[] = {{1, 1}, {1, 9}, {7, 1}, {2, 2}, {3, 5}, {15, 17}, {64, 48}, {161, 119}};
+
+#define MODEL 3
+/* Two routes to one float32 computation, in one process on one CPU. */
+#define TOLERANCE 1e-6
+
+static char *caps_of(const char *format, gint width, gint height, const char *more) {
+  return g_strdup_printf("video/x-raw,format=%s,width=%d,height=%d,framerate=25/1%s", format, width,
+                         height, more);
+}
+
+static void check_frame(Rig *rig, GstBuffer *frame, const CoredBox *box, const char *what) {
+  const GstStructure *result;
+  const double expected = reference_p_fake(support_model(MODEL), &rig->info, frame, box);
+  GstBuffer *out = rig_frame(rig, frame, &result);
+  const double got = result_double(result, "p-fake");
+  if (!(ABS(got - expected) <= TOLERANCE))
+    fail_msg("%s: p-fake %.9f, expected %.9f", what, got, expected);
+  gst_buffer_unref(out);
+}
+
+static void full_frames_of_every_format_and_size(void **state) {
+  (void)state;
+  for (guint f = 0; f < G_N_ELEMENTS(formats); f++) {
+    for (guint s = 0; s < G_N_ELEMENTS(sizes); s++) {
+      Rig rig;
+      const CoredBox box = {0, 0, sizes[s].width, sizes[s].height};
+      char *caps = caps_of(formats[f], sizes[s].width, sizes[s].height, "");
+      rig_open(&rig, support_model(MODEL), caps, "inference-region", "full-frame", NULL);
+      check_frame(&rig, frame_new(&rig.info, f + 1, 0), &box, caps);
+      check_frame(&rig, frame_new_padded(&rig.info, f + 2, 1, 13), &box, caps);
+      rig_close(&rig);
+      g_free(caps);
+    }
+  }
+}
+
+/* The region that upstream marks, padded to a square and kept inside the frame: the numbers are
+ * worked out here by hand. */
+static void a_region_is_padded_and_kept_inside(void **state) {
+  (void)state;
+  static const struct {
+    guint x, y, w, h;
+    CoredBox crop;
+  } cases[] = {
+      {60, 50, 40, 20, {55, 35, 50, 50}},     /* centre 80,60; side 40 * 1.25 */
+      {0, 0, 40, 40, {0, 0, 50, 50}},         /* moved right and down */
+      {140, 90, 20, 28, {125.5, 84, 35, 35}}, /* moved up: 120 - 35 = 85 does not bind below */
+      {10, 0, 140, 119, {21, 0, 119, 119}},   /* larger than the frame is high */
+  };
+  for (guint f = 0; f < G_N_ELEMENTS(formats); f++) {
+    Rig rig;
+    char *caps = caps_of(formats[f], 161, 119, "");
+    rig_open(&rig, support_model(MODEL), caps, "roi-padding", "0.25", "min-object-size", "16",
+             NULL);
+    for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
+      GstBuffer *frame = frame_new(&rig.info, 40 + i, 1000 * i);
+      CoredBox crop = cases[i].crop;
+      frame_add_roi(frame, "face", cases[i].x, cases[i].y, cases[i].w, cases[i].h);
+      crop.x = CLAMP(cases[i].x + 0.5 * cases[i].w - 0.5 * crop.w, 0.0, 161 - crop.w);
+      crop.y = CLAMP(cases[i].y + 0.5 * cases[i].h - 0.5 * crop.h, 0.0, 119 - crop.h);
+      check_frame(&rig, frame, &crop, caps);
+    }
+    rig_close(&rig);
+    g_free(caps);
+  }
+}
+
+static void colorimetry_is_taken_from_the_caps(void **state) {
+  (void)state;
+  static const char *const colors[] = {"bt601", "bt709", "bt2020", "1:4:0:0", "1:3:5:1"};
+  const CoredBox box = {0, 0, 64, 48};
+  double seen[G_N_ELEMENTS(colors)];
+  for (guint i = 0; i < G_N_ELEMENTS(colors); i++) {
+    Rig rig;
+    const GstStructure *result;
+    char *more = g_strdup_printf(",colorimetry=(string)%s", colors[i]);
+    char *caps = caps_of("I420", 64, 48, more);
+    rig_open(&rig, support_model(MODEL), caps, "inference-region", "full-frame", NULL);
+    check_frame(&rig, frame_new(&rig.info, 9, 0), &box, caps);
+    GstBuffer *out = rig_frame(&rig, frame_new(&rig.info, 9, 1), &result);
+    seen[i] = result_double(result, "p-fake");
+    for (guint j = 0; j < i; j++)
+      if (!(ABS(seen[i] - seen[j]) > 1e-7))
+        fail_msg("%s and %s give the same: %.9f", colors[i], colors[j], seen[i]);
+    gst_buffer_unref(out);
+    rig_close(&rig);
+    g_free(caps);
+    g_free(more);
+  }
+}
+
+/* Lines of the second field must have no influence. */
+static void one_field_of_interlaced_frames_is_judged(void **state) {
+  (void)state;
+  const CoredBox box = {0, 0, 64, 24};
+  const GstStructure *result;
+  Rig rig;
+  rig_open(&rig, support_model(MODEL),
+           "video/x-raw,format=GRAY8,width=64,height=48,framerate=25/1,interlace-mode=mixed",
+           "inference-region", "full-frame", NULL);
+  GstBuffer *frame = frame_new(&rig.info, 5, 0);
+  GST_BUFFER_FLAG_SET(frame, GST_VIDEO_BUFFER_FLAG_INTERLACED);
+  GstVideoInfo field_info;
+  gst_video_info_set_format(&field_info, GST_VIDEO_FORMAT_GRAY8, 64, 24);
+  field_info.colorimetry = rig.info.colorimetry;
+  GstBuffer *field = gst_buffer_new_allocate(NULL, 64 * 24, NULL);
+  GstMapInfo from, to;
+  gst_buffer_map(frame, &from, GST_MAP_READ);
+  gst_buffer_map(field, &to, GST_MAP_WRITE);
+  for (guint y = 0; y < 24; y++)
+    memcpy(to.data + 64 * y, from.data + 128 * y, 64);
+  gst_buffer_unmap(field, &to);
+  gst_buffer_unmap(frame, &from);
+  const double expected = reference_p_fake(support_model(MODEL), &field_info, field, &box);
+  GstBuffer *out = rig_frame(&rig, frame, &result);
+  assert_true(ABS(result_double(result, "p-fake") - expected) <= TOLERANCE);
+  gst_buffer_unref(out);
+  gst_buffer_unref(field);
+
+  /* A progressive frame of the same mixed stream is taken whole. */
+  const CoredBox whole = {0, 0, 64, 48};
+  check_frame(&rig, frame_new(&rig.info, 6, 1), &whole, "progressive");
+  rig_close(&rig);
+}
+
+static void other_formats_are_refused_in_the_caps(void **state) {
+  (void)state;
+  static const char *const refused[] = {
+      "video/x-raw,format=GBR,width=64,height=48,framerate=25/1",
+      "video/x-raw,format=I420,width=0,height=48,framerate=25/1",
+      "video/x-raw(memory:DMABuf),format=I420,width=64,height=48,framerate=25/1",
+      "video/x-raw(format:Interlaced),interlace-mode=alternate,format=I420,width=64,height=48,"
+      "framerate=25/1",
+      "audio/x-raw,format=S16LE,rate=8000,channels=1,layout=interleaved"};
+  GstElement *element = gst_element_factory_make("coreddetect", NULL);
+  GstPad *pad = gst_element_get_static_pad(element, "sink");
+  for (guint i = 0; i < G_N_ELEMENTS(refused); i++) {
+    GstCaps *caps = gst_caps_from_string(refused[i]);
+    assert_non_null(caps);
+    assert_false(gst_pad_query_accept_caps(pad, caps));
+    gst_caps_unref(caps);
+  }
+  gst_object_unref(pad);
+  gst_object_unref(element);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(full_frames_of_every_format_and_size),
+      cmocka_unit_test(a_region_is_padded_and_kept_inside),
+      cmocka_unit_test(colorimetry_is_taken_from_the_caps),
+      cmocka_unit_test(one_field_of_interlaced_frames_is_judged),
+      cmocka_unit_test(other_formats_are_refused_in_the_caps),
+  };
+  return cmocka_run_group_tests(tests, support_setup, support_teardown);
+}
