@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: MIT
-# What the scripts share (sourced by bash): messages, Debian packages, the build, finding a model.
+# What the scripts share (sourced by bash): messages, Debian packages, the build, the model, options.
 
 cored_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cored_build=${CORED_BUILD_DIR:-$cored_root/build}
@@ -46,22 +46,113 @@ install_packages() {
 
 # build_tree DIR [MESON OPTION...]: configure when needed, then build.
 build_tree() {
-  local dir=$1
+  local dir=$1 log
   shift
   if [ -f "$dir/build.ninja" ]; then
-    meson configure "$dir" "$@" >/dev/null || die "meson configure $dir failed"
+    [ $# -eq 0 ] || meson configure "$dir" "$@" >/dev/null || die "meson configure $dir failed"
   else
     say "configuring ${dir#"$cored_root"/}"
     meson setup "$dir" "$cored_root" "$@" >&2 || die "meson setup $dir failed"
   fi
   say "building ${dir#"$cored_root"/}"
-  ninja -C "$dir" >&2 || die "the build failed"
+  log=$(mktemp)
+  ninja -C "$dir" >"$log" 2>&1 || {
+    cat "$log" >&2
+    rm -f "$log"
+    die "the build failed"
+  }
+  rm -f "$log"
 }
 
-# use_build: put the tools and elements of the build folder in reach of this script.
-use_build() {
+# prepare: packages and a build, then the tools and elements of the build folder in reach of this
+# script. With CORED_BUILD_DIR set that folder is used as it is.
+prepare() {
+  if [ -z "${CORED_BUILD_DIR:-}" ]; then
+    install_packages build run
+    if [ -f "$cored_build/build.ninja" ]; then
+      build_tree "$cored_build"
+    else
+      build_tree "$cored_build" -Dtests=false
+    fi
+  fi
   export PATH=$cored_build/tools:$PATH
   export GST_PLUGIN_PATH=$cored_build/plugin${GST_PLUGIN_PATH:+:$GST_PLUGIN_PATH}
   export GST_REGISTRY=${GST_REGISTRY:-$cored_build/registry.bin}
-  export LD_LIBRARY_PATH=$cored_build/engine${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+}
+
+# need_model: $model holds a readable model file, or the script ends with the way to get one.
+need_model() {
+  model=${model:-${CORED_MODEL:-}}
+  if [ -z "$model" ]; then
+    cat >&2 <<TXT
+$(basename "$0"): no model. There is no default one yet: name a file with --model, or in the
+environment as CORED_MODEL. Published weights become a model file with cored-convert, for example
+those of MesoNet (https://github.com/DariusAf/MesoNet, weights/Meso4_DF.h5):
+
+  build/tools/cored-convert import Meso4_DF.h5 -o meso4.safetensors
+TXT
+    exit 2
+  fi
+  [ -r "$model" ] || die "the model $model cannot be read"
+}
+
+# common_option ARG...: take --model, --frames, --dry-run or --help off the front; the number of
+# arguments used is in $used, 0 when the first is none of them.
+# shellcheck disable=SC2034 # used and common_help are for the scripts
+common_option() {
+  used=0
+  case $1 in
+    -h | --help) usage; exit 0 ;;
+    --dry-run) dry_run=yes; used=1 ;;
+    --model | --frames)
+      [ $# -gt 1 ] || usage_error "$1 needs a value"
+      if [ "$1" = --model ]; then model=$2; else frames=$2; fi
+      used=2
+      ;;
+  esac
+  case ${frames:-1} in '' | *[!0-9]*) usage_error "--frames needs a number" ;; esac
+}
+# shellcheck disable=SC2034
+common_help='  --model FILE    the model; else the file CORED_MODEL names
+  --frames N      stop after N frames
+  --dry-run       print the pipeline and do not run it
+  -h, --help      this text
+Exit status: 0 the pipeline ran to its end, 1 it failed, 2 wrong usage.'
+
+# stop_after: an element that ends the stream after --frames frames.
+stop_after() { echo "identity eos-after=${frames:--1}"; }
+
+# decoded INPUT: elements that give the decoded video of a file or URI, one a line.
+decoded() {
+  case $1 in
+    *://*) printf '%s\n' uridecodebin "uri=$1" ;;
+    *) printf '%s\n' filesrc "location=$1" ! decodebin ;;
+  esac
+}
+
+# need_input INPUT: a URI, or a file that can be read.
+need_input() {
+  case $1 in
+    *://*) ;;
+    *) [ -r "$1" ] && [ -f "$1" ] || die "$1 cannot be read" ;;
+  esac
+}
+
+# launch ELEMENT...: run the pipeline, with messages printed; with --dry-run print it. Elements are
+# one argument a word, as gst-launch-1.0 takes them; -e makes Ctrl-C finish files well.
+launch() {
+  if [ "${dry_run:-no}" = yes ]; then
+    printf 'gst-launch-1.0 -e -m'
+    local word
+    for word in "$@"; do
+      case $word in
+        *[!A-Za-z0-9_./:=,+@%!-]*) printf ' %s' "${word@Q}" ;;
+        *) printf ' %s' "$word" ;;
+      esac
+    done
+    echo
+    return 0
+  fi
+  gst-launch-1.0 -e -m "$@" | awk '/\(element\): cored/ || !/^Got message/ { print; fflush() }'
+  return "${PIPESTATUS[0]}"
 }

@@ -22,7 +22,7 @@ TXT
 
 install=yes
 build=$cored_root/build
-options=()
+options=(-Dtests=true)
 suites=()
 while [ $# -gt 0 ]; do
   case $1 in

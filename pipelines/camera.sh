@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# The detector on a camera.
+set -u
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+usage() {
+  cat <<TXT
+Usage: pipelines/camera.sh --model MODEL [OPTION]...
+
+Shows the picture of a camera (v4l2src) and prints the detector's results once a second. The queue
+before the detector holds one frame and drops older ones, so that what is judged is now.
+
+  --device FILE   the camera (/dev/video0)
+  --test          a generated live picture in place of the camera
+  --no-window     do not show the picture
+$common_help
+TXT
+}
+
+device=/dev/video0
+test=no
+sink=(videoconvert ! autovideosink sync=false)
+model=
+while [ $# -gt 0 ]; do
+  common_option "$@"
+  if [ "$used" -gt 0 ]; then shift "$used"; continue; fi
+  case $1 in
+    --device) [ $# -gt 1 ] || usage_error "--device needs a value"; device=$2; shift ;;
+    --test) test=yes ;;
+    --no-window) sink=(fakesink sync=false) ;;
+    *) usage_error "unknown argument $1" ;;
+  esac
+  shift
+done
+source=(v4l2src "device=$device")
+if [ "$test" = yes ]; then
+  source=(videotestsrc is-live=true)
+elif [ "${dry_run:-no}" = no ] && [ ! -c "$device" ]; then
+  die "there is no camera at $device"
+fi
+need_model
+prepare
+read -ra stop < <(stop_after)
+launch "${source[@]}" ! decodebin ! videoconvert ! "${stop[@]}" ! \
+  queue max-size-buffers=1 max-size-time=0 max-size-bytes=0 leaky=downstream ! \
+  coreddetect "model=$model" message-interval=1000000000 ! "${sink[@]}"

@@ -1,0 +1,67 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# One command from a bare Debian to a verdict on a video.
+set -u
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+usage() {
+  cat <<TXT
+Usage: pipelines/flag-video.sh --model MODEL [--out DIR] [FILE|URI]... [-- OPTION OF cored-scan...]
+
+Installs from Debian what is missing and says what, builds in build/ when needed and judges the
+videos: a time line and a verdict on the terminal and, in DIR (the current folder), for each video
+NAME-flagged.mp4 with boxes and probabilities, and flag-video.jsonl for programs.
+
+  --model FILE    the model, needed as long as there is no default one; else what CORED_MODEL names
+  --out DIR       where the files go; made when missing
+  --no-video      write no annotated video
+  -h, --help      this text
+Without FILE a generated video is judged; no face is in it, so its verdict is "unknown".
+Exit status: that of cored-scan: 0 judged, 1 some input failed, 2 wrong usage.
+TXT
+}
+
+# generated FILE: four seconds of test picture.
+generated() {
+  gst-launch-1.0 -q videotestsrc num-buffers=100 ! video/x-raw,width=320,height=240,framerate=25/1 ! \
+    jpegenc ! matroskamux ! filesink location="$1" >&2
+}
+
+out=.
+annotate=yes
+model=
+inputs=()
+extra=()
+while [ $# -gt 0 ]; do
+  case $1 in
+    -h | --help) usage; exit 0 ;;
+    --model | --out)
+      [ $# -gt 1 ] || usage_error "$1 needs a value"
+      if [ "$1" = --model ]; then model=$2; else out=$2; fi
+      shift
+      ;;
+    --model=*) model=${1#*=} ;;
+    --out=*) out=${1#*=} ;;
+    --no-video) annotate=no ;;
+    --) shift; extra=("$@"); break ;;
+    -*) usage_error "unknown option $1" ;;
+    *) inputs+=("$1") ;;
+  esac
+  shift
+done
+
+need_model
+prepare
+mkdir -p "$out" || die "cannot make the folder $out"
+if [ ${#inputs[@]} -eq 0 ]; then
+  sample=$(mktemp -d)/test-picture.mkv
+  trap 'rm -rf "$(dirname "$sample")"' EXIT
+  say "no video named: a generated one, without a face, is judged"
+  generated "$sample" || die "cannot generate a video"
+  inputs=("$sample")
+fi
+[ "$annotate" = no ] || extra+=(--annotate "$out")
+cored-scan --model "$model" --json "$out/flag-video.jsonl" "${extra[@]}" -- "${inputs[@]}"
+status=$?
+say "results for programs: $out/flag-video.jsonl"
+exit "$status"

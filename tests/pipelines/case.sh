@@ -1,0 +1,137 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# case.sh CASE: run one script of pipelines/ on generated video and check what it says and leaves.
+# From meson: CORED_BUILD_DIR, CORED_TEST_BIN (helpers), CORED_TEST_MODEL, CORED_TEST_TMP, and with
+# a sanitizer CORED_TEST_PRELOAD, which programs that are not ours need to load our plugin.
+set -u
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+scripts=$here/../../pipelines
+tmp=$(mktemp -d "$CORED_TEST_TMP/case-XXXXXX")
+server=
+trap '[ -z "$server" ] || kill "$server" 2>/dev/null; rm -rf "$tmp"' EXIT
+export GST_REGISTRY=$tmp/registry.bin GST_REGISTRY_FORK=no
+export CORED_MODEL=$CORED_TEST_MODEL
+log=$tmp/log
+
+if [ -n "${CORED_TEST_PRELOAD:-}" ]; then
+  mkdir "$tmp/bin"
+  for name in gst-launch-1.0 gst-inspect-1.0; do
+    printf '#!/bin/sh\nexec env LD_PRELOAD=%q %q "$@"\n' "$CORED_TEST_PRELOAD" "$(command -v $name)" >"$tmp/bin/$name"
+    chmod +x "$tmp/bin/$name"
+  done
+  export PATH=$tmp/bin:$PATH
+fi
+
+fail() {
+  echo "case.sh: $*" >&2
+  sed 's/^/  | /' "$log" >&2
+  exit 1
+}
+# runs STATUS COMMAND...: the command ends with that status within a minute and a half.
+runs() {
+  local want=$1 status
+  shift
+  timeout 90 "$@" >"$log" 2>&1
+  status=$?
+  [ "$status" = "$want" ] || fail "status $status, not $want: $*"
+}
+# says PATTERN [TIMES]: that many lines at least match.
+says() {
+  local found
+  found=$(grep -cE "$1" "$log")
+  [ "$found" -ge "${2:-1}" ] || fail "$found lines match, not ${2:-1}: $1"
+}
+needs() {
+  local element
+  for element in "$@"; do
+    gst-inspect-1.0 --exists "$element" || {
+      echo "skipped: no element $element"
+      exit 77
+    }
+  done
+}
+# picture FILE [ELEMENT...]: two seconds of test picture, 25 frames a second, in Matroska.
+picture() {
+  local file=$1
+  shift
+  gst-launch-1.0 -q videotestsrc num-buffers=50 ! video/x-raw,width=320,height=240,framerate=25/1 "$@" ! \
+    jpegenc ! matroskamux ! filesink "location=$file" >"$log" 2>&1 || fail "cannot make a video"
+}
+
+case_flag-video() {
+  needs x264enc
+  picture "$tmp/a b.mkv"
+  runs 0 "$scripts/flag-video.sh" --out "$tmp/out" "$tmp/a b.mkv"
+  says '^  unknown  no face in 50 frames$'
+  says '"type":' 0
+  [ "$(wc -l <"$tmp/out/flag-video.jsonl")" = 1 ] || fail "not one JSON line"
+  grep -q '"type":"verdict".*"verdict":"unknown".*"frames":50' "$tmp/out/flag-video.jsonl" ||
+    fail "no verdict in JSON"
+  runs 0 gst-launch-1.0 -q filesrc "location=$tmp/out/a b-flagged.mp4" ! decodebin ! fakesink
+  # The picture as a whole, judged; every 5th frame.
+  runs 0 "$scripts/flag-video.sh" --out "$tmp/out" --no-video "$tmp/a b.mkv" -- \
+    --set inference-region=full-frame --every 5
+  says '^  frame +[^ ]+ +[01]\.[0-9][0-9]$'
+  [ "$(grep -c '"type":"frame"' "$tmp/out/flag-video.jsonl")" = 10 ] || fail "not 10 judged frames"
+  # No video named, no model named.
+  runs 0 "$scripts/flag-video.sh" --out "$tmp/out" --no-video
+  says 'unknown  no face in 100 frames'
+  runs 2 env -u CORED_MODEL "$scripts/flag-video.sh" "$tmp/a b.mkv"
+  says 'cored-convert import'
+  runs 1 "$scripts/flag-video.sh" --out "$tmp/out" --no-video "$tmp/none.mkv"
+  says 'failed: cannot be read: No such file'
+}
+
+case_print-metadata() {
+  picture "$tmp/a b.mkv"
+  runs 0 "$scripts/print-metadata.sh" "$tmp/a b.mkv"
+  says 'cored, .*verdict=\(string\)unknown' 50
+  runs 0 "$scripts/print-metadata.sh" --every 10 --frames 20 "$tmp/a b.mkv"
+  says 'cored, .*inferred=\(boolean\)true' 2
+  [ "$(grep -c 'inferred=(boolean)true' "$log")" = 2 ] || fail "not two judged frames"
+  runs 1 "$scripts/print-metadata.sh" "$tmp/none.mkv"
+}
+
+case_camera() {
+  runs 0 "$scripts/camera.sh" --test --no-window --frames 40
+  says 'cored, .*stream-time'
+  runs 0 "$scripts/camera.sh" --dry-run
+  says 'v4l2src device=/dev/video0 ! .* ! coreddetect .* ! autovideosink'
+  runs 1 "$scripts/camera.sh" --device "$tmp/none"
+  says 'no camera'
+}
+
+case_rtsp() {
+  [ -x "$CORED_TEST_BIN/rtsp-server" ] || { echo "skipped: built without gst-rtsp-server"; exit 77; }
+  needs rtspsrc rtpjpegpay jpegdec
+  mkfifo "$tmp/stdin" "$tmp/port"
+  "$CORED_TEST_BIN/rtsp-server" <"$tmp/stdin" >"$tmp/port" &
+  server=$!
+  exec 3>"$tmp/stdin"
+  read -r port <"$tmp/port"
+  runs 0 "$scripts/rtsp.sh" --frames 40 --tcp "rtsp://127.0.0.1:$port/test"
+  says 'cored, .*frame-width=\(uint\)320'
+  runs 2 "$scripts/rtsp.sh" http://127.0.0.1/
+  exec 3>&-
+  wait "$server" || fail "the server ended badly"
+  server=
+}
+
+case_upstream-faces() {
+  needs facedetect
+  picture "$tmp/a.mkv"
+  runs 0 "$scripts/upstream-faces.sh" --frames 5 "$tmp/a.mkv"
+  says 'cored, .*verdict=\(string\)unknown.*n-faces=\(uint\)0' 5
+}
+
+case_record() {
+  needs x264enc
+  picture "$tmp/a.mkv"
+  runs 0 "$scripts/record.sh" --output "$tmp/rec.mp4" "$tmp/a.mkv"
+  says 'cored, '
+  runs 0 gst-launch-1.0 filesrc "location=$tmp/rec.mp4" ! decodebin ! videoconvert ! \
+    identity name=i silent=false ! fakesink sync=false -v
+  says 'GstIdentity:i: last-message = chain' 50
+}
+
+"case_$1"
