@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "error.h"
-#include "layers/reference.h"
 #include "model/format.h"
 #include "model/json.h"
 #include "model/model.h"
@@ -45,37 +44,30 @@ typedef struct Outputs {
   float logits[PICTURES][CORED_MAX_CLASSES];
 } Outputs;
 
-/* Logits of the pictures of seed, seed + 1. A network with one output z gives (0, z). */
-static bool run_network(const CoredModel *model, const float *input, Outputs *outputs,
-                        CoredError *error) {
-  const CoredGraph *const graph = cored_model_graph(model);
-  float *logits = NULL;
-  if (!cored_reference_run(graph, cored_model_params(model), input, PICTURES,
-                           model->info.input_height, model->info.input_width, &graph->logits, 1,
-                           &logits, error))
+/* One session for both pictures; one thread, so that nothing but this is done meanwhile. */
+static bool run_plan(CoredPlan *plan, uint64_t seed, Outputs *outputs, CoredError *error) {
+  const CoredModelInfo *const info = cored_plan_info(plan);
+  const CoredSessionParams params = {.max_batch = 1, .threads = 1};
+  CoredSession *const session = cored_session_new(plan, &params, error);
+  if (!session)
     return false;
+  float *const input = cored_session_input(session);
   for (int i = 0; i < PICTURES; i++) {
-    const float *const z = logits + (ptrdiff_t)i * graph->outputs;
-    float *const out = outputs->logits[i];
-    if (graph->outputs == 1)
-      out[0] = 0;
-    memcpy(out + (graph->outputs == 1), z, (size_t)graph->outputs * sizeof *z);
+    CoredOutput output;
+    cored_canary_input(seed + (uint64_t)i, info, input);
+    cored_session_run(session, input, 1, &output);
+    memcpy(outputs->logits[i], output.logits, (size_t)info->n_classes * sizeof *output.logits);
   }
-  free(logits);
+  cored_session_free(session);
   return true;
 }
 
-static bool run_pictures(const CoredModel *model, uint64_t seed, Outputs *outputs,
+/* Logits of the pictures of seed and seed + 1; plan NULL: one of its own. */
+static bool run_pictures(const CoredModel *model, CoredPlan *plan, uint64_t seed, Outputs *outputs,
                          CoredError *error) {
-  const CoredModelInfo *const info = &model->info;
-  const size_t count = (size_t)info->input_width * (size_t)info->input_height * 3;
-  float *const input = malloc(PICTURES * count * sizeof *input);
-  if (!input)
-    return cored_error_set(error, CORED_ERROR_NO_MEMORY, "canary: no memory for its pictures");
-  for (size_t i = 0; i < PICTURES; i++)
-    cored_canary_input(seed + i, info, input + i * count);
-  const bool ok = run_network(model, input, outputs, error);
-  free(input);
+  CoredPlan *const own = plan ? cored_plan_ref(plan) : cored_plan_new(model, NULL, error);
+  const bool ok = own && run_plan(own, seed, outputs, error);
+  cored_plan_unref(own);
   return ok;
 }
 
@@ -103,7 +95,7 @@ static bool check_outputs(const CoredModelInfo *info, const Outputs *outputs, co
 
 bool cored_canary_compute(const CoredModel *model, CoredCanary *canary, CoredError *error) {
   Outputs outputs;
-  if (!run_pictures(model, CORED_CANARY_SEED, &outputs, error) ||
+  if (!run_pictures(model, NULL, CORED_CANARY_SEED, &outputs, error) ||
       !check_outputs(&model->info, &outputs, "new model", error))
     return false;
   *canary = (CoredCanary){.seed = CORED_CANARY_SEED,
@@ -132,11 +124,10 @@ static bool compare(const CoredCanary *canary, const float *found, const char *n
 
 bool cored_canary_verify(const CoredModel *model, CoredPlan *plan, const char *name,
                          CoredError *error) {
-  (void)plan;
   CoredCanary canary;
   Outputs outputs;
   return cored_canary_read(&canary, &model->metadata, model->info.n_classes, name, error) &&
-         run_pictures(model, canary.seed, &outputs, error) &&
+         run_pictures(model, plan, canary.seed, &outputs, error) &&
          check_outputs(&model->info, &outputs, name, error) &&
          compare(&canary, outputs.logits[0], name, error);
 }
