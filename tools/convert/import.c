@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: MIT
+ * The import of a foreign weight file as a model. */
+#include "tools/convert/import.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "model/hash.h"
+#include "tools/convert/h5.h"
+#include "tools/convert/match.h"
+
+/* ---- Settings -------------------------------------------------------------------------------- */
+
+/* "fake,real": as many as there are classes, each 1 .. 63 bytes. */
+static bool set_labels(CoredModelInfo *info, const char *labels, CoredRefusal *refusal) {
+  int n = 0;
+  for (const char *at = labels;; n++) {
+    const char *comma = strchrnul(at, ',');
+    size_t length = (size_t)(comma - at);
+    if (length == 0 || length >= CORED_LABEL_SIZE || n == info->n_classes)
+      return cored_refuse(refusal, CORED_REFUSAL_SETTINGS,
+                          "labels '%.200s': expected %d names of 1 to %d bytes, with commas "
+                          "between",
+                          labels, info->n_classes, CORED_LABEL_SIZE - 1);
+    memcpy(info->labels[n], at, length);
+    info->labels[n][length] = '\0';
+    for (int i = 0; i < n; i++)
+      if (strcmp(info->labels[i], info->labels[n]) == 0)
+        return cored_refuse(refusal, CORED_REFUSAL_SETTINGS, "labels '%.200s': '%s' is there twice",
+                            labels, info->labels[n]);
+    if (!*comma)
+      break;
+    at = comma + 1;
+  }
+  return n + 1 == info->n_classes ||
+         cored_refuse(refusal, CORED_REFUSAL_SETTINGS,
+                      "labels '%.200s': %d names, the network has %d classes", labels, n + 1,
+                      info->n_classes);
+}
+
+static bool find_class(const CoredModelInfo *info, const char *label, const char *option,
+                       int *index, CoredRefusal *refusal) {
+  for (int i = 0; i < info->n_classes; i++)
+    if (strcmp(info->labels[i], label) == 0) {
+      *index = i;
+      return true;
+    }
+  return cored_refuse(refusal, CORED_REFUSAL_SETTINGS,
+                      "no label is '%s'; say with %s which class that is", label, option);
+}
+
+static bool fill_info(const CoredImportOptions *o, const CoredImportMatch *match,
+                      CoredModelInfo *info, CoredRefusal *refusal) {
+  CoredError error = {0};
+  if (!cored_model_info_init(info, match->network, match->n_classes, &error))
+    return cored_refuse_error(refusal, &error);
+  if (info->n_classes > 2 && !o->labels)
+    return cored_refuse(refusal, CORED_REFUSAL_SETTINGS,
+                        "the network has %d classes; name them with --labels", info->n_classes);
+  if (o->labels && !set_labels(info, o->labels, refusal))
+    return false;
+  if (!find_class(info, o->fake ? o->fake : "fake", "--fake", &info->fake_class, refusal) ||
+      !find_class(info, o->real ? o->real : "real", "--real", &info->real_class, refusal))
+    return false;
+  if (o->input_width > 0)
+    info->input_width = o->input_width;
+  if (o->input_height > 0)
+    info->input_height = o->input_height;
+  if (o->has_mean)
+    memcpy(info->mean, o->mean, sizeof info->mean);
+  if (o->has_std)
+    memcpy(info->std, o->std, sizeof info->std);
+  if (o->threshold >= 0)
+    info->threshold = o->threshold;
+  if (o->temperature >= 0)
+    info->temperature = o->temperature;
+  return true;
+}
+
+/* ---- The model ------------------------------------------------------------------------------- */
+
+/* Replace *model by a copy with one more metadata entry. */
+static bool add_metadata(CoredModel **model, const char *key, const char *value,
+                         CoredRefusal *refusal) {
+  CoredError error = {0};
+  CoredModel *with = cored_model_with_metadata(*model, key, value, &error);
+  if (!with)
+    return cored_refuse_error(refusal, &error);
+  cored_model_unref(*model);
+  *model = with;
+  return true;
+}
+
+static bool add_source(CoredModel **model, const char *path, const CoredBytes *bytes,
+                       const char *format, CoredRefusal *refusal) {
+  const char *slash = strrchr(path, '/');
+  char name[256], hash[CORED_HASH_SIZE];
+  cored_text_escape(slash ? slash + 1 : path, strlen(slash ? slash + 1 : path), name, sizeof name);
+  cored_hash_bytes(bytes->data, bytes->size, hash);
+  return add_metadata(model, "source", name, refusal) &&
+         add_metadata(model, "source_format", format, refusal) &&
+         add_metadata(model, "source_sha256", hash, refusal);
+}
+
+static CoredModel *build_model(const char *path, const CoredBytes *bytes,
+                               const CoredImportOptions *options, const CoredLooseFile *file,
+                               const CoredImportMatch *match, CoredRefusal *refusal) {
+  CoredModelInfo *info = calloc(1, sizeof *info);
+  CoredModel *model = NULL;
+  CoredError error = {0};
+  if (!info)
+    cored_refuse(refusal, CORED_REFUSAL_NO_MEMORY, "no memory for the model");
+  else if (fill_info(options, match, info, refusal) &&
+           !(model = cored_model_new(info, match->views, match->n_views, &error)))
+    cored_refuse_error(refusal, &error);
+  free(info);
+  if (model && !add_source(&model, path, bytes, file->format, refusal)) {
+    cored_model_unref(model);
+    model = NULL;
+  }
+  return model;
+}
+
+/* Hand the lines over to the report. */
+static void move_lines(CoredLines *to, CoredLines *from) {
+  for (size_t i = 0; i < from->n; i++)
+    if (!cored_lines_add(to, "%s", from->line[i]))
+      return; /* the report gets shorter, nothing else */
+}
+
+static CoredModel *import_bytes(const char *path, const CoredBytes *bytes,
+                                const CoredImportOptions *options, CoredLooseFile *file,
+                                CoredImportReport *report, CoredRefusal *refusal) {
+  const char *network = options->network;
+  if (!cored_reader_read(bytes, &options->read, cored_keras_max_data(), file, refusal))
+    return NULL;
+  if (strcmp(file->format, "Keras HDF5") == 0 &&
+      !cored_keras_rename(file, options->network, &network, refusal))
+    return NULL;
+  CoredImportMatch match;
+  CoredModel *model = NULL;
+  if (cored_import_match(file, network, options->drop, &match, refusal))
+    model = build_model(path, bytes, options, file, &match, refusal);
+  move_lines(&report->notes, &file->notes);
+  move_lines(&report->notes, &match.notes);
+  move_lines(&report->problems, &match.problems);
+  cored_import_match_clear(&match);
+  return model;
+}
+
+CoredModel *cored_import(const char *path, const CoredImportOptions *options,
+                         CoredImportReport *report, CoredRefusal *refusal) {
+  *report = (CoredImportReport){0};
+  CoredBytes bytes;
+  CoredLooseFile file = {0};
+  uint64_t max = options->max_bytes ? options->max_bytes : CORED_READER_MAX_BYTES;
+  if (!cored_input_read(path, max, &bytes, refusal))
+    return NULL;
+  CoredModel *model = import_bytes(path, &bytes, options, &file, report, refusal);
+  report->format = file.format;
+  cored_loose_clear(&file);
+  cored_bytes_clear(&bytes);
+  return model;
+}
+
+void cored_import_report_clear(CoredImportReport *report) {
+  cored_lines_clear(&report->notes);
+  cored_lines_clear(&report->problems);
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT
+ * The import of a foreign weight file as a model. */
+#ifndef CORED_CONVERT_IMPORT_H
+#define CORED_CONVERT_IMPORT_H
+
+#include "cored.h"
+#include "tools/convert/reader.h"
+
+typedef struct CoredImportOptions {
+  CoredReadOptions read;
+  const char *network;     /* NULL: guessed from names and shapes */
+  const char *labels;      /* "fake,real" in the order of the output; NULL: the network's default */
+  const char *fake, *real; /* labels of the two classes; NULL: "fake" and "real" */
+  int input_width;         /* 0: the network's default */
+  int input_height;        /* the same */
+  bool has_mean, has_std;
+  float mean[3], std[3];
+  double threshold, temperature; /* negative: the default */
+  const char *const *drop;       /* glob patterns, NULL ends them; may be NULL */
+  uint64_t max_bytes;            /* 0: CORED_READER_MAX_BYTES */
+} CoredImportOptions;
+
+typedef struct CoredImportReport {
+  const char *format;
+  CoredLines notes, problems; /* problems: the list behind PARAMETERS */
+} CoredImportReport;
+
+/* Read, match and build. Where the file came from is kept in the model's metadata ("source",
+ * "source_format", "source_sha256"). The caller clears report in either case. */
+CoredModel *cored_import(const char *path, const CoredImportOptions *options,
+                         CoredImportReport *report, CoredRefusal *refusal);
+void cored_import_report_clear(CoredImportReport *report);
+
+#endif /* CORED_CONVERT_IMPORT_H */

@@ -1,0 +1,417 @@
+/* SPDX-License-Identifier: MIT
+ * cored-convert: foreign weights in, PyTorch files out, and a look into either. */
+#include <errno.h>
+#include <getopt.h>
+#include <locale.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tools/convert/import.h"
+#include "tools/convert/inspect.h"
+#include "tools/convert/pth-write.h"
+
+enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
+
+#define MAX_DROPS 64
+
+static const char exit_codes[] = "\nExit status: 0 done, 1 the file was refused or could not be "
+                                 "written, 2 wrong usage.\n";
+
+static const char main_help[] =
+    "Usage: cored-convert COMMAND [OPTION]... FILE\n"
+    "\n"
+    "Commands:\n"
+    "  import FILE -o OUT.safetensors   make a model of a PyTorch (.pth, .pth.tar), Keras (.h5)\n"
+    "                                   or plain safetensors weight file\n"
+    "  export MODEL -o OUT.pth          write a model as a file that torch.load reads\n"
+    "  inspect FILE...                  show what is in a weight file of any of these formats\n"
+    "\n"
+    "'cored-convert COMMAND --help' lists the options of a command. Nothing in a file is ever\n"
+    "executed: a file that asks for it is refused by name.\n";
+
+static const char import_help[] =
+    "Usage: cored-convert import [OPTION]... FILE -o OUT.safetensors\n"
+    "\n"
+    "Read a weight file and write it as a model. The format is told by the content.\n"
+    "\n"
+    "  -o, --output=FILE         the model to write (replaced as a whole or not at all)\n"
+    "  -n, --network=ID          network; default: guessed from names and shapes\n"
+    "  -l, --labels=A,B,...      classes in the order of the output; default fake,real\n"
+    "      --fake=LABEL          which of them is shown as fake; default 'fake'\n"
+    "      --real=LABEL          which of them is real; default 'real'\n"
+    "      --input-size=N|WxH    input in pixels; default the network's\n"
+    "      --mean=X|R,G,B        normalization of x/255; default the network's\n"
+    "      --std=X|R,G,B         the same\n"
+    "      --threshold=P         fake at or above this probability, 0 to 1; default 0.5\n"
+    "      --temperature=T       logits are divided by it; default 1\n"
+    "      --key=NAME            dictionary in the file that holds the tensors\n"
+    "      --drop=PATTERN        leave out tensors with such names (may be repeated)\n"
+    "      --ignore-crc          do not check the archive's checksums\n"
+    "      --max-bytes=N         largest file to read; default 1073741824\n"
+    "  -q, --quiet               print errors only\n"
+    "  -h, --help                this text\n";
+
+static const char export_help[] =
+    "Usage: cored-convert export [OPTION]... MODEL -o OUT.pth\n"
+    "\n"
+    "Write the weights of a model under their published names for torch.load.\n"
+    "\n"
+    "  -o, --output=FILE         the file to write (replaced as a whole or not at all)\n"
+    "      --layout=LAYOUT       state-dict (default), or checkpoint: the dictionary under\n"
+    "                            'state_dict' beside epoch, best_epoch, best_acc, optimizer\n"
+    "  -q, --quiet               print errors only\n"
+    "  -h, --help                this text\n";
+
+static const char inspect_help[] =
+    "Usage: cored-convert inspect [OPTION]... FILE...\n"
+    "\n"
+    "Show format, hash, metadata, parameters and shapes; of a pickle also the names it asks for\n"
+    "and what would be refused.\n"
+    "\n"
+    "      --json                one JSON object per file and line\n"
+    "      --key=NAME            dictionary in the file that holds the tensors\n"
+    "      --ignore-crc          do not check the archive's checksums\n"
+    "      --max-bytes=N         largest file to read; default 1073741824\n"
+    "  -h, --help                this text\n";
+
+/* ---- Messages -------------------------------------------------------------------------------- */
+
+typedef struct Shown {
+  char text[512];
+} Shown;
+
+static Shown show(const char *text) {
+  Shown shown;
+  cored_text_escape(text, strlen(text), shown.text, sizeof shown.text);
+  return shown;
+}
+
+static int fail(const char *path, const char *code, const char *message) {
+  /* The engine's messages name the file themselves. */
+  bool named = strncmp(message, path, strlen(path)) == 0;
+  fprintf(stderr, "cored-convert: %s%s%s: %s\n", named ? "" : show(path).text, named ? "" : ": ",
+          code, message);
+  return EXIT_FAILED;
+}
+
+/* what: "expected …, found", detail: what was found, or NULL. */
+static int usage(const char *command, const char *what, const char *detail) {
+  fprintf(stderr, "cored-convert %s: %s%s%s%s\nTry 'cored-convert %s --help'.\n", command, what,
+          detail ? " '" : "", detail ? show(detail).text : "", detail ? "'" : "", command);
+  return EXIT_USAGE;
+}
+
+static int help(const char *text) {
+  printf("%s%s", text, exit_codes);
+  return EXIT_DONE;
+}
+
+/* ---- Values of options ----------------------------------------------------------------------- */
+
+/* Numbers are read in the C locale, which is the one in force: no setlocale for LC_NUMERIC. */
+static bool parse_number(const char *text, double low, double high, double *value, char **end) {
+  errno = 0;
+  *value = strtod(text, end);
+  return *end != text && errno == 0 && isfinite(*value) && *value >= low && *value <= high;
+}
+
+static bool parse_scalar(const char *text, double low, double high, double *value) {
+  char *end;
+  return parse_number(text, low, high, value, &end) && *end == '\0';
+}
+
+/* "0.5" for all channels or "0.485,0.456,0.406". */
+static bool parse_channels(const char *text, double low, float out[3]) {
+  int n = 0;
+  for (const char *at = text; n < 3; n++) {
+    double value;
+    char *end;
+    if (!parse_number(at, low, 16, &value, &end) || (*end != ',' && *end != '\0'))
+      return false;
+    out[n] = (float)value;
+    if (*end == '\0')
+      break;
+    at = end + 1;
+  }
+  if (n == 0)
+    out[1] = out[2] = out[0];
+  return n == 0 || n == 2;
+}
+
+static bool parse_size(const char *text, int *width, int *height) {
+  char *end;
+  long w = strtol(text, &end, 10), h = w;
+  if (*end == 'x')
+    h = strtol(end + 1, &end, 10);
+  *width = (int)w;
+  *height = (int)h;
+  return *end == '\0' && w >= 8 && w <= 4096 && h >= 8 && h <= 4096;
+}
+
+static bool parse_bytes(const char *text, uint64_t *bytes) {
+  double value;
+  if (!parse_scalar(text, 1, 0x1p50, &value) || value != floor(value))
+    return false;
+  *bytes = (uint64_t)value;
+  return true;
+}
+
+/* ---- import ---------------------------------------------------------------------------------- */
+
+enum {
+  OPT_FAKE = 256,
+  OPT_REAL,
+  OPT_INPUT_SIZE,
+  OPT_MEAN,
+  OPT_STD,
+  OPT_THRESHOLD,
+  OPT_TEMPERATURE,
+  OPT_KEY,
+  OPT_DROP,
+  OPT_IGNORE_CRC,
+  OPT_MAX_BYTES,
+  OPT_LAYOUT,
+  OPT_JSON
+};
+
+typedef struct ImportArgs {
+  CoredImportOptions options;
+  const char *drops[MAX_DROPS + 1];
+  int n_drops;
+  const char *output;
+  bool quiet;
+} ImportArgs;
+
+/* False for a value out of range. */
+static bool set_import_option(ImportArgs *args, int option, const char *value) {
+  CoredImportOptions *o = &args->options;
+  switch (option) {
+  case 'o':
+    args->output = value;
+    return true;
+  case 'n':
+    o->network = value;
+    return true;
+  case 'l':
+    o->labels = value;
+    return true;
+  case 'q':
+    args->quiet = true;
+    return true;
+  case OPT_FAKE:
+    o->fake = value;
+    return true;
+  case OPT_REAL:
+    o->real = value;
+    return true;
+  case OPT_INPUT_SIZE:
+    return parse_size(value, &o->input_width, &o->input_height);
+  case OPT_MEAN:
+    return o->has_mean = parse_channels(value, -16, o->mean);
+  case OPT_STD:
+    return o->has_std = parse_channels(value, 0.0001, o->std);
+  case OPT_THRESHOLD:
+    return parse_scalar(value, 0, 1, &o->threshold);
+  case OPT_TEMPERATURE:
+    return parse_scalar(value, 0.001, 1000, &o->temperature);
+  case OPT_KEY:
+    o->read.key = value;
+    return true;
+  case OPT_DROP:
+    if (args->n_drops == MAX_DROPS)
+      return false;
+    args->drops[args->n_drops++] = value;
+    return true;
+  case OPT_IGNORE_CRC:
+    return o->read.ignore_crc = true;
+  case OPT_MAX_BYTES:
+    return parse_bytes(value, &o->max_bytes);
+  }
+  return false;
+}
+
+static void print_lines(FILE *out, const CoredLines *lines) {
+  for (size_t i = 0; i < lines->n; i++)
+    fprintf(out, "  %s\n", show(lines->line[i]).text);
+}
+
+static int run_import(const char *input, const ImportArgs *args) {
+  CoredImportReport report;
+  CoredRefusal refusal = {0};
+  CoredError error = {0};
+  int status = EXIT_DONE;
+  CoredModel *model = cored_import(input, &args->options, &report, &refusal);
+  if (!args->quiet)
+    print_lines(model ? stdout : stderr, &report.notes);
+  if (!model) {
+    status = fail(input, cored_refusal_code_name(refusal.code), refusal.message);
+    print_lines(stderr, &report.problems);
+  } else if (!cored_model_save(model, args->output, &error)) {
+    status = fail(args->output, cored_error_code_name(error.code), error.message);
+  } else if (!args->quiet) {
+    const CoredModelInfo *info = cored_model_info(model);
+    printf("%s: %s, %d classes, %zu parameters, from %s\n", show(args->output).text, info->network,
+           info->n_classes, cored_model_n_tensors(model), report.format);
+  }
+  cored_model_unref(model);
+  cored_import_report_clear(&report);
+  return status;
+}
+
+static int command_import(int argc, char **argv) {
+  static const struct option options[] = {{"output", required_argument, NULL, 'o'},
+                                          {"network", required_argument, NULL, 'n'},
+                                          {"labels", required_argument, NULL, 'l'},
+                                          {"fake", required_argument, NULL, OPT_FAKE},
+                                          {"real", required_argument, NULL, OPT_REAL},
+                                          {"input-size", required_argument, NULL, OPT_INPUT_SIZE},
+                                          {"mean", required_argument, NULL, OPT_MEAN},
+                                          {"std", required_argument, NULL, OPT_STD},
+                                          {"threshold", required_argument, NULL, OPT_THRESHOLD},
+                                          {"temperature", required_argument, NULL, OPT_TEMPERATURE},
+                                          {"key", required_argument, NULL, OPT_KEY},
+                                          {"drop", required_argument, NULL, OPT_DROP},
+                                          {"ignore-crc", no_argument, NULL, OPT_IGNORE_CRC},
+                                          {"max-bytes", required_argument, NULL, OPT_MAX_BYTES},
+                                          {"quiet", no_argument, NULL, 'q'},
+                                          {"help", no_argument, NULL, 'h'},
+                                          {0}};
+  ImportArgs args = {.options = {.threshold = -1, .temperature = -1}};
+  args.options.drop = args.drops;
+  for (int c; (c = getopt_long(argc, argv, "o:n:l:qh", options, NULL)) != -1;) {
+    if (c == 'h')
+      return help(import_help);
+    if (c == '?')
+      return usage("import", "unknown option or missing value", NULL);
+    if (!set_import_option(&args, c, optarg))
+      return usage("import", "out of range or malformed:", optarg);
+  }
+  if (argc - optind != 1)
+    return usage("import", "expected one file to read", NULL);
+  if (!args.output)
+    return usage("import", "expected -o FILE", NULL);
+  return run_import(argv[optind], &args);
+}
+
+/* ---- export ---------------------------------------------------------------------------------- */
+
+static int run_export(const char *input, const char *output, CoredPthLayout layout, bool quiet) {
+  CoredError error = {0};
+  CoredModel *model = cored_model_load(input, NULL, &error);
+  if (!model)
+    return fail(input, cored_error_code_name(error.code), error.message);
+  bool ok = cored_pth_write(model, output, layout, &error);
+  if (ok && !quiet)
+    printf("%s: %s, %zu tensors\n", show(output).text, cored_model_info(model)->network,
+           cored_model_n_tensors(model));
+  cored_model_unref(model);
+  return ok ? EXIT_DONE : fail(output, cored_error_code_name(error.code), error.message);
+}
+
+static int command_export(int argc, char **argv) {
+  static const struct option options[] = {{"output", required_argument, NULL, 'o'},
+                                          {"layout", required_argument, NULL, OPT_LAYOUT},
+                                          {"quiet", no_argument, NULL, 'q'},
+                                          {"help", no_argument, NULL, 'h'},
+                                          {0}};
+  const char *output = NULL;
+  CoredPthLayout layout = CORED_PTH_STATE_DICT;
+  bool quiet = false;
+  for (int c; (c = getopt_long(argc, argv, "o:qh", options, NULL)) != -1;) {
+    if (c == 'h')
+      return help(export_help);
+    if (c == '?')
+      return usage("export", "unknown option or missing value", NULL);
+    if (c == 'o')
+      output = optarg;
+    if (c == 'q')
+      quiet = true;
+    if (c == OPT_LAYOUT) {
+      if (strcmp(optarg, "state-dict") != 0 && strcmp(optarg, "checkpoint") != 0)
+        return usage("export", "layout: expected state-dict or checkpoint, found", optarg);
+      layout = optarg[0] == 's' ? CORED_PTH_STATE_DICT : CORED_PTH_CHECKPOINT;
+    }
+  }
+  if (argc - optind != 1)
+    return usage("export", "expected one model to read", NULL);
+  if (!output)
+    return usage("export", "expected -o FILE", NULL);
+  return run_export(argv[optind], output, layout, quiet);
+}
+
+/* ---- inspect --------------------------------------------------------------------------------- */
+
+static int run_inspect(const char *path, const CoredReadOptions *read, uint64_t max_bytes,
+                       bool as_json) {
+  json_t *description = cored_inspect(path, read, max_bytes);
+  if (!description)
+    return fail(path, "NO_MEMORY", "no memory for a description");
+  if (as_json) {
+    json_dumpf(description, stdout, JSON_COMPACT);
+    printf("\n");
+  } else {
+    cored_inspect_print(description, stdout);
+  }
+  bool refused = json_object_get(description, "error") != NULL;
+  json_decref(description);
+  return refused ? EXIT_FAILED : EXIT_DONE;
+}
+
+static int command_inspect(int argc, char **argv) {
+  static const struct option options[] = {{"json", no_argument, NULL, OPT_JSON},
+                                          {"key", required_argument, NULL, OPT_KEY},
+                                          {"ignore-crc", no_argument, NULL, OPT_IGNORE_CRC},
+                                          {"max-bytes", required_argument, NULL, OPT_MAX_BYTES},
+                                          {"help", no_argument, NULL, 'h'},
+                                          {0}};
+  CoredReadOptions read = {0};
+  uint64_t max_bytes = 0;
+  bool as_json = false;
+  for (int c; (c = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
+    if (c == 'h')
+      return help(inspect_help);
+    if (c == '?')
+      return usage("inspect", "unknown option or missing value", NULL);
+    as_json |= c == OPT_JSON;
+    read.ignore_crc |= c == OPT_IGNORE_CRC;
+    if (c == OPT_KEY)
+      read.key = optarg;
+    if (c == OPT_MAX_BYTES && !parse_bytes(optarg, &max_bytes))
+      return usage("inspect", "expected a number of bytes, found", optarg);
+  }
+  if (optind == argc)
+    return usage("inspect", "expected a file", NULL);
+  int status = EXIT_DONE;
+  for (int i = optind; i < argc; i++) {
+    if (i > optind && !as_json)
+      printf("\n");
+    if (run_inspect(argv[i], &read, max_bytes, as_json) != EXIT_DONE)
+      status = EXIT_FAILED;
+  }
+  return status;
+}
+
+/* ---- Commands -------------------------------------------------------------------------------- */
+
+int main(int argc, char **argv) {
+  static const struct {
+    const char *name;
+    int (*run)(int argc, char **argv);
+  } commands[] = {
+      {"import", command_import}, {"export", command_export}, {"inspect", command_inspect}};
+  setlocale(LC_CTYPE, "");
+  const char *command = argc > 1 ? argv[1] : "";
+  if (strcmp(command, "--help") == 0 || strcmp(command, "-h") == 0 || strcmp(command, "help") == 0)
+    return help(main_help);
+  if (strcmp(command, "--version") == 0) {
+    printf("cored-convert %s\n", CORED_VERSION);
+    return EXIT_DONE;
+  }
+  for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
+    if (strcmp(command, commands[i].name) == 0)
+      return commands[i].run(argc - 1, argv + 1);
+  fprintf(stderr, "%s", main_help);
+  return EXIT_USAGE;
+}
