@@ -44,7 +44,6 @@ int support_teardown(void **state) {
   close_reference();
   remove_folder(folder);
   g_clear_pointer(&folder, g_free);
-  gst_deinit();
   return 0;
 }
 
