@@ -314,6 +314,15 @@ static const uint8_t *take_line(CoredPickleMachine *m, size_t *length) {
   return p;
 }
 
+/* Survey only: list the reason and go on with a value that stands for it. */
+static bool push_refused(CoredPickleMachine *m, const char *why) {
+  CoredLines *refused = &m->pickle->refused;
+  if (refused->n < MAX_LISTED && !cored_lines_contain(refused, why) &&
+      !cored_lines_add(refused, "%s", why))
+    return cored_pickle_fail(m, CORED_REFUSAL_NO_MEMORY, "no memory for names");
+  return cored_pickle_push(m, (CoredPickleNode){.kind = CORED_PICKLE_REFUSED});
+}
+
 static bool run_global(CoredPickleMachine *m) {
   size_t module_length, name_length;
   const uint8_t *module = take_line(m, &module_length), *name;
@@ -333,18 +342,14 @@ static bool run_global(CoredPickleMachine *m) {
                              (CoredPickleNode){.kind = CORED_PICKLE_GLOBAL, .sub = entry->global});
   CoredRefusal why = {0};
   cored_global_refuse(shown, &why);
-  if (!m->survey)
-    return cored_pickle_fail(m, why.code, "%s", why.message);
-  if (p->refused.n < MAX_LISTED && !cored_lines_contain(&p->refused, why.message) &&
-      !cored_lines_add(&p->refused, "%s", why.message))
-    return cored_pickle_fail(m, CORED_REFUSAL_NO_MEMORY, "no memory for names");
-  return cored_pickle_push(m, (CoredPickleNode){.kind = CORED_PICKLE_REFUSED});
+  return m->survey ? push_refused(m, why.message)
+                   : cored_pickle_fail(m, why.code, "%s", why.message);
 }
 
 /* Survey only: a class and its arguments become one refused value. */
 static bool survey_newobj(CoredPickleMachine *m) {
   return cored_pickle_pop(m, NULL) && cored_pickle_pop(m, NULL) &&
-         cored_pickle_push(m, (CoredPickleNode){.kind = CORED_PICKLE_REFUSED});
+         push_refused(m, "the pickle makes an object of a class (opcode NEWOBJ)");
 }
 
 static bool run_stop(CoredPickleMachine *m) {
