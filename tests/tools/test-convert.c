@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: MIT
+ * The readers of foreign weight files from inside: allow-lists, small files cut and changed at
+ * every byte, every allocation failing once, tensors that are not in C order. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "fuzz/pth-seed.h"
+#include "tools/convert/match.h"
+#include "tools/convert/pickle.h"
+#include "tools/convert/reader.h"
+
+/* ---- Allocations that fail ------------------------------------------------------------------- */
+
+static long countdown; /* 1: the next allocation fails; 0: none does */
+
+static bool fails(void) {
+  return countdown > 0 && --countdown == 0;
+}
+
+void *__real_malloc(size_t size);
+void *__wrap_malloc(size_t size);
+void *__wrap_malloc(size_t size) {
+  return fails() ? NULL : __real_malloc(size);
+}
+void *__real_calloc(size_t n, size_t size);
+void *__wrap_calloc(size_t n, size_t size);
+void *__wrap_calloc(size_t n, size_t size) {
+  return fails() ? NULL : __real_calloc(n, size);
+}
+void *__real_realloc(void *old, size_t size);
+void *__wrap_realloc(void *old, size_t size);
+void *__wrap_realloc(void *old, size_t size) {
+  return fails() ? NULL : __real_realloc(old, size);
+}
+
+/* ---- Files ----------------------------------------------------------------------------------- */
+
+typedef struct File {
+  uint8_t bytes[4096];
+  size_t size;
+} File;
+
+static File make(size_t seed, bool legacy) {
+  uint8_t pickle[2048];
+  size_t n = cored_seed_pickle(seed, pickle, sizeof pickle);
+  File file;
+  file.size = (legacy ? cored_seed_legacy : cored_seed_zip)(pickle, n, seed == 1 ? 3 : 1,
+                                                            file.bytes, sizeof file.bytes);
+  assert_true(n > 0 && file.size > 0);
+  return file;
+}
+
+/* Names, types, shapes and values of all tensors as one number. */
+static uint64_t digest(const CoredLooseFile *file) {
+  uint64_t hash = 0xcbf29ce484222325u; /* FNV-1a, 64 bits */
+  for (size_t i = 0; i < file->n_tensors; i++) {
+    const CoredLoose *t = &file->tensors[i];
+    uint8_t *values = cored_loose_copy(t);
+    const struct {
+      const void *data;
+      size_t size;
+    } parts[] = {{t->name, strlen(t->name)},
+                 {&t->scalar, sizeof t->scalar},
+                 {t->dims, (size_t)t->rank * sizeof *t->dims},
+                 {values, t->count * cored_scalar_size(t->scalar)}};
+    assert_non_null(values);
+    for (size_t p = 0; p < sizeof parts / sizeof *parts; p++)
+      for (size_t b = 0; b < parts[p].size; b++)
+        hash = (hash ^ ((const uint8_t *)parts[p].data)[b]) * 0x100000001b3u;
+    free(values);
+  }
+  return hash;
+}
+
+/* Read a copy that ends where it ends; 0 when it is refused. */
+static uint64_t read_copy(const uint8_t *bytes, size_t size, CoredRefusal *refusal) {
+  CoredBytes copy = {.data = __real_malloc(size ? size : 1), .size = size};
+  memcpy(copy.data, bytes, size);
+  CoredLooseFile file = {0};
+  *refusal = (CoredRefusal){0};
+  uint64_t found = 0;
+  if (cored_reader_read(&copy, &(CoredReadOptions){0}, 4096, &file, refusal)) {
+    assert_int_equal(refusal->code, CORED_REFUSAL_NONE);
+    countdown = 0;
+    found = digest(&file);
+  } else {
+    assert_int_not_equal(refusal->code, CORED_REFUSAL_NONE);
+    assert_true(strlen(refusal->message) > 0);
+  }
+  cored_loose_clear(&file);
+  free(copy.data);
+  return found;
+}
+
+/* ---- Tests ----------------------------------------------------------------------------------- */
+
+static void allow_lists_are_as_long_as_documented(void **state) {
+  (void)state;
+  assert_int_equal(cored_pickle_opcode_count(), 32);
+  assert_in_range(cored_global_count(), 20, 22);
+  for (int i = 0; i < CORED_N_REFUSAL_CODES; i++)
+    for (int k = 0; k < i; k++)
+      assert_string_not_equal(cored_refusal_code_name((CoredRefusalCode)i),
+                              cored_refusal_code_name((CoredRefusalCode)k));
+}
+
+static void good_files_are_read(void **state) {
+  (void)state;
+  static const size_t tensors[] = {1, 3, 1, 1, 1, 0, 1, 1, 0, 0};
+  for (size_t seed = 0; seed < sizeof tensors / sizeof *tensors; seed++)
+    for (int legacy = 0; legacy < 2; legacy++) {
+      File file = make(seed, legacy);
+      CoredRefusal refusal;
+      uint64_t found = read_copy(file.bytes, file.size, &refusal);
+      bool counts_differ = legacy && seed >= 2 && seed <= 3; /* 6 elements in the stream's record */
+      if (tensors[seed] > 0 && !counts_differ)
+        assert_int_equal(refusal.code, CORED_REFUSAL_NONE);
+      assert_int_equal(found != 0, tensors[seed] > 0 && !counts_differ);
+    }
+}
+
+/* M04, M06 */
+static void every_length_but_the_right_one_is_refused(void **state) {
+  (void)state;
+  for (int legacy = 0; legacy < 2; legacy++) {
+    File file = make(1, legacy);
+    CoredRefusal refusal;
+    for (size_t size = 8; size < file.size; size++)
+      assert_int_equal(read_copy(file.bytes, size, &refusal), 0);
+    for (size_t more = 1; more <= 64; more++) {
+      file.bytes[file.size + more - 1] = (uint8_t)(more % 3);
+      assert_int_equal(read_copy(file.bytes, file.size + more, &refusal), 0);
+    }
+  }
+}
+
+/* M05: an archive has checksums, so that a changed byte is found or changes nothing (dates, file
+ * attributes); a legacy stream has none, and only has to be survived. */
+static void every_changed_byte_is_found_or_harmless(void **state) {
+  (void)state;
+  static const uint8_t changes[] = {0x01, 0x80, 0xff, 0x20};
+  for (int legacy = 0; legacy < 2; legacy++) {
+    File file = make(1, legacy);
+    CoredRefusal refusal;
+    uint64_t right = read_copy(file.bytes, file.size, &refusal);
+    size_t accepted = 0;
+    for (size_t i = 0; i < file.size; i++)
+      for (size_t c = 0; c < sizeof changes; c++) {
+        file.bytes[i] ^= changes[c];
+        uint64_t found = read_copy(file.bytes, file.size, &refusal);
+        file.bytes[i] ^= changes[c];
+        accepted += found != 0;
+        if (found != 0 && !legacy)
+          assert_int_equal(found, right);
+      }
+    /* Of an archive: times, dates and attributes of 5 entries. */
+    assert_in_range(accepted, 1, legacy ? 4 * file.size / 2 : 5 * 4 * 20);
+  }
+}
+
+/* M79 */
+static void every_failing_allocation_is_reported(void **state) {
+  (void)state;
+  for (int legacy = 0; legacy < 2; legacy++) {
+    File file = make(1, legacy);
+    CoredRefusal refusal;
+    uint64_t found = 0;
+    long n = 0;
+    while (found == 0) {
+      countdown = ++n;
+      found = read_copy(file.bytes, file.size, &refusal);
+      if (found == 0)
+        assert_int_equal(refusal.code, CORED_REFUSAL_NO_MEMORY);
+      countdown = 0;
+      assert_true(n < 1000);
+    }
+    assert_true(n > 8);
+  }
+}
+
+static void views_are_read_in_their_own_order(void **state) {
+  (void)state;
+  const float storage[6] = {0, 1, 2, 3, 4, 5};
+  CoredLoose transposed = {.scalar = CORED_SCALAR_F32,
+                           .rank = 2,
+                           .dims = {2, 3},
+                           .strides = {1, 2},
+                           .count = 6,
+                           .data = (const uint8_t *)storage};
+  assert_false(cored_loose_is_plain(&transposed));
+  float *values = cored_loose_copy(&transposed);
+  const float expected[6] = {0, 2, 4, 1, 3, 5};
+  assert_memory_equal(values, expected, sizeof expected);
+  free(values);
+  const uint8_t big[4] = {0x3f, 0x80, 0, 0};
+  CoredLoose swapped = {.count = 1, .data = big, .swapped = true};
+  assert_false(cored_loose_is_plain(&swapped));
+  values = cored_loose_copy(&swapped);
+  assert_true(values[0] == 1.0f);
+  free(values);
+}
+
+static void shapes_are_counted_without_wrapping(void **state) {
+  (void)state;
+  size_t count;
+  assert_true(cored_loose_count((int64_t[]){2, 3, 4}, 3, &count));
+  assert_int_equal(count, 24);
+  assert_true(cored_loose_count(NULL, 0, &count));
+  assert_int_equal(count, 1);
+  assert_false(cored_loose_count((int64_t[]){2, 0}, 2, &count));
+  assert_false(cored_loose_count((int64_t[]){-1}, 1, &count));
+  assert_false(cored_loose_count((int64_t[]){(int64_t)1 << 31}, 1, &count));
+  assert_false(cored_loose_count((int64_t[]){2147483647, 2147483647, 2147483647}, 3, &count));
+  assert_false(cored_loose_count((int64_t[]){1, 1, 1, 1, 1, 1, 1, 1, 1}, 9, &count));
+}
+
+static void text_is_shown_safely(void **state) {
+  (void)state;
+  char out[32];
+  assert_string_equal(cored_text_escape("a\x1b[2J\n\xc3\xa9\xff\xc2\x85", 11, out, sizeof out),
+                      "a\\x1b[2J\\x0a\xc3\xa9\\xff\\xc2\\x85");
+  assert_string_equal(cored_text_escape("0123456789", 10, out, 8), "0123...");
+  assert_string_equal(cored_text_escape("0123456", 7, out, 8), "0123456");
+  assert_true(cored_text_is_utf8((const uint8_t *)"\xf0\x9f\x98\x80", 4));
+  static const char *const bad[] = {"\x80",         "\xc0\xaf",         "\xed\xa0\x80",
+                                    "\xe0\x80\x80", "\xf4\x90\x80\x80", "\xf8\x88\x80\x80\x80",
+                                    "\xc3",         "\xf0\x80\x80\x80"};
+  for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+    assert_false(cored_text_is_utf8((const uint8_t *)bad[i], strlen(bad[i])));
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(allow_lists_are_as_long_as_documented),
+      cmocka_unit_test(good_files_are_read),
+      cmocka_unit_test(every_length_but_the_right_one_is_refused),
+      cmocka_unit_test(every_changed_byte_is_found_or_harmless),
+      cmocka_unit_test(every_failing_allocation_is_reported),
+      cmocka_unit_test(views_are_read_in_their_own_order),
+      cmocka_unit_test(shapes_are_counted_without_wrapping),
+      cmocka_unit_test(text_is_shown_safely),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
