@@ -337,7 +337,8 @@ typedef struct CoredFace {
 
 typedef struct CoredLocatorParams {
   double scale_factor; /* step between window sizes, > 1; 0 means 1.1 */
-  int min_neighbors;   /* raw hits a group needs; < 0 means 3, 0 no grouping */
+  int min_neighbors;   /* a face needs more raw hits than this (as in OpenCV); < 0 means 3, 0 no
+                          grouping: every hit is a face */
   int min_size;        /* smallest face side in pixels; 0 means the cascade's window */
   int max_size;        /* largest; 0 means the picture */
 } CoredLocatorParams;
@@ -350,7 +351,10 @@ typedef struct CoredLocator CoredLocator;
 CORED_API CoredLocator *cored_locator_new_cascade(const char *path, CoredError *error);
 CORED_API void cored_locator_free(CoredLocator *locator); /* NULL is fine */
 /* Looks at the luma of image. Writes up to max faces, surest first, and their number; params may
- * be NULL. False on a bad image or lack of memory. */
+ * be NULL. The time goes with the square of picture side / min_size: on a large picture min_size
+ * decides whether a scan is cheap. A cascade's score is the number of raw hits of the face plus a
+ * fraction that tells how clearly the last stage was passed. False on a bad image or lack of
+ * memory. */
 CORED_API bool cored_locator_find(CoredLocator *locator, const CoredImage *image,
                                   const CoredLocatorParams *params, CoredFace *faces, int max,
                                   int *n_faces, CoredError *error);

@@ -88,3 +88,32 @@ class Preprocessor:
                                           out.ctypes.data, C.byref(error)):
             raise ValueError(error.message.decode())
         return out
+
+
+lib.cored_locator_new_cascade.restype = C.c_void_p
+lib.cored_locator_new_cascade.argtypes = [C.c_char_p, C.POINTER(Error)]
+lib.cored_locator_free.argtypes = [C.c_void_p]
+lib.cored_locator_find.restype = C.c_bool
+lib.cored_locator_find.argtypes = [C.c_void_p, C.POINTER(Image), C.POINTER(LocatorParams),
+                                   C.POINTER(Face), C.c_int, C.POINTER(C.c_int),
+                                   C.POINTER(Error)]
+
+
+class Locator:
+    def __init__(self, path):
+        error = Error()
+        self.handle = lib.cored_locator_new_cascade(path.encode(), C.byref(error))
+        if not self.handle:
+            raise ValueError(error.message.decode())
+
+    def __del__(self):
+        lib.cored_locator_free(self.handle)
+
+    def find(self, picture, scale_factor=0., min_neighbors=-1, min_size=0, max_size=0, limit=8192):
+        """[(x, y, w, h, score)], surest first."""
+        faces, n, error = (Face * limit)(), C.c_int(), Error()
+        params = LocatorParams(scale_factor, min_neighbors, min_size, max_size)
+        if not lib.cored_locator_find(self.handle, C.byref(picture), C.byref(params), faces, limit,
+                                      C.byref(n), C.byref(error)):
+            raise ValueError(error.message.decode())
+        return [(f.box.x, f.box.y, f.box.w, f.box.h, f.score) for f in faces[:n.value]]
