@@ -7,6 +7,8 @@
  * The cost is that of the smallest window asked for: with min_size m and a window of side c the
  * largest reduced picture is c/m of the original. On a large picture a min_size of an eighth of
  * its height keeps a scan cheap. */
+#include "cascade-locator.h"
+
 #include "cascade-kernels.h"
 #include "face-group.h"
 #include "locator.h"
@@ -334,8 +336,7 @@ const CoredCascadeKernels *cored_cascade_kernels(unsigned cpu) {
   return &cored_cascade_kernels_c;
 }
 
-/* Takes the cascade, also on failure. */
-static CoredLocator *locator_new(CoredCascade *cascade, CoredError *error) {
+CoredLocator *cored_cascade_locator_new(CoredCascade *cascade, CoredError *error) {
   CascadeLocator *const l = calloc(1, sizeof *l);
   if (!l) {
     cored_cascade_free(cascade);
@@ -357,5 +358,5 @@ static CoredLocator *locator_new(CoredCascade *cascade, CoredError *error) {
 
 CoredLocator *cored_locator_new_cascade(const char *path, CoredError *error) {
   CoredCascade *const cascade = cored_cascade_load(path, error);
-  return cascade ? locator_new(cascade, error) : NULL;
+  return cascade ? cored_cascade_locator_new(cascade, error) : NULL;
 }

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: MIT
+ * Tracks: identities over motion, crossings, gaps and resets; the assignment against all
+ * permutations. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "vision/assign.h"
+#include "vision/track.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+static CoredTracker *tracker_new(const CoredTrackerParams *params) {
+  CoredError error;
+  CoredTracker *const t = cored_tracker_new(params, &error);
+  if (!t)
+    fail_msg("%s", error.message);
+  return t;
+}
+
+static CoredFace face_at(double x, double y, double side) {
+  return (CoredFace){.box = {x, y, side, side}, .score = 5};
+}
+
+static const CoredTrackedFace *only(const CoredTracker *t) {
+  int n;
+  const CoredTrackedFace *const faces = cored_tracker_faces(t, &n);
+  assert_int_equal(n, 1);
+  return faces;
+}
+
+static void test_follows_motion(void **state) {
+  (void)state;
+  CoredTracker *const t = tracker_new(NULL);
+  for (int i = 0; i < 50; i++) {
+    const CoredFace face = face_at(10 + 12 * i, 20 + 3 * i, 60);
+    cored_tracker_update(t, i / 25., &face, 1);
+    const CoredTrackedFace *const f = only(t);
+    assert_int_equal(f->id, 1);
+    assert_int_equal(f->hits, i + 1);
+    assert_int_equal(f->face, 0);
+    assert_int_equal(f->confirmed, i >= 1);
+    assert_true(f->box.x == face.box.x && f->score == 5);
+  }
+  assert_true(only(t)->first_seen == 0. && only(t)->last_seen == 49 / 25.);
+  cored_tracker_free(t);
+}
+
+/* Scans at every fifth frame of a face that moves by its own width between them: only a predicted
+ * box overlaps the next one. */
+static void test_predicts(void **state) {
+  (void)state;
+  CoredTracker *const t = tracker_new(NULL);
+  for (int i = 0; i < 60; i++) {
+    const double x = 5. * i < 30 ? 5. * i : 30 + 12. * (i - 6), time = i / 25.;
+    const CoredFace face = face_at(x, 50, 60);
+    if (i % 5 == 0) {
+      cored_tracker_update(t, time, &face, 1);
+      continue;
+    }
+    cored_tracker_advance(t, time);
+    const CoredTrackedFace *const f = only(t);
+    assert_int_equal(f->face, -1);
+    if (i > 25) /* settled */
+      assert_true(fabs(f->box.x - x) < 6 && fabs(f->box.w - 60) < 1);
+  }
+  assert_int_equal(only(t)->id, 1);
+  cored_tracker_free(t);
+}
+
+static void test_holds(void **state) {
+  (void)state;
+  CoredTrackerParams params = cored_tracker_defaults;
+  params.motion = CORED_MOTION_HOLD;
+  CoredTracker *const t = tracker_new(&params);
+  for (int i = 0; i < 10; i++) {
+    const CoredFace face = face_at(10 * i, 0, 60);
+    cored_tracker_update(t, i, &face, 1);
+    cored_tracker_advance(t, i + 0.5);
+    assert_true(only(t)->box.x == 10 * i);
+  }
+  cored_tracker_free(t);
+}
+
+/* Two faces pass each other; by greedy choice the better overlap of one would take the other's. */
+static void test_two_faces(void **state) {
+  (void)state;
+  CoredTracker *const t = tracker_new(NULL);
+  CoredFace faces[2] = {face_at(0, 0, 100), face_at(60, 0, 100)};
+  cored_tracker_update(t, 0, faces, 2);
+  /* 1 moved to where 2 was, 2 moved on by as much. */
+  faces[0] = face_at(105, 0, 100);
+  faces[1] = face_at(45, 0, 100);
+  cored_tracker_update(t, 0.04, faces, 2);
+  int n;
+  const CoredTrackedFace *const f = cored_tracker_faces(t, &n);
+  assert_int_equal(n, 2);
+  assert_int_equal(f[0].id, 1);
+  assert_int_equal(f[0].face, 1);
+  assert_int_equal(f[1].id, 2);
+  assert_int_equal(f[1].face, 0);
+  cored_tracker_free(t);
+}
+
+static void test_gaps(void **state) {
+  (void)state;
+  CoredTracker *const t = tracker_new(NULL);
+  const CoredFace face = face_at(100, 100, 80), elsewhere = face_at(600, 300, 80);
+  int n;
+  cored_tracker_update(t, 0, &face, 1);
+  cored_tracker_update(t, 0.5, NULL, 0);
+  assert_int_equal(only(t)->face, -1);
+  cored_tracker_update(t, 0.9, &face, 1); /* back within the second */
+  assert_int_equal(only(t)->id, 1);
+  cored_tracker_advance(t, 1.8);
+  assert_int_equal(only(t)->id, 1);
+  cored_tracker_advance(t, 2.0); /* 1.1 s unseen */
+  cored_tracker_faces(t, &n);
+  assert_int_equal(n, 0);
+  cored_tracker_update(t, 2.1, &face, 1);
+  assert_int_equal(only(t)->id, 2);
+  cored_tracker_update(t, 2.2, &elsewhere, 1); /* a jump is another face */
+  const CoredTrackedFace *const f = cored_tracker_faces(t, &n);
+  assert_int_equal(n, 2);
+  assert_int_equal(f[1].id, 3);
+  cored_tracker_reset(t);
+  cored_tracker_faces(t, &n);
+  assert_int_equal(n, 0);
+  cored_tracker_update(t, 0, &face, 1); /* time may begin anew after a reset */
+  assert_int_equal(only(t)->id, 4);
+  assert_true(only(t)->first_seen == 0.);
+  cored_tracker_free(t);
+}
+
+static void test_odd_input(void **state) {
+  (void)state;
+  static const double nan_ = NAN;
+  CoredTracker *const t = tracker_new(NULL);
+  CoredFace faces[100];
+  int n;
+  const CoredFace bad[] = {face_at(nan_, 0, 10), face_at(0, 0, 0), face_at(0, 0, -4),
+                           face_at(0, INFINITY, 3), face_at(0, 0, INFINITY)};
+  cored_tracker_update(t, nan_, bad, 5);
+  cored_tracker_faces(t, &n);
+  assert_int_equal(n, 0);
+  for (int i = 0; i < 100; i++)
+    faces[i] = face_at(1000 * i, 0, 50);
+  cored_tracker_update(t, 1, faces, 100);
+  cored_tracker_faces(t, &n);
+  assert_int_equal(n, CORED_TRACKER_MAX);
+  /* Seen ones stay, lost ones give way. */
+  cored_tracker_update(t, 1.1, faces + 30, 20);
+  const CoredTrackedFace *const f = cored_tracker_faces(t, &n);
+  assert_int_equal(n, CORED_TRACKER_MAX);
+  int seen = 0;
+  for (int i = 0; i < n; i++)
+    seen += f[i].face >= 0;
+  assert_int_equal(seen, 20);
+  cored_tracker_update(t, 0.2, faces + 30, 20); /* time does not go back */
+  assert_true(cored_tracker_faces(t, &n)[n - 1].last_seen == 1.1);
+  for (int i = 0; i < n; i++)
+    assert_true(isfinite(f[i].box.x) && f[i].box.w > 0);
+  cored_tracker_free(t);
+  cored_tracker_free(NULL);
+}
+
+static void test_refuses(void **state) {
+  (void)state;
+  CoredError error = {0};
+  CoredTrackerParams p = cored_tracker_defaults;
+  p.min_overlap = 1.5;
+  assert_null(cored_tracker_new(&p, &error));
+  assert_int_equal(error.code, CORED_ERROR_ARGUMENT);
+  p = cored_tracker_defaults;
+  p.max_gap = NAN;
+  assert_null(cored_tracker_new(&p, &error));
+  p = cored_tracker_defaults;
+  p.confirm_hits = 0;
+  assert_null(cored_tracker_new(&p, &error));
+}
+
+/* The largest sum over all ways to pair the rows from `row` on with columns not in `used`. */
+static double best_sum(double gain[CORED_ASSIGN_MAX][CORED_ASSIGN_MAX], int n_rows, int n_columns,
+                       int row, unsigned used) {
+  if (row == n_rows)
+    return 0;
+  double best = best_sum(gain, n_rows, n_columns, row + 1, used);
+  for (int c = 0; c < n_columns; c++)
+    if (!(used >> c & 1))
+      best = fmax(best, gain[row][c] + best_sum(gain, n_rows, n_columns, row + 1, used | 1u << c));
+  return best;
+}
+
+static void test_assignment_is_best(void **state) {
+  (void)state;
+  uint32_t seed = 11;
+  for (int round = 0; round < 500; round++) {
+    static double gain[CORED_ASSIGN_MAX][CORED_ASSIGN_MAX];
+    const int rows = round % 6, columns = round / 6 % 6;
+    for (int r = 0; r < rows; r++)
+      for (int c = 0; c < columns; c++) {
+        seed = seed * 1664525u + 1013904223u;
+        gain[r][c] = seed >> 30 ? (seed >> 8) % 1000 * 1e-3 : 0.;
+      }
+    int column[CORED_ASSIGN_MAX];
+    unsigned used = 0;
+    double sum = 0;
+    cored_assign(gain, rows, columns, column);
+    for (int r = 0; r < rows; r++) {
+      assert_in_range(column[r] + 1, 0, columns);
+      if (column[r] < 0)
+        continue;
+      assert_false(used >> column[r] & 1);
+      assert_true(gain[r][column[r]] > 0);
+      used |= 1u << column[r];
+      sum += gain[r][column[r]];
+    }
+    assert_true(fabs(sum - best_sum(gain, rows, columns, 0, 0)) < 1e-9);
+  }
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_follows_motion), cmocka_unit_test(test_predicts),
+      cmocka_unit_test(test_holds),          cmocka_unit_test(test_two_faces),
+      cmocka_unit_test(test_gaps),           cmocka_unit_test(test_odd_input),
+      cmocka_unit_test(test_refuses),        cmocka_unit_test(test_assignment_is_best),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
