@@ -86,6 +86,8 @@ extern "C" {
   X(CASCADE_FORMAT, "the cascade file is not a supported OpenCV cascade")                          \
   X(IMAGE, "the image description is inconsistent")                                                \
   X(UNSUPPORTED, "not supported by this build")                                                    \
+  X(CANCELLED, "the caller gave up")                                                               \
+  X(GENERATION, "older than the model that runs (M40)")                                            \
   X(DATASET, "a data folder is missing, empty or laid out in another way")                         \
   X(DECODE, "a picture or video cannot be decoded as a whole")
 
@@ -179,6 +181,8 @@ typedef struct CoredModel CoredModel;
 typedef struct CoredModelLoadParams {
   uint64_t max_bytes; /* larger files are refused; 0 means 512 MiB */
   bool skip_canary;   /* leave out the canary forward pass (it costs one inference) */
+  const int *cancel;  /* may be NULL; once another thread has set it, loading ends soon with
+                         CORED_ERROR_CANCELLED (read atomically) */
 } CoredModelLoadParams;
 
 /* Fill *info with a network's defaults: input size, normalization, labels {fake, real}. */
@@ -268,6 +272,66 @@ CORED_API void cored_session_run(CoredSession *session, const float *input, int 
 /* Softmax of logits[n_classes] / temperature, in double, summed over all classes but the real one;
  * 0..1. Thread-safe. */
 CORED_API double cored_p_fake(const CoredModelInfo *info, const float *logits);
+
+/* ---- Watching a model file ------------------------------------------------------------------ */
+
+/* Which version of a file: differs whenever the file was replaced or written. All zero: no file. */
+typedef struct CoredFileStamp {
+  uint64_t device, inode, size;
+  int64_t mtime_ns, ctime_ns;
+} CoredFileStamp;
+
+/* Stamp of the file that path leads to now; false (and all zero) where there is none. Take it
+ * before loading and give it to cored_watch_new: no version is missed in between. */
+CORED_API bool cored_file_stamp(const char *path, CoredFileStamp *stamp);
+
+typedef enum CoredWatchStatus {
+  CORED_WATCH_LOADED,  /* plan is a new version, verified and warmed up */
+  CORED_WATCH_FAILED,  /* the version there now cannot be used: error says why */
+  CORED_WATCH_DEGRADED /* changes are noticed by polling only: error says why */
+} CoredWatchStatus;
+
+typedef struct CoredWatchEvent {
+  CoredWatchStatus status;
+  const char *path;
+  CoredPlan *plan;         /* take a reference to keep it; NULL unless LOADED */
+  const CoredError *error; /* NULL when LOADED */
+  CoredFileStamp stamp;    /* of the version in question */
+  double load_ms;          /* reading, checking and matching */
+  double prepare_ms;       /* lowering, canary and warm-up */
+} CoredWatchEvent;
+
+/* Called in the watch's own thread, never twice at a time and not after cored_watch_free returned.
+ * It may call anything but cored_watch_free of its own watch, and should return soon. */
+typedef void (*CoredWatchCallback)(void *user, const CoredWatchEvent *event);
+
+typedef struct CoredWatchParams {
+  CoredPlanParams plan; /* how to lower; ignored unless use_plan */
+  bool use_plan;
+  uint64_t max_bytes;  /* as CoredModelLoadParams */
+  int settle_ms;       /* a version is looked at when it stayed as it is so long; 0 means 200 */
+  int poll_ms;         /* how often the file is looked at anyway; 0 means 2000 */
+  bool no_inotify;     /* poll only */
+  bool refuse_older;   /* a lower generation than that of the last good version fails */
+  uint64_t generation; /* of the version that runs already */
+  const CoredFileStamp *known; /* version that runs already; NULL: what is there is loaded */
+} CoredWatchParams;
+
+/* Watches the file that a path leads to, through symbolic links, and loads every new version: a
+ * rename over it, a swapped link anywhere in the path, a folder removed and made again, a write in
+ * place. A version that is being written is left alone; one that cannot be used gives one FAILED
+ * event (again only when the file changes), and of several in a row the newest is loaded. */
+typedef struct CoredWatch CoredWatch;
+
+/* params may be NULL. */
+CORED_API CoredWatch *cored_watch_new(const char *path, const CoredWatchParams *params,
+                                      CoredWatchCallback callback, void *user, CoredError *error);
+/* Ends the thread, also in the middle of loading. NULL is fine. */
+CORED_API void cored_watch_free(CoredWatch *watch);
+/* Load what is there now, changed or not; the outcome is an event. Thread-safe. */
+CORED_API void cored_watch_trigger(CoredWatch *watch);
+/* Watch another path from now on, and load what is there. False without memory. Thread-safe. */
+CORED_API bool cored_watch_set_path(CoredWatch *watch, const char *path);
 
 /* ---- Pictures ------------------------------------------------------------------------------- */
 

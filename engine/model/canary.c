@@ -62,10 +62,19 @@ static bool run_plan(CoredPlan *plan, uint64_t seed, Outputs *outputs, CoredErro
   return true;
 }
 
-/* Logits of the pictures of seed and seed + 1; plan NULL: one of its own. */
+/* Can the pictures of the model's input size go through this plan? */
+static bool fits(const CoredPlan *plan, const CoredModelInfo *info) {
+  int width, height;
+  cored_plan_input_size(plan, &width, &height);
+  return width == info->input_width && height == info->input_height;
+}
+
+/* Logits of the pictures of seed and seed + 1; a plan that is NULL or of another input size is
+ * replaced by one of its own. */
 static bool run_pictures(const CoredModel *model, CoredPlan *plan, uint64_t seed, Outputs *outputs,
                          CoredError *error) {
-  CoredPlan *const own = plan ? cored_plan_ref(plan) : cored_plan_new(model, NULL, error);
+  const bool usable = plan && fits(plan, &model->info);
+  CoredPlan *const own = usable ? cored_plan_ref(plan) : cored_plan_new(model, NULL, error);
   const bool ok = own && run_plan(own, seed, outputs, error);
   cored_plan_unref(own);
   return ok;

@@ -24,8 +24,8 @@ void cored_canary_input(uint64_t seed, const CoredModelInfo *info, float *out);
 /* Run the pictures of the default seed and of the one after it; fills the canary. Refuses an
  * output that is not finite or does not move (M34). */
 bool cored_canary_compute(const CoredModel *model, CoredCanary *canary, CoredError *error);
-/* Compare the model's canary with what a plan of the model computes; plan NULL: one is made for
- * it. name is for messages. */
+/* Compare the model's canary with what a plan of the model computes; with plan NULL, or of another
+ * input size than the model's, one is made for it. name is for messages. */
 bool cored_canary_verify(const CoredModel *model, CoredPlan *plan, const char *name,
                          CoredError *error);
 

@@ -26,6 +26,14 @@ static bool fail_errno(CoredError *error, CoredErrorCode code, const char *path,
                          strerror_r(errno, reason, sizeof reason));
 }
 
+bool cored_cancelled(const int *cancel) {
+  return cancel && __atomic_load_n(cancel, __ATOMIC_RELAXED);
+}
+
+bool cored_fail_cancelled(const char *name, CoredError *error) {
+  return cored_error_set(error, CORED_ERROR_CANCELLED, "%s: the caller gave up", name);
+}
+
 /* ---- Reading -------------------------------------------------------------------------------- */
 
 /* Read up to size bytes, less only at the end of the file; -1 with errno on failure. */
@@ -69,10 +77,27 @@ static bool check_size(const char *path, const struct stat *st, uint64_t min_byt
   return true;
 }
 
+/* read_full in pieces, between which the caller may give up. */
+static ssize_t read_pieces(int fd, uint8_t *data, size_t size, const int *cancel) {
+  size_t n = 0;
+  while (n < size && !cored_cancelled(cancel)) {
+    const size_t want = size - n < PIECE ? size - n : PIECE;
+    const ssize_t got = read_full(fd, data + n, want);
+    if (got < 0)
+      return -1;
+    n += (size_t)got;
+    if ((size_t)got < want)
+      break;
+  }
+  return (ssize_t)n;
+}
+
 /* Fill bytes from fd, whose size is bytes->size; the file must not change meanwhile. */
-static bool read_unchanged(int fd, const char *path, const struct stat *before, CoredBytes *bytes,
-                           CoredError *error) {
-  const ssize_t got = read_full(fd, bytes->data, bytes->size);
+static bool read_unchanged(int fd, const char *path, const struct stat *before, const int *cancel,
+                           CoredBytes *bytes, CoredError *error) {
+  const ssize_t got = read_pieces(fd, bytes->data, bytes->size, cancel);
+  if (cored_cancelled(cancel))
+    return cored_fail_cancelled(path, error);
   uint8_t beyond;
   const ssize_t more = got < 0 ? -1 : read_full(fd, &beyond, 1);
   struct stat after;
@@ -88,7 +113,7 @@ static bool read_unchanged(int fd, const char *path, const struct stat *before, 
 }
 
 static bool read_open(int fd, const char *path, uint64_t min_bytes, uint64_t max_bytes,
-                      CoredBytes *bytes, CoredError *error) {
+                      const int *cancel, CoredBytes *bytes, CoredError *error) {
   struct stat st;
   if (fstat(fd, &st) != 0)
     return fail_errno(error, CORED_ERROR_READ, path, "fstat failed");
@@ -100,14 +125,14 @@ static bool read_open(int fd, const char *path, uint64_t min_bytes, uint64_t max
     return cored_error_set(error, CORED_ERROR_NO_MEMORY, "%s: no memory for its %zu bytes", path,
                            size);
   *bytes = (CoredBytes){data, size};
-  if (read_unchanged(fd, path, &st, bytes, error))
+  if (read_unchanged(fd, path, &st, cancel, bytes, error))
     return true;
   cored_bytes_clear(bytes);
   return false;
 }
 
-bool cored_file_read(const char *path, uint64_t min_bytes, uint64_t max_bytes, CoredBytes *bytes,
-                     CoredError *error) {
+bool cored_file_read(const char *path, uint64_t min_bytes, uint64_t max_bytes, const int *cancel,
+                     CoredBytes *bytes, CoredError *error) {
   *bytes = (CoredBytes){0};
   int fd;
   do {
@@ -122,7 +147,7 @@ bool cored_file_read(const char *path, uint64_t min_bytes, uint64_t max_bytes, C
     return fail_errno(error, missing ? CORED_ERROR_NOT_FOUND : CORED_ERROR_OPEN, path,
                       "cannot be opened");
   }
-  const bool ok = read_open(fd, path, min_bytes, max_bytes, bytes, error);
+  const bool ok = read_open(fd, path, min_bytes, max_bytes, cancel, bytes, error);
   close(fd);
   return ok;
 }

@@ -14,9 +14,14 @@ typedef struct CoredBytes {
 void cored_bytes_clear(CoredBytes *bytes);
 
 /* Read a regular file of min_bytes..max_bytes. A FIFO or a device does not hang it, a file that
- * changes while it is read is refused (FILE_CHANGED), nothing is mapped. */
-bool cored_file_read(const char *path, uint64_t min_bytes, uint64_t max_bytes, CoredBytes *bytes,
-                     CoredError *error);
+ * changes while it is read is refused (FILE_CHANGED), nothing is mapped. cancel as in
+ * CoredModelLoadParams. */
+bool cored_file_read(const char *path, uint64_t min_bytes, uint64_t max_bytes, const int *cancel,
+                     CoredBytes *bytes, CoredError *error);
+/* Was *cancel set? cancel may be NULL. */
+bool cored_cancelled(const int *cancel);
+/* The error of it. Returns false. */
+bool cored_fail_cancelled(const char *name, CoredError *error);
 
 typedef struct CoredChunk {
   const void *data;

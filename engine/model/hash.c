@@ -7,6 +7,7 @@
 #include <sodium.h>
 
 #include "error.h"
+#include "model/file.h"
 #include "model/format.h"
 #include "model/text.h"
 
@@ -88,8 +89,24 @@ static const CoredEntry *digits_entry(const CoredSafetensors *st, const char *ke
   return entry;
 }
 
+#define PIECE ((size_t)1 << 20) /* between two looks at cancel: some milliseconds */
+
+/* False when the caller gave up. */
+static bool hash_data(const CoredSafetensors *st, const int *cancel, char hex[CORED_HASH_SIZE]) {
+  crypto_hash_sha256_state state;
+  crypto_hash_sha256_init(&state);
+  for (size_t done = 0; done < st->data_size; done += PIECE) {
+    const size_t left = st->data_size - done;
+    if (cored_cancelled(cancel))
+      return false;
+    crypto_hash_sha256_update(&state, st->data + done, left < PIECE ? left : PIECE);
+  }
+  finish(&state, hex);
+  return true;
+}
+
 bool cored_hash_verify(const CoredSafetensors *st, const uint8_t *bytes, const char *name,
-                       CoredError *error) {
+                       const int *cancel, CoredError *error) {
   const CoredEntry *const header =
       digits_entry(st, CORED_KEY_HEADER_SHA256, CORED_SHA256_HEX, name, error);
   const CoredEntry *const data =
@@ -106,7 +123,8 @@ bool cored_hash_verify(const CoredSafetensors *st, const uint8_t *bytes, const c
   cored_hash_header(bytes, st->header_size, header->offset, signature ? signature->offset : 0, hex);
   if (strcmp(hex, header->value) != 0)
     return fail_hash(error, name, "header", header->value, hex);
-  cored_hash_bytes(st->data, st->data_size, hex);
+  if (!hash_data(st, cancel, hex))
+    return cored_fail_cancelled(name, error);
   if (strcmp(hex, data->value) != 0)
     return fail_hash(error, name, "data part", data->value, hex);
   return true;

@@ -16,8 +16,8 @@ bool cored_hash_weights(const CoredWeights *weights, char hex[CORED_HASH_SIZE]);
  * Offsets are from the start of the file; 0 stands for "not there". */
 void cored_hash_header(const uint8_t *header, size_t size, uint64_t own_offset,
                        uint64_t signature_offset, char hex[CORED_HASH_SIZE]);
-/* Check both hashes of a parsed file. */
+/* Check both hashes of a parsed file. cancel as in CoredModelLoadParams. */
 bool cored_hash_verify(const CoredSafetensors *st, const uint8_t *bytes, const char *name,
-                       CoredError *error);
+                       const int *cancel, CoredError *error);
 
 #endif /* CORED_MODEL_HASH_H */

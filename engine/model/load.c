@@ -51,10 +51,11 @@ static CoredModel *assemble(const CoredSafetensors *st, CoredBytes *bytes, const
 /* bytes are taken over in any case. */
 static CoredModel *load_bytes(CoredBytes *bytes, const char *name,
                               const CoredModelLoadParams *params, CoredError *error) {
+  const int *const cancel = params ? params->cancel : NULL;
   CoredSafetensors st;
   CoredModel *model = NULL;
   if (cored_safetensors_parse(&st, bytes->data, bytes->size, name, error)) {
-    if (check_version(&st, name, error) && cored_hash_verify(&st, bytes->data, name, error))
+    if (check_version(&st, name, error) && cored_hash_verify(&st, bytes->data, name, cancel, error))
       model = assemble(&st, bytes, name, error);
     cored_safetensors_clear(&st);
   }
@@ -73,7 +74,7 @@ static uint64_t max_bytes(const CoredModelLoadParams *params) {
 CoredModel *cored_model_load(const char *path, const CoredModelLoadParams *params,
                              CoredError *error) {
   CoredBytes bytes;
-  if (!cored_file_read(path, 8, max_bytes(params), &bytes, error))
+  if (!cored_file_read(path, 8, max_bytes(params), params ? params->cancel : NULL, &bytes, error))
     return NULL;
   return load_bytes(&bytes, path, params, error);
 }

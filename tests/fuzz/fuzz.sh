@@ -13,7 +13,7 @@ mkdir -p "$corpus"
 sources=(engine/error.c engine/model/*.c engine/layers/*.c engine/networks/*.c tests/fuzz/no-session.c
          "tests/fuzz/$target.c")
 flags=(-std=gnu11 -D_GNU_SOURCE -g -O1 -I. -Iengine -Itests/fuzz
-       -fsanitize=address,undefined -fno-sanitize-recover=undefined)
+       '-fsanitize=address,undefined' -fno-sanitize-recover=undefined)
 libraries=(-lsodium -lm -lpthread)
 if [ "$target" != fuzz-model ]; then
   sources+=(tools/convert/*.c tests/fuzz/pth-seed.c)

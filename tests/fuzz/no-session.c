@@ -25,6 +25,11 @@ const CoredModelInfo *cored_plan_info(const CoredPlan *plan) {
   return NULL;
 }
 
+void cored_plan_input_size(const CoredPlan *plan, int *width, int *height) {
+  (void)plan;
+  *width = *height = 0;
+}
+
 CoredSession *cored_session_new(CoredPlan *plan, const CoredSessionParams *params,
                                 CoredError *error) {
   (void)plan;

@@ -117,7 +117,7 @@ static inline Blob blob_save(const CoredModel *model) {
   if (!cored_model_save(model, path, &error))
     fail_msg("%s", error.message);
   CoredBytes bytes;
-  if (!cored_file_read(path, 8, 1 << 28, &bytes, &error))
+  if (!cored_file_read(path, 8, 1 << 28, NULL, &bytes, &error))
     fail_msg("%s", error.message);
   unlink(path);
   const Blob blob = blob_of(bytes.data, bytes.size);
