@@ -30,5 +30,6 @@ bool cored_refuse_error(CoredRefusal *refusal, const CoredError *error) {
 
 bool cored_input_read(const char *path, uint64_t max, CoredBytes *bytes, CoredRefusal *refusal) {
   CoredError error = {0};
-  return cored_file_read(path, SMALLEST, max, NULL, bytes, &error) || cored_refuse_error(refusal, &error);
+  return cored_file_read(path, SMALLEST, max, NULL, bytes, &error) ||
+         cored_refuse_error(refusal, &error);
 }
