@@ -296,6 +296,16 @@ def tensors_of(model):
     return {k: v for k, v in model.state_dict().items() if not k.endswith('num_batches_tracked')}
 
 
+def without_dropout(model):
+    """Switch off what is random in training."""
+    for module in model.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0
+        if isinstance(module, MBConv):
+            module.drop_connect = 0.0
+    return model
+
+
 def make(name, seed, n_classes=2, size=None):
     """The network with random weights in evaluation mode. Batch norm gets statistics that differ
     from the neutral ones and keep activations in range: those of a random batch, disturbed."""

@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: MIT
+ * Forward, losses, backward. */
+#include "train/trainer.h"
+
+#include "layers/philox.h"
+
+#include <math.h>
+#include <string.h>
+
+bool cored_trainer_has_representation(const CoredTrainer *trainer) {
+  return trainer->teacher && trainer->params.method == CORED_METHOD_CORED;
+}
+
+static bool has_distillation(const CoredTrainer *trainer) {
+  return trainer->teacher && (trainer->params.method == CORED_METHOD_CORED ||
+                              trainer->params.method == CORED_METHOD_KD);
+}
+
+static bool has_starting_point(const CoredTrainer *trainer) {
+  return trainer->teacher && trainer->params.method == CORED_METHOD_TG;
+}
+
+void cored_trainer_class_scores(const CoredTrainer *trainer, const float *output, int n,
+                                double *logits) {
+  const int c = trainer->n_classes, outputs = trainer->graph->outputs;
+  for (int i = 0; i < n; i++)
+    for (int j = 0; j < c; j++)
+      logits[i * c + j] =
+          outputs == 1 ? (j == 0 ? 0.0 : (double)output[i]) : (double)output[i * c + j];
+}
+
+void cored_trainer_pool(const CoredTrainer *trainer, const float *features, CoredShape shape, int n,
+                        double *pooled, int *winner) {
+  const size_t c = (size_t)trainer->channels, pixels = (size_t)shape.h * (size_t)shape.w;
+  for (size_t i = 0; i < (size_t)n; i++)
+    for (size_t j = 0; j < c; j++) {
+      const float *const x = features + i * pixels * c + j;
+      size_t best = 0;
+      for (size_t p = 1; p < pixels; p++)
+        if (x[p * c] > x[best * c])
+          best = p;
+      pooled[i * c + j] = (double)x[best * c];
+      if (winner)
+        winner[i * c + j] = (int)best;
+    }
+}
+
+void cored_trainer_forward_eval(CoredTrainer *trainer, const float *block, const float *images,
+                                int n, double *logits) {
+  const CoredNetRun run = {.block = block, .input = images, .n = n};
+  cored_net_forward(trainer->eval, &run);
+  cored_trainer_class_scores(trainer, cored_net_output(trainer->eval, trainer->graph->logits, NULL),
+                             n, logits);
+}
+
+static void evaluate(CoredTrainer *trainer, const float *block, const float *images, int n,
+                     float *logits) {
+  const CoredTrainParams *const p = &trainer->params;
+  const size_t image = (size_t)p->input_width * (size_t)p->input_height * 3;
+  for (int done = 0; done < n; done += p->max_batch) {
+    const int now = n - done < p->max_batch ? n - done : p->max_batch;
+    cored_trainer_forward_eval(trainer, block, images + (size_t)done * image, now,
+                               trainer->scratch.zs);
+    for (int i = 0; i < now * trainer->n_classes; i++)
+      logits[done * trainer->n_classes + i] = (float)trainer->scratch.zs[i];
+  }
+}
+
+void cored_trainer_evaluate(CoredTrainer *trainer, const float *images, int n, float *logits) {
+  evaluate(trainer, trainer->block, images, n, logits);
+}
+
+void cored_trainer_evaluate_teacher(CoredTrainer *trainer, const float *images, int n,
+                                    float *logits) {
+  evaluate(trainer, trainer->teacher ? trainer->teacher : trainer->block, images, n, logits);
+}
+
+/* Put n samples with these logits and the net's features into the stores. */
+static void fill_stores(CoredTrainer *trainer, const CoredNet *net, const double *z,
+                        const CoredBatch *batch, CoredStores *stores) {
+  CoredStepScratch *const s = &trainer->scratch;
+  CoredShape shape;
+  const float *const features = cored_net_output(net, trainer->graph->features, &shape);
+  cored_trainer_pool(trainer, features, shape, batch->n, s->pooled, s->winner);
+  for (int i = 0; i < batch->n; i++) {
+    s->store[i] = cored_store_index(z + i * trainer->n_classes, trainer->n_classes,
+                                    batch->labels[i], stores->k);
+    if (s->store[i] >= 0)
+      cored_stores_add(stores, s->store[i], batch->labels[i],
+                       s->pooled + (size_t)i * (size_t)trainer->channels, trainer->channels);
+  }
+}
+
+void cored_trainer_add_representation(CoredTrainer *trainer, const CoredBatch *batch) {
+  if (!cored_trainer_has_representation(trainer))
+    return;
+  cored_trainer_forward_eval(trainer, trainer->teacher, batch->images, batch->n,
+                             trainer->scratch.zt);
+  fill_stores(trainer, trainer->eval, trainer->scratch.zt, batch, &trainer->teacher_stores);
+}
+
+int cored_trainer_store_count(const CoredTrainer *trainer, int k, int c) {
+  return (int)trainer->teacher_stores.counts[k * trainer->n_classes + c];
+}
+
+void cored_trainer_clear_representation(CoredTrainer *trainer) {
+  cored_stores_reset(&trainer->teacher_stores);
+  trainer->counters[CORED_COUNTER_SUMMED] = 0;
+}
+
+void cored_trainer_replace_teacher(CoredTrainer *trainer) {
+  if (trainer->teacher)
+    memcpy(trainer->teacher, trainer->block,
+           cored_net_block_count(trainer->net) * sizeof *trainer->teacher);
+}
+
+/* ---- Sums of a batch ------------------------------------------------------------------------ */
+
+enum { SUM_N, SUM_CORRECT, SUM_STUDENT, SUM_DISTILLATION, SUM_TEACHER, SUM_STORES };
+
+static bool is_correct(const double *z, int c, int label) {
+  for (int i = 0; i < c; i++)
+    if (z[i] > z[label] || (z[i] == z[label] && i < label)) /* arg max takes the first */
+      return false;
+  return true;
+}
+
+static void sum_batch(CoredTrainer *trainer, const CoredBatch *batch) {
+  const CoredTrainParams *const p = &trainer->params;
+  CoredStepScratch *const s = &trainer->scratch;
+  const int c = trainer->n_classes;
+  memset(s->sums, 0, SUM_STORES * sizeof *s->sums);
+  s->sums[SUM_N] = batch->n;
+  for (int i = 0; i < batch->n; i++) {
+    const double *const zs = s->zs + i * c, *const zt = s->zt + i * c;
+    const int label = batch->labels[i];
+    s->sums[SUM_CORRECT] += is_correct(zs, c, label);
+    s->sums[SUM_STUDENT] += cored_loss_cross_entropy(zs, c, label);
+    if (has_distillation(trainer))
+      s->sums[SUM_DISTILLATION] +=
+          cored_loss_distillation(zs, zt, c, label, p->alpha, p->temperature);
+    if (trainer->teacher)
+      s->sums[SUM_TEACHER] += cored_loss_cross_entropy(zt, c, label);
+  }
+}
+
+static void reduce_stores(CoredTrainer *trainer, CoredStores *stores) {
+  const CoredReduce *const reduce = trainer->params.reduce;
+  const size_t pairs = (size_t)stores->k * (size_t)stores->c;
+  reduce->sum_f64(reduce->user, stores->counts, pairs);
+  reduce->sum_f64(reduce->user, stores->sums, pairs * (size_t)stores->width);
+}
+
+static void reduce_sums(CoredTrainer *trainer) {
+  const CoredReduce *const reduce = trainer->params.reduce;
+  if (!reduce)
+    return;
+  reduce->sum_f64(reduce->user, trainer->scratch.sums, SUM_STORES);
+  if (!cored_trainer_has_representation(trainer))
+    return;
+  reduce_stores(trainer, &trainer->student_stores);
+  if (!trainer->counters[CORED_COUNTER_SUMMED])
+    reduce_stores(trainer, &trainer->teacher_stores);
+  trainer->counters[CORED_COUNTER_SUMMED] = 1;
+}
+
+/* ---- Losses on the weights ------------------------------------------------------------------ */
+
+static void distance_task(void *context, int task, int thread) {
+  (void)thread;
+  CoredTrainer *const trainer = context;
+  const CoredChunk *const chunk = &trainer->chunks[task];
+  const float *const origin = chunk->classifier ? NULL : trainer->teacher + chunk->offset;
+  trainer->chunk_sums[task] =
+      cored_loss_square_distance(trainer->block + chunk->offset, origin, chunk->count);
+}
+
+static void weight_losses(CoredTrainer *trainer, CoredLosses *losses) {
+  cored_workers_run(trainer->workers, distance_task, trainer, trainer->n_chunks);
+  for (int i = 0; i < trainer->n_chunks; i++)
+    *(trainer->chunks[i].classifier ? &losses->classifier : &losses->starting_point) +=
+        trainer->chunk_sums[i];
+}
+
+typedef struct WeightGradient {
+  CoredTrainer *trainer;
+  double weight;
+} WeightGradient;
+
+static void distance_gradient_task(void *context, int task, int thread) {
+  (void)thread;
+  const WeightGradient *const job = context;
+  const CoredTrainer *const trainer = job->trainer;
+  const CoredChunk *const chunk = &trainer->chunks[task];
+  const float *const origin = chunk->classifier ? NULL : trainer->teacher + chunk->offset;
+  cored_loss_square_distance_gradient(trainer->block + chunk->offset, origin, chunk->count,
+                                      job->weight, trainer->gradients + chunk->offset);
+}
+
+/* ---- The step ------------------------------------------------------------------------------- */
+
+static void fill_losses(CoredTrainer *trainer, CoredLosses *losses) {
+  const double *const sums = trainer->scratch.sums, n = sums[SUM_N];
+  *losses = (CoredLosses){.student = sums[SUM_STUDENT] / n,
+                          .distillation = sums[SUM_DISTILLATION] / n,
+                          .teacher = sums[SUM_TEACHER] / n,
+                          .n = (int)n,
+                          .n_correct = (int)sums[SUM_CORRECT]};
+  losses->total = losses->student + losses->distillation;
+  if (cored_trainer_has_representation(trainer)) {
+    const CoredStores *const stores = &trainer->student_stores;
+    losses->representation =
+        cored_loss_representation(stores, &trainer->teacher_stores, &losses->n_pairs);
+    losses->total += losses->representation;
+    for (int i = 0; i < stores->k * stores->c; i++)
+      losses->stores[i] = (int)stores->counts[i];
+  }
+  if (has_starting_point(trainer)) {
+    losses->gate = 1 / (1 + exp(losses->teacher)); /* sigmoid(-CE) */
+    weight_losses(trainer, losses);
+    losses->total += losses->gate * (losses->starting_point + losses->classifier);
+  }
+}
+
+/* Gradient with respect to the logits, into the net's seed. */
+static void seed_logits(CoredTrainer *trainer, const CoredBatch *batch, double weight) {
+  const CoredTrainParams *const p = &trainer->params;
+  CoredStepScratch *const s = &trainer->scratch;
+  const int c = trainer->n_classes, outputs = trainer->graph->outputs;
+  float *const seed = cored_net_seed(trainer->net, trainer->graph->logits);
+  const double share = weight / s->sums[SUM_N];
+  memset(s->dz, 0, (size_t)batch->n * (size_t)c * sizeof *s->dz);
+  for (int i = 0; i < batch->n; i++) {
+    double *const dz = s->dz + i * c;
+    cored_loss_cross_entropy_gradient(s->zs + i * c, c, batch->labels[i], share, dz);
+    if (has_distillation(trainer))
+      cored_loss_distillation_gradient(s->zs + i * c, s->zt + i * c, c, batch->labels[i], p->alpha,
+                                       p->temperature, share, dz);
+    if (outputs == 1)
+      seed[i] = (float)dz[1]; /* z is the logit of class 1; that of class 0 is fixed */
+    else
+      for (int j = 0; j < c; j++)
+        seed[i * c + j] = (float)dz[j];
+  }
+}
+
+/* Gradient of L_R with respect to the features: at the pixel that gave each channel's maximum. */
+static void seed_features(CoredTrainer *trainer, const CoredBatch *batch, double weight) {
+  CoredStepScratch *const s = &trainer->scratch;
+  const size_t f = (size_t)trainer->channels;
+  CoredShape shape;
+  cored_net_output(trainer->net, trainer->graph->features, &shape);
+  float *const seed = cored_net_seed(trainer->net, trainer->graph->features);
+  const size_t image = (size_t)shape.h * (size_t)shape.w * f;
+  for (size_t i = 0; i < (size_t)batch->n; i++) {
+    if (s->store[i] < 0)
+      continue;
+    memset(s->dpooled, 0, f * sizeof *s->dpooled);
+    cored_loss_representation_gradient(&trainer->student_stores, &trainer->teacher_stores,
+                                       s->store[i], batch->labels[i], trainer->channels, weight,
+                                       s->dpooled);
+    for (size_t j = 0; j < f; j++)
+      seed[i * image + (size_t)s->winner[i * f + j] * f + j] += (float)s->dpooled[j];
+  }
+}
+
+static void forward(CoredTrainer *trainer, const CoredBatch *batch, CoredNetRun *run) {
+  CoredStepScratch *const s = &trainer->scratch;
+  const bool train = trainer->params.batch_norm == CORED_BATCH_NORM_TRAIN;
+  if (trainer->teacher)
+    cored_trainer_forward_eval(trainer, trainer->teacher, batch->images, batch->n, s->zt);
+  const uint64_t forwards = (uint64_t)trainer->counters[CORED_COUNTER_FORWARDS]++;
+  uint32_t bits[4];
+  cored_philox_bits(cored_philox_key(trainer->params.seed, "dropout"), forwards, bits);
+  *run = (CoredNetRun){.block = trainer->block,
+                       .running = train ? trainer->block : NULL,
+                       .input = batch->images,
+                       .n = batch->n,
+                       .batch_stats = train,
+                       .dropout = true,
+                       .key = (uint64_t)bits[0] << 32 | bits[1],
+                       .first = batch->first};
+  cored_net_forward(trainer->net, run);
+  cored_trainer_class_scores(trainer, cored_net_output(trainer->net, trainer->graph->logits, NULL),
+                             batch->n, s->zs);
+}
+
+bool cored_trainer_accumulate(CoredTrainer *trainer, const CoredBatch *batch, double weight,
+                              CoredLosses *losses) {
+  CoredNetRun run;
+  forward(trainer, batch, &run);
+  sum_batch(trainer, batch);
+  if (cored_trainer_has_representation(trainer)) {
+    cored_stores_reset(&trainer->student_stores);
+    fill_stores(trainer, trainer->net, trainer->scratch.zs, batch, &trainer->student_stores);
+  }
+  reduce_sums(trainer);
+  fill_losses(trainer, losses);
+  if (!isfinite(losses->total))
+    return false;
+  seed_logits(trainer, batch, weight);
+  if (cored_trainer_has_representation(trainer))
+    seed_features(trainer, batch, weight);
+  cored_net_backward(trainer->net, &run, trainer->gradients);
+  if (has_starting_point(trainer)) {
+    /* The same on every process, so each adds its share. */
+    WeightGradient job = {trainer, weight * losses->gate * batch->n / trainer->scratch.sums[SUM_N]};
+    cored_workers_run(trainer->workers, distance_gradient_task, &job, trainer->n_chunks);
+  }
+  return true;
+}

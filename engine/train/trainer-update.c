@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: MIT
+ * The optimizer: sum over processes, clip, step. Parameters are shared out in chunks; sums are
+ * added in chunk order. */
+#include "train/trainer.h"
+
+#include <math.h>
+#include <string.h>
+
+typedef struct Update {
+  CoredTrainer *trainer;
+  float lr, scale;     /* of the gradients, for clipping */
+  double bias1, bias2; /* AdamW: 1 - beta^t */
+} Update;
+
+static void norm_task(void *context, int task, int thread) {
+  (void)thread;
+  CoredTrainer *const trainer = context;
+  const CoredChunk *const chunk = &trainer->chunks[task];
+  const float *const g = trainer->gradients + chunk->offset;
+  double sum[8] = {0};
+  size_t i = 0;
+  for (; i + 8 <= chunk->count; i += 8)
+    for (int j = 0; j < 8; j++)
+      sum[j] += (double)g[i + (size_t)j] * (double)g[i + (size_t)j];
+  for (; i < chunk->count; i++)
+    sum[0] += (double)g[i] * (double)g[i];
+  trainer->chunk_sums[task] =
+      ((sum[0] + sum[1]) + (sum[2] + sum[3])) + ((sum[4] + sum[5]) + (sum[6] + sum[7]));
+}
+
+/* v = momentum v + scale g + decay w; w -= lr v (PyTorch's SGD without dampening). */
+static void step_sgd(const Update *u, size_t offset, size_t count) {
+  const CoredTrainParams *const p = &u->trainer->params;
+  const float momentum = (float)p->momentum, decay = (float)p->weight_decay;
+  const float lr = u->lr, scale = u->scale;
+  float *const restrict w = u->trainer->block + offset;
+  const float *const restrict g = u->trainer->gradients + offset;
+  if (!u->trainer->moments[0]) {
+    for (size_t i = 0; i < count; i++)
+      w[i] -= lr * (scale * g[i] + decay * w[i]);
+    return;
+  }
+  float *const restrict v = u->trainer->moments[0] + offset;
+  for (size_t i = 0; i < count; i++) {
+    v[i] = momentum * v[i] + (scale * g[i] + decay * w[i]);
+    w[i] -= lr * v[i];
+  }
+}
+
+/* Loshchilov and Hutter 2019, algorithm 2, as in PyTorch: the decay is multiplied by lr. */
+static void step_adamw(const Update *u, size_t offset, size_t count) {
+  const CoredTrainParams *const p = &u->trainer->params;
+  const float b1 = (float)p->beta1, b2 = (float)p->beta2;
+  const float keep = (float)(1 - (double)u->lr * p->weight_decay), scale = u->scale;
+  const float rate = (float)((double)u->lr / u->bias1), root = (float)(1 / sqrt(u->bias2));
+  const float epsilon = (float)p->adam_epsilon;
+  float *const restrict w = u->trainer->block + offset;
+  const float *const restrict g = u->trainer->gradients + offset;
+  float *const restrict m = u->trainer->moments[0] + offset;
+  float *const restrict v = u->trainer->moments[1] + offset;
+  for (size_t i = 0; i < count; i++) {
+    const float d = scale * g[i];
+    m[i] = b1 * m[i] + (1 - b1) * d;
+    v[i] = b2 * v[i] + (1 - b2) * d * d;
+    w[i] = keep * w[i] - rate * m[i] / (sqrtf(v[i]) * root + epsilon);
+  }
+}
+
+static void update_task(void *context, int task, int thread) {
+  (void)thread;
+  const Update *const u = context;
+  const CoredChunk *const chunk = &u->trainer->chunks[task];
+  switch (u->trainer->params.optimizer) {
+  case CORED_OPTIMIZER_SGD:
+    step_sgd(u, chunk->offset, chunk->count);
+    break;
+  case CORED_OPTIMIZER_ADAMW:
+    step_adamw(u, chunk->offset, chunk->count);
+    break;
+  }
+  memset(u->trainer->gradients + chunk->offset, 0, chunk->count * sizeof(float));
+}
+
+bool cored_trainer_update(CoredTrainer *trainer, double lr, double *norm) {
+  const CoredTrainParams *const p = &trainer->params;
+  if (p->reduce)
+    p->reduce->sum_f32(p->reduce->user, trainer->gradients, cored_net_block_count(trainer->net));
+  cored_workers_run(trainer->workers, norm_task, trainer, trainer->n_chunks);
+  double square = 0;
+  for (int i = 0; i < trainer->n_chunks; i++)
+    square += trainer->chunk_sums[i];
+  const double length = sqrt(square);
+  if (norm)
+    *norm = length;
+  if (!isfinite(length))
+    return false;
+  const double t = (double)++trainer->counters[CORED_COUNTER_STEPS];
+  Update update = {
+      .trainer = trainer,
+      .lr = (float)lr,
+      .scale = p->clip_norm > 0 && length > p->clip_norm ? (float)(p->clip_norm / length) : 1.0f,
+      .bias1 = 1 - pow(p->beta1, t),
+      .bias2 = 1 - pow(p->beta2, t)};
+  cored_workers_run(trainer->workers, update_task, &update, trainer->n_chunks);
+  return true;
+}
+
+uint64_t cored_trainer_steps(const CoredTrainer *trainer) {
+  return (uint64_t)trainer->counters[CORED_COUNTER_STEPS];
+}
+
+static const char *find_in(const CoredTrainer *trainer, const float *block) {
+  for (int i = 0; i < trainer->graph->n_params; i++) {
+    const float *const values = block + cored_net_offset(trainer->net, i);
+    for (size_t j = 0; j < trainer->graph->params[i].count; j++)
+      if (!isfinite(values[j]))
+        return trainer->graph->params[i].name;
+  }
+  return NULL;
+}
+
+const char *cored_trainer_find_nonfinite(const CoredTrainer *trainer) {
+  const char *const name = find_in(trainer, trainer->gradients);
+  return name ? name : find_in(trainer, trainer->block);
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT
+ * The inside of a trainer, shared by the files trainer*.c. */
+#ifndef CORED_TRAIN_TRAINER_H
+#define CORED_TRAIN_TRAINER_H
+
+#include "train/losses.h"
+#include "train/net.h"
+#include "train/train.h"
+
+/* A run of trained values within the parameter block: the unit of work of everything that goes
+ * over all parameters. */
+typedef struct CoredChunk {
+  size_t offset, count;
+  bool classifier;
+} CoredChunk;
+
+/* Numbers of one batch, in double. */
+typedef struct CoredStepScratch {
+  double *zs, *zt, *dz;     /* [max_batch, n_classes] logits of student and teacher, gradient */
+  double *pooled, *dpooled; /* [max_batch, channels] features after the spatial maximum */
+  int *winner;              /* [max_batch, channels] pixel of that maximum */
+  int *store;               /* [max_batch] store of each sample, -1: none */
+  double *sums;             /* what is summed over processes before the gradient */
+} CoredStepScratch;
+
+struct CoredTrainer {
+  CoredTrainParams params;
+  CoredModelInfo info; /* of the student it was made from */
+  CoredGraph *graph;
+  CoredWorkers *workers;
+  CoredNet *net;                      /* the student, forward and backward */
+  CoredNet *eval;                     /* student or teacher, forward in evaluation mode */
+  float *arena;                       /* both nets' memory */
+  float *block, *gradients, *teacher; /* teacher: NULL without one */
+  float *moments[2]; /* SGD: velocity; AdamW: first and second moment; NULL where not used */
+  CoredChunk *chunks;
+  int n_chunks;
+  double *chunk_sums;
+  int n_classes, channels; /* channels of the features */
+  CoredStores teacher_stores, student_stores;
+  CoredStepScratch scratch;
+  /* Kept as one array so that a checkpoint sees them as one tensor. */
+  int64_t counters[3];    /* steps, forward passes, teacher's stores are summed over processes */
+  CoredTensorView *state; /* views for cored_trainer_state */
+  char *state_names;
+  size_t n_state;
+};
+
+enum { CORED_COUNTER_STEPS, CORED_COUNTER_FORWARDS, CORED_COUNTER_SUMMED };
+
+/* Does this trainer use the stores? */
+bool cored_trainer_has_representation(const CoredTrainer *trainer);
+/* Fill the table of views once everything is allocated; false without memory. */
+bool cored_trainer_list_state(CoredTrainer *trainer);
+/* Logits of `block` for n <= max_batch images, as doubles [n, n_classes]. */
+void cored_trainer_forward_eval(CoredTrainer *trainer, const float *block, const float *images,
+                                int n, double *logits);
+/* Convert n rows of the net's output to class scores. */
+void cored_trainer_class_scores(const CoredTrainer *trainer, const float *output, int n,
+                                double *logits);
+/* Spatial maximum of features [n, h, w, channels]; winner may be NULL. */
+void cored_trainer_pool(const CoredTrainer *trainer, const float *features, CoredShape shape, int n,
+                        double *pooled, int *winner);
+
+#endif /* CORED_TRAIN_TRAINER_H */
