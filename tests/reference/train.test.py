@@ -153,7 +153,7 @@ def run_case(name, label, case, probes, base):
 
 def main():
     probes, name, wanted = sys.argv[1:3], sys.argv[3], sys.argv[4:] or list(CASES)
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)
     size = SIZES.get(name, 64)
     base = {'teacher': networks.without_dropout(networks.make(name, 1, size=size))}
     images, _ = data(size, base['teacher'])
