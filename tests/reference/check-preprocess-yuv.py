@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: MIT
 """The preprocessor on every pixel format, matrix and range, odd sizes, padded and bottom-up rows,
 against an independent double-precision computation with dense filter matrices."""
+from preprocess_numpy import expected
 from vision_engine import FORMATS, MATRICES, RANGES, Preprocessor, cpus, image, np
 
 rng = np.random.default_rng(7)
-KR_KB = {'bt601': (.299, .114), 'bt709': (.2126, .0722), 'bt2020': (.2627, .0593)}
 # Largest error allowed, of an output range of 1: float rounding only.
 BOUND = 4e-6
 
@@ -54,50 +54,6 @@ def in_memory(plane, pad, bottom_up):
         return big[::-1]
     big[:, :rows.shape[1]] = rows
     return big
-
-
-def filter_matrix(start, length, size, out):
-    """Dense [out, size] weights: triangle of half-width max(scale, 1) around each output centre,
-    over samples from the picture or the box, whichever reaches farther; border repeated."""
-    low, high = min(0, int(np.floor(start))), max(size, int(np.ceil(start + length)))
-    scale = length / out
-    half = max(scale, 1.)
-    centre = start + (np.arange(out) + .5) * scale
-    at = np.arange(low, high)
-    weight = np.maximum(0, 1 - np.abs(at[None] + .5 - centre[:, None]) / half)
-    # Pillow's tap range rounds the ends of the support to sample borders.
-    first = np.floor(centre - half + .5)[:, None]
-    last = np.floor(centre + half + .5)[:, None]
-    weight *= (at >= first) & (at < last)
-    weight /= weight.sum(1, keepdims=True)
-    full = np.zeros((out, size))
-    np.add.at(full.T, np.clip(at, 0, size - 1), weight.T)
-    return full
-
-
-def expected(fmt, comps, sub, size, box, out_size, matrix, rg):
-    width, height = size
-    depth = 10 if '10' in fmt else 8
-    planes = []
-    for i, comp in enumerate(comps):
-        hs, vs = sub if i else (0, 0)
-        x, w = box[0] / 2 ** hs + (.25 if hs else 0), box[2] / 2 ** hs
-        y, h = box[1] / 2 ** vs, box[3] / 2 ** vs
-        across = filter_matrix(x, w, comp.shape[1], out_size[0])
-        down = filter_matrix(y, h, comp.shape[0], out_size[1])
-        planes.append(down @ comp.astype(np.float64) @ across.T)
-    if fmt in ('RGB', 'BGR', 'RGBX', 'BGRX', 'XRGB', 'XBGR'):
-        return np.stack(planes, -1) / 255
-    step, peak = 2 ** (depth - 8), 2 ** depth - 1
-    luma = (planes[0] - 16 * step) / (219 * step) if rg == 'limited' else planes[0] / peak
-    if fmt == 'GRAY8':
-        return np.clip(np.stack([luma] * 3, -1), 0, 1)
-    span = 224 * step if rg == 'limited' else peak
-    pb, pr = ((p - 128 * step) / span for p in planes[1:])
-    kr, kb = KR_KB[matrix]
-    red, blue = luma + 2 * (1 - kr) * pr, luma + 2 * (1 - kb) * pb
-    green = (luma - kr * red - kb * blue) / (1 - kr - kb)
-    return np.clip(np.stack([red, green, blue], -1), 0, 1)
 
 
 def components(fmt, width, height):
