@@ -12,6 +12,7 @@ corpus=$out/corpus-$target
 mkdir -p "$corpus"
 sources=(engine/error.c engine/model/*.c engine/layers/*.c engine/networks/*.c tests/fuzz/no-session.c
          "tests/fuzz/$target.c")
+# shellcheck disable=SC2054 # commas belong to the sanitizers' option
 flags=(-std=gnu11 -D_GNU_SOURCE -g -O1 -I. -Iengine -Itests/fuzz
        '-fsanitize=address,undefined' -fno-sanitize-recover=undefined)
 libraries=(-lsodium -lm -lpthread)

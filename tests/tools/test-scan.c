@@ -71,11 +71,13 @@ static void brief_tracks_do_not_count(void **state) {
   /* A picture has one frame: it is judged. */
   add(tracks, 0, 1, 0.9);
   assert_int_equal(scan_tracks_verdict(tracks, 0.5).outcome, SCAN_FAKE);
-  /* Then another face comes: neither was seen in all frames, none often enough. */
+  /* Then another face comes: neither was seen in all frames, none often or long enough. */
   for (int i = 1; i < SCAN_MIN_JUDGED; i++)
-    add(tracks, i, 2, 0.2);
+    add(tracks, i / 10.0, 2, 0.2);
   assert_int_equal(scan_tracks_verdict(tracks, 0.5).outcome, SCAN_UNKNOWN);
-  add(tracks, SCAN_MIN_JUDGED, 2, 0.2);
+  add(tracks, 0.9, 2, 0.2); /* often, but over 0.8 s */
+  assert_int_equal(scan_tracks_verdict(tracks, 0.5).outcome, SCAN_UNKNOWN);
+  add(tracks, 0.1 + SCAN_MIN_SECONDS, 2, 0.2);
   assert_int_equal(scan_tracks_verdict(tracks, 0.5).outcome, SCAN_REAL);
   assert_false(scan_track_counts(tracks, g_ptr_array_index(tracks->tracks, 0)));
   scan_tracks_free(tracks);

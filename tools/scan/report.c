@@ -60,7 +60,8 @@ static void append_evidence(GString *text, const ScanReport *report, const ScanT
 
 static void append_unknown(GString *text, const ScanReport *report) {
   if (report->tracks->tracks->len > 0)
-    g_string_append_printf(text, "no face was judged in %d frames or more", SCAN_MIN_JUDGED);
+    g_string_append_printf(text, "no face was judged in %d frames over %d s", SCAN_MIN_JUDGED,
+                           SCAN_MIN_SECONDS);
   else if (report->frames == 0)
     g_string_append(text, "there was no frame to judge");
   else if (!report->reason || g_str_equal(report->reason, "no-face"))

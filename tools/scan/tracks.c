@@ -65,7 +65,11 @@ double scan_track_p_fake(const ScanTrack *track) {
 }
 
 gboolean scan_track_counts(const ScanTracks *tracks, const ScanTrack *track) {
-  return track->samples->len >= MIN(SCAN_MIN_JUDGED, tracks->judged);
+  guint n = track->samples->len;
+  const ScanSample *samples = &g_array_index(track->samples, ScanSample, 0);
+  if (n == tracks->judged)
+    return TRUE;
+  return n >= SCAN_MIN_JUDGED && samples[n - 1].time - samples[0].time >= SCAN_MIN_SECONDS;
 }
 
 ScanVerdict scan_tracks_verdict(const ScanTracks *tracks, double threshold) {

@@ -5,8 +5,10 @@
 
 #include <glib.h>
 
-/* A track must have been judged this often to count, or in every judged frame of a shorter file. */
+/* To count, a track must have been judged this often and over this many seconds, or in every judged
+ * frame of the file. What a face locator takes for a face by mistake rarely lasts so long. */
 #define SCAN_MIN_JUDGED 5
+#define SCAN_MIN_SECONDS 1
 
 typedef struct ScanFace { /* one judged face of one frame */
   guint64 track;
@@ -35,9 +37,8 @@ typedef struct ScanSpan { /* whole seconds in which a track looked fake, both en
 typedef enum ScanOutcome { SCAN_UNKNOWN, SCAN_REAL, SCAN_FAKE } ScanOutcome;
 
 /* The rule. The score of a track is the mean of its logits over time, as a probability: sure frames
- * weigh more than undecided ones. Tracks judged fewer than SCAN_MIN_JUDGED times do not count (in a
- * file with fewer judged frames than that: tracks that miss one). The verdict is that of the worst
- * track that counts, fake at or above the threshold; with none it is unknown. */
+ * weigh more than undecided ones. The verdict is that of the worst track that counts, fake at or
+ * above the threshold; with none it is unknown. */
 typedef struct ScanVerdict {
   ScanOutcome outcome;
   double p_fake;          /* of the worst track; meaningless when unknown */
