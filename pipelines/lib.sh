@@ -114,7 +114,7 @@ common_option() {
 }
 # shellcheck disable=SC2034
 common_help='  --model FILE    the model; else the file CORED_MODEL names
-  --frames N      stop after N frames
+  --frames N      stop after N frames (decoders may send a few more)
   --dry-run       print the pipeline and do not run it
   -h, --help      this text
 Exit status: 0 the pipeline ran to its end, 1 it failed, 2 wrong usage.'
