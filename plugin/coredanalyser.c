@@ -22,13 +22,11 @@ CoredAnalyser *cored_analyser_new(void) {
 void cored_analyser_free(CoredAnalyser *analyser) {
   if (!analyser)
     return;
-  cored_judge_free(analyser->judge);
   cored_locator_free(analyser->locator);
   g_free(analyser);
 }
 
 void cored_analyser_set_judge(CoredAnalyser *analyser, CoredJudge *judge) {
-  cored_judge_free(analyser->judge);
   analyser->judge = judge;
 }
 
@@ -36,14 +34,6 @@ void cored_analyser_set_locator(CoredAnalyser *analyser, CoredLocator *locator) 
   cored_locator_free(analyser->locator);
   analyser->locator = locator;
   analyser->searched = FALSE;
-}
-
-gboolean cored_analyser_has_judge(const CoredAnalyser *analyser) {
-  return analyser->judge != NULL;
-}
-
-gboolean cored_analyser_has_locator(const CoredAnalyser *analyser) {
-  return analyser->locator != NULL;
 }
 
 void cored_analyser_reset(CoredAnalyser *analyser) {

@@ -22,12 +22,10 @@ typedef struct CoredView { /* one frame */
 CoredAnalyser *cored_analyser_new(void);
 void cored_analyser_free(CoredAnalyser *analyser); /* NULL is fine */
 
-/* Both take ownership; NULL is fine. Without a judge run() must not be called, without a locator
- * no faces are looked for. */
+/* The judge stays the caller's, who must keep it until another is set; run() needs one. */
 void cored_analyser_set_judge(CoredAnalyser *analyser, CoredJudge *judge);
+/* Takes ownership; NULL: no faces are looked for. */
 void cored_analyser_set_locator(CoredAnalyser *analyser, CoredLocator *locator);
-gboolean cored_analyser_has_judge(const CoredAnalyser *analyser);
-gboolean cored_analyser_has_locator(const CoredAnalyser *analyser);
 
 /* A cut: forget tracks and found faces. */
 void cored_analyser_reset(CoredAnalyser *analyser);

@@ -39,6 +39,13 @@ CoredNet *cored_judge_net(const CoredJudge *judge) {
   return judge->net;
 }
 
+void cored_judge_warm_up(CoredJudge *judge) {
+  float *input = cored_session_input(judge->session);
+  CoredOutput output;
+  memset(input, 0, (gsize)judge->width * (gsize)judge->height * 3 * sizeof *input);
+  cored_session_run(judge->session, input, 1, &output);
+}
+
 gboolean cored_judge_run(CoredJudge *judge, const CoredImage *image, const CoredBox *crop,
                          double *p_fake, CoredError *error) {
   float *input = cored_session_input(judge->session);

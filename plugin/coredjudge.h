@@ -13,6 +13,9 @@ CoredJudge *cored_judge_new(CoredNet *net, guint threads, CoredError *error);
 void cored_judge_free(CoredJudge *judge); /* NULL is fine */
 CoredNet *cored_judge_net(const CoredJudge *judge);
 
+/* One run on nothing: brings all memory into being, so that the first frame does not pay. */
+void cored_judge_warm_up(CoredJudge *judge);
+
 /* False, with *error filled, when the picture cannot be read or the output is not finite. */
 gboolean cored_judge_run(CoredJudge *judge, const CoredImage *image, const CoredBox *crop,
                          double *p_fake, CoredError *error);

@@ -1,6 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 #include "corednet.h"
 
+CoredNet *cored_net_new(CoredPlan *plan, const char *path, guint64 load_us) {
+  CoredNet *net = g_new0(CoredNet, 1);
+  g_atomic_ref_count_init(&net->refs);
+  net->plan = cored_plan_ref(plan);
+  net->info = cored_plan_info(plan);
+  net->path = g_strdup(path);
+  net->load_us = load_us;
+  g_snprintf(net->id, sizeof net->id, "%s-%.16s", net->info->network, net->info->sha256);
+  return net;
+}
+
 CoredNet *cored_net_load(const char *path, CoredError *error) {
   const gint64 start = g_get_monotonic_time();
   CoredModel *model = cored_model_load(path, NULL, error);
@@ -10,14 +21,8 @@ CoredNet *cored_net_load(const char *path, CoredError *error) {
   cored_model_unref(model);
   if (!plan)
     return NULL;
-
-  CoredNet *net = g_new0(CoredNet, 1);
-  g_atomic_ref_count_init(&net->refs);
-  net->plan = plan;
-  net->info = cored_plan_info(plan);
-  net->path = g_strdup(path);
-  g_snprintf(net->id, sizeof net->id, "%s-%.16s", net->info->network, net->info->sha256);
-  net->load_us = (guint64)(g_get_monotonic_time() - start);
+  CoredNet *net = cored_net_new(plan, path, (guint64)(g_get_monotonic_time() - start));
+  cored_plan_unref(plan);
   return net;
 }
 

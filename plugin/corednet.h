@@ -17,6 +17,8 @@ typedef struct CoredNet {
 
 /* Read, verify and lower. The caller owns one reference; NULL with *error filled on failure. */
 CoredNet *cored_net_load(const char *path, CoredError *error);
+/* A plan that is verified already; takes its own reference. */
+CoredNet *cored_net_new(CoredPlan *plan, const char *path, guint64 load_us);
 CoredNet *cored_net_ref(CoredNet *net);
 void cored_net_unref(CoredNet *net); /* NULL is fine */
 

@@ -7,7 +7,7 @@
 void cored_pace_reset(CoredPace *pace) {
   pace->since_due = 0;
   pace->last_pts = GST_CLOCK_TIME_NONE;
-  pace->last_message = GST_CLOCK_TIME_NONE;
+  pace->last_due = GST_CLOCK_TIME_NONE;
 }
 
 static gboolean is_cut(const CoredPace *pace, const GstBuffer *buffer) {
@@ -37,11 +37,14 @@ gboolean cored_pace_due(CoredPace *pace, guint interval) {
   return due;
 }
 
-gboolean cored_pace_message_due(CoredPace *pace, GstClockTime now, GstClockTime interval) {
-  const GstClockTime last = pace->last_message;
-  if (interval > 0 && GST_CLOCK_TIME_IS_VALID(last) && GST_CLOCK_TIME_IS_VALID(now) &&
-      now >= last && now - last < interval)
+gboolean cored_pace_within_fps(CoredPace *pace, GstClockTime running_time, double max_fps) {
+  const GstClockTime last = pace->last_due;
+  if (max_fps <= 0.0 || !GST_CLOCK_TIME_IS_VALID(running_time))
+    return TRUE;
+  /* A millisecond of grace: time stamps of 30 fps are rounded, and 15 must take every other. */
+  if (GST_CLOCK_TIME_IS_VALID(last) && running_time >= last &&
+      (double)(running_time - last + GST_MSECOND) < GST_SECOND / max_fps)
     return FALSE;
-  pace->last_message = now;
+  pace->last_due = running_time;
   return TRUE;
 }

@@ -20,6 +20,9 @@ static const CoredParams defaults = {
     .smoothing = 0.8,
     .post_messages = TRUE,
     .message_interval = GST_SECOND,
+    .threshold_off = -0.1,
+    .min_duration = GST_SECOND,
+    .max_fps = 0.0,
     .metadata = CORED_METADATA_ALL,
 };
 
@@ -34,6 +37,22 @@ GType cored_region_mode_get_type(void) {
       {0, NULL, NULL}};
   if (g_once_init_enter(&type))
     g_once_init_leave(&type, g_enum_register_static("CoredRegionMode", values));
+  return type;
+}
+
+GType cored_mode_get_type(void) {
+  static GType type;
+  static const GEnumValue values[] = {
+      {CORED_MODE_AUTO, "sync, or latest when the source is live", "auto"},
+      {CORED_MODE_SYNC, "Every frame that is due is evaluated before it goes on", "sync"},
+      {CORED_MODE_LATEST,
+       "Frames go on at once with the newest finished result; frames that come while the workers "
+       "are busy are not evaluated",
+       "latest"},
+      {CORED_MODE_DELAY, "Frames go on after 'delay', each with its own result", "delay"},
+      {0, NULL, NULL}};
+  if (g_once_init_enter(&type))
+    g_once_init_leave(&type, g_enum_register_static("CoredMode", values));
   return type;
 }
 
@@ -113,6 +132,13 @@ static const Field fields[] = {
      "Smoothed probability from which the verdict is fake; negative: the model file's"},
     {"smoothing", KIND_DOUBLE, AT(smoothing), 0, 0.999, NULL, GST_PARAM_CONTROLLABLE, "Smoothing",
      "Weight of the past in a track's running mean of logits; 0: none"},
+    {"max-fps", KIND_DOUBLE, AT(max_fps), 0, 1000, NULL, 0, "Maximum inferences per second",
+     "Evaluate at most so many frames per second of the stream; 0: no limit"},
+    {"threshold-off", KIND_DOUBLE, AT(threshold_off), -1, 1, NULL, GST_PARAM_CONTROLLABLE,
+     "Threshold off",
+     "Smoothed probability below which an alert ends; negative: so much below the threshold"},
+    {"min-duration", KIND_TIME, AT(min_duration), 0, 0, NULL, 0, "Minimum duration",
+     "How long a face must look fake for an alert to begin, and real for it to end, nanoseconds"},
     {"post-messages", KIND_BOOLEAN, AT(post_messages), 0, 0, NULL, 0, "Post messages",
      "Post 'cored' messages on the bus"},
     {"message-interval", KIND_TIME, AT(message_interval), 0, 0, NULL, 0, "Message interval",

@@ -20,6 +20,13 @@ typedef enum CoredFaceDetector {
   CORED_FACE_DETECTOR_CASCADE
 } CoredFaceDetector;
 
+typedef enum CoredMode {
+  CORED_MODE_AUTO,
+  CORED_MODE_SYNC,
+  CORED_MODE_LATEST,
+  CORED_MODE_DELAY
+} CoredMode;
+
 typedef enum CoredMetadataFlags {
   CORED_METADATA_CUSTOM = 1 << 0,
   CORED_METADATA_ROI = 1 << 1,
@@ -47,9 +54,13 @@ typedef struct CoredParams {
   double smoothing; /* weight of the past, 0..<1 */
   gboolean post_messages;
   GstClockTime message_interval;
+  double threshold_off; /* < 0: so much below the threshold */
+  GstClockTime min_duration;
+  double max_fps; /* 0: no limit */
   CoredMetadataFlags metadata;
 } CoredParams;
 
+GType cored_mode_get_type(void);
 GType cored_region_mode_get_type(void);
 GType cored_face_detector_get_type(void);
 GType cored_metadata_flags_get_type(void);

@@ -28,22 +28,44 @@ guint64 cored_stats_latency_percentile(const CoredStats *stats, double share) {
   return 0;
 }
 
+static void set(GstStructure *structure, const char *name, guint64 value) {
+  gst_structure_set(structure, name, G_TYPE_UINT64, value, NULL);
+}
+
+static void set_latencies(GstStructure *structure, const CoredStats *stats) {
+  set(structure, "latency-us-avg",
+      stats->n_latencies ? stats->latency_sum / stats->n_latencies : 0);
+  set(structure, "latency-us-p50", cored_stats_latency_percentile(stats, 0.50));
+  set(structure, "latency-us-p95", cored_stats_latency_percentile(stats, 0.95));
+  set(structure, "latency-us-p99", cored_stats_latency_percentile(stats, 0.99));
+  set(structure, "latency-us-max", stats->latency_max);
+}
+
 GstStructure *cored_stats_to_structure(const CoredStats *stats) {
-  guint64 frames_in = 0;
+  static const char *const names[CORED_N_SKIPS] = {
+      [CORED_SKIP_NONE] = "inferred",
+      [CORED_SKIP_INTERVAL] = "skipped-interval",
+      [CORED_SKIP_NO_MODEL] = "skipped-no-model",
+      [CORED_SKIP_NO_SIGNAL] = "skipped-no-signal",
+      [CORED_SKIP_FPS] = "skipped-fps",
+      [CORED_SKIP_BUSY] = "skipped-busy",
+      [CORED_SKIP_QOS] = "skipped-qos",
+      [CORED_SKIP_FLUSH] = "skipped-flush",
+  };
+  GstStructure *structure = gst_structure_new_empty("cored-stats");
+  set(structure, "frames-in", stats->frames_in);
   for (guint i = 0; i < CORED_N_SKIPS; i++)
-    frames_in += stats->frames[i];
-  const guint64 average = stats->n_latencies ? stats->latency_sum / stats->n_latencies : 0;
-  return gst_structure_new(
-      "cored-stats", "frames-in", G_TYPE_UINT64, frames_in, "inferred", G_TYPE_UINT64,
-      stats->frames[CORED_SKIP_NONE], "skipped-interval", G_TYPE_UINT64,
-      stats->frames[CORED_SKIP_INTERVAL], "skipped-no-model", G_TYPE_UINT64,
-      stats->frames[CORED_SKIP_NO_MODEL], "skipped-no-signal", G_TYPE_UINT64,
-      stats->frames[CORED_SKIP_NO_SIGNAL], "faces", G_TYPE_UINT64, stats->faces, "skipped-small",
-      G_TYPE_UINT64, stats->skipped_small, "bad-regions", G_TYPE_UINT64, stats->bad_regions,
-      "messages", G_TYPE_UINT64, stats->messages, "resets", G_TYPE_UINT64, stats->resets,
-      "latency-us-avg", G_TYPE_UINT64, average, "latency-us-p50", G_TYPE_UINT64,
-      cored_stats_latency_percentile(stats, 0.50), "latency-us-p95", G_TYPE_UINT64,
-      cored_stats_latency_percentile(stats, 0.95), "latency-us-p99", G_TYPE_UINT64,
-      cored_stats_latency_percentile(stats, 0.99), "latency-us-max", G_TYPE_UINT64,
-      stats->latency_max, NULL);
+    set(structure, names[i], stats->frames[i]);
+  set(structure, "faces", stats->faces);
+  set(structure, "skipped-small", stats->skipped_small);
+  set(structure, "bad-regions", stats->bad_regions);
+  set(structure, "messages", stats->messages);
+  set(structure, "alerts", stats->alerts);
+  set(structure, "resets", stats->resets);
+  set_latencies(structure, stats);
+  set(structure, "model-swaps", stats->model_swaps);
+  set(structure, "swap-failures", stats->swap_failures);
+  set(structure, "last-swap-us", stats->last_swap_us);
+  set(structure, "max-swap-us", stats->max_swap_us);
+  return structure;
 }

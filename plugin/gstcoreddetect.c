@@ -5,42 +5,43 @@
  *
  * The element never changes, drops or copies a picture: it maps frames for reading only and adds
  * metadata (gstcoredmeta.h) to the buffers. It looks at regions that upstream elements marked, else
- * at faces that it finds itself, else at the whole frame.
+ * at faces that it finds itself, else at the whole frame. A model file that is replaced while the
+ * pipeline runs is taken over between two frames.
  *
  * |[
  * gst-launch-1.0 -m filesrc location=talk.mp4 ! decodebin ! coreddetect model=m.safetensors !
  * fakesink gst-launch-1.0 -m v4l2src ! videoconvert ! facedetect display=false ! coreddetect
  * model=m.safetensors ! fakesink
  * ]|
- *
- * Threads: properties are stored under the object lock; the streaming thread takes a copy of them
- * per frame. Everything under "streaming thread" in the struct belongs to that thread alone, and to
- * start() and stop() when it does not run. No message is posted with the lock held.
  */
-#include "gstcoreddetect.h"
+#include "gstcoreddetect-private.h"
 
-#include "coredanalyser.h"
-#include "coredcarriers.h"
 #include "coredframe.h"
-#include "coredpace.h"
-#include "coredstats.h"
-#include "gstcoredmeta.h"
 
-GST_DEBUG_CATEGORY_STATIC(cored_detect_debug);
+GST_DEBUG_CATEGORY(cored_detect_debug);
+GST_DEBUG_CATEGORY(cored_model_debug);
 #define GST_CAT_DEFAULT cored_detect_debug
 
 enum {
   PROP_0,
   PROP_MODEL,
+  PROP_MODEL_WATCH,
+  PROP_MODEL_INSTANCE_ID,
   PROP_MODEL_ID,
   PROP_MODEL_GENERATION,
+  PROP_MODEL_STATUS,
   PROP_FACE_CASCADE,
+  PROP_MODE,
+  PROP_DELAY,
   PROP_THREADS,
   PROP_STREAM_ID,
   PROP_STATS,
   PROP_PARAMS /* and on: coredparams.c */
 };
 
+#define DEFAULT_MODEL_WATCH TRUE
+#define DEFAULT_MODE CORED_MODE_AUTO
+#define DEFAULT_DELAY (200 * GST_MSECOND)
 #define DEFAULT_THREADS 0
 
 /* Where Debian's opencv-data has frontal face cascades, the quickest first. */
@@ -48,26 +49,6 @@ static const char *const default_cascades[] = {
     "/usr/share/opencv4/lbpcascades/lbpcascade_frontalface_improved.xml",
     "/usr/share/opencv4/lbpcascades/lbpcascade_frontalface.xml",
     "/usr/share/opencv4/haarcascades/haarcascade_frontalface_default.xml"};
-
-struct _CoredDetect {
-  GstBaseTransform parent;
-
-  /* Under the object lock. */
-  char *model_path, *cascade_path, *stream_id;
-  guint threads;
-  CoredParams params;
-  CoredStats stats;
-  CoredNet *net; /* kept from NULL to PLAYING and back while its file does not change */
-
-  /* Streaming thread. */
-  GstVideoInfo info;
-  CoredAnalyser *analyser;
-  CoredPace pace;
-  gboolean has_last;
-  CoredResult last, current;
-  char *pad_stream_id;
-  gboolean locator_failed, analysis_failed;
-};
 
 static GstStaticPadTemplate sink_template =
     GST_STATIC_PAD_TEMPLATE("sink", GST_PAD_SINK, GST_PAD_ALWAYS,
@@ -80,51 +61,89 @@ GST_ELEMENT_REGISTER_DEFINE(coreddetect, "coreddetect", GST_RANK_NONE, CORED_TYP
 
 /* ---- Properties ----------------------------------------------------------------------------- */
 
+static void set_string(char **field, const GValue *value) {
+  g_free(*field);
+  *field = g_value_dup_string(value);
+}
+
 static void set_property(GObject *object, guint id, const GValue *value, GParamSpec *spec) {
   CoredDetect *self = CORED_DETECT(object);
   gboolean known = TRUE;
   GST_OBJECT_LOCK(self);
   switch (id) {
   case PROP_MODEL:
-    g_free(self->model_path);
-    self->model_path = g_value_dup_string(value);
+    set_string(&self->model_path, value);
+    break;
+  case PROP_MODEL_WATCH:
+    self->model_watch = g_value_get_boolean(value);
+    break;
+  case PROP_MODEL_INSTANCE_ID:
+    set_string(&self->model_instance, value);
     break;
   case PROP_FACE_CASCADE:
-    g_free(self->cascade_path);
-    self->cascade_path = g_value_dup_string(value);
+    set_string(&self->cascade_path, value);
+    break;
+  case PROP_MODE:
+    self->mode = (CoredMode)g_value_get_enum(value);
+    break;
+  case PROP_DELAY:
+    self->delay = g_value_get_uint64(value);
     break;
   case PROP_THREADS:
     self->threads = g_value_get_uint(value);
     break;
   case PROP_STREAM_ID:
-    g_free(self->stream_id);
-    self->stream_id = g_value_dup_string(value);
+    set_string(&self->stream_id, value);
     break;
   default:
     known = id >= PROP_PARAMS && cored_params_set(&self->params, id - PROP_PARAMS, value);
     break;
   }
   GST_OBJECT_UNLOCK(self);
+  if (id == PROP_MODEL)
+    cored_reload_set_path(self->reload, g_value_get_string(value));
   if (!known)
     G_OBJECT_WARN_INVALID_PROPERTY_ID(object, id, spec);
+}
+
+static void get_model_property(CoredDetect *self, guint id, GValue *value) {
+  CoredNet *net = cored_reload_net(self->reload);
+  if (id == PROP_MODEL_ID)
+    g_value_set_string(value, net ? net->id : NULL);
+  else
+    g_value_set_uint64(value, net ? net->info->generation : 0);
+  cored_net_unref(net);
 }
 
 static void get_property(GObject *object, guint id, GValue *value, GParamSpec *spec) {
   CoredDetect *self = CORED_DETECT(object);
   gboolean known = TRUE;
+  if (id == PROP_MODEL_ID || id == PROP_MODEL_GENERATION) {
+    get_model_property(self, id, value);
+    return;
+  }
   GST_OBJECT_LOCK(self);
   switch (id) {
   case PROP_MODEL:
     g_value_set_string(value, self->model_path);
     break;
-  case PROP_MODEL_ID:
-    g_value_set_string(value, self->net ? self->net->id : NULL);
+  case PROP_MODEL_WATCH:
+    g_value_set_boolean(value, self->model_watch);
     break;
-  case PROP_MODEL_GENERATION:
-    g_value_set_uint64(value, self->net ? self->net->info->generation : 0);
+  case PROP_MODEL_INSTANCE_ID:
+    g_value_set_string(value, self->model_instance);
+    break;
+  case PROP_MODEL_STATUS:
+    g_value_set_static_string(value, self->model_status);
     break;
   case PROP_FACE_CASCADE:
     g_value_set_string(value, self->cascade_path);
+    break;
+  case PROP_MODE:
+    g_value_set_enum(value, (gint)self->mode);
+    break;
+  case PROP_DELAY:
+    g_value_set_uint64(value, self->delay);
     break;
   case PROP_THREADS:
     g_value_set_uint(value, self->threads);
@@ -144,62 +163,78 @@ static void get_property(GObject *object, guint id, GValue *value, GParamSpec *s
     G_OBJECT_WARN_INVALID_PROPERTY_ID(object, id, spec);
 }
 
-/* ---- Messages ------------------------------------------------------------------------------- */
+#define FLAGS(more) ((GParamFlags)(G_PARAM_STATIC_STRINGS | (more)))
+#define READABLE FLAGS(G_PARAM_READABLE)
+#define READY FLAGS(G_PARAM_READWRITE | GST_PARAM_MUTABLE_READY)
+#define LIVE FLAGS(G_PARAM_READWRITE | GST_PARAM_MUTABLE_PLAYING)
 
-/* An engine error as error or warning: what happened, what to do, and `cored-code` in the details
- * for programs. */
-static void post_engine_error(CoredDetect *self, GstMessageType type, const char *what,
-                              const CoredError *error) {
-  const char *code = cored_error_code_name(error->code);
-  gint gst_code;
-  const GQuark domain = cored_error_gst_domain(error->code, &gst_code);
-  gst_element_message_full_with_details(
-      GST_ELEMENT(self), type, domain, gst_code,
-      g_strdup_printf("%s: %s. %s", what, error->message, cored_error_hint(error->code)),
-      g_strdup_printf("%s: %s", code, cored_error_code_text(error->code)), __FILE__, GST_FUNCTION,
-      __LINE__, gst_structure_new("cored", "cored-code", G_TYPE_STRING, code, NULL));
+static void install_model_properties(GObjectClass *klass) {
+  g_object_class_install_property(
+      klass, PROP_MODEL,
+      g_param_spec_string("model", "Model",
+                          "Path of the model file (safetensors); set while running, the new model "
+                          "takes over between two frames as soon as it is ready",
+                          NULL, LIVE));
+  g_object_class_install_property(
+      klass, PROP_MODEL_WATCH,
+      g_param_spec_boolean("model-watch", "Watch the model",
+                           "Take over every new version of the model file", DEFAULT_MODEL_WATCH,
+                           READY));
+  g_object_class_install_property(
+      klass, PROP_MODEL_INSTANCE_ID,
+      g_param_spec_string("model-instance-id", "Model instance id",
+                          "Elements with the same file share its weights, unless their ids differ",
+                          NULL, READY));
+  g_object_class_install_property(klass, PROP_MODEL_ID,
+                                  g_param_spec_string("model-id", "Model id",
+                                                      "Network and hash of the running model", NULL,
+                                                      READABLE));
+  g_object_class_install_property(klass, PROP_MODEL_GENERATION,
+                                  g_param_spec_uint64("model-generation", "Model generation",
+                                                      "Published version of the running model", 0,
+                                                      G_MAXUINT64, 0, READABLE));
+  g_object_class_install_property(
+      klass, PROP_MODEL_STATUS,
+      g_param_spec_string("model-status", "Model status",
+                          "Outcome of the last load: none, loaded or failed", "none", READABLE));
 }
 
-static CoredTimes times_of(CoredDetect *self, const GstBuffer *buffer) {
-  const GstSegment *segment = &GST_BASE_TRANSFORM(self)->segment;
-  CoredTimes times = {GST_BUFFER_PTS(buffer), GST_CLOCK_TIME_NONE, GST_CLOCK_TIME_NONE,
-                      GST_BUFFER_DURATION(buffer)};
-  if (GST_CLOCK_TIME_IS_VALID(times.timestamp) && segment->format == GST_FORMAT_TIME) {
-    times.stream_time = gst_segment_to_stream_time(segment, GST_FORMAT_TIME, times.timestamp);
-    times.running_time = gst_segment_to_running_time(segment, GST_FORMAT_TIME, times.timestamp);
-  }
-  return times;
+static void install_stream_properties(GObjectClass *klass) {
+  g_object_class_install_property(
+      klass, PROP_FACE_CASCADE,
+      g_param_spec_string("face-cascade", "Face cascade",
+                          "OpenCV cascade file (XML); unset: that of Debian's opencv-data", NULL,
+                          READY));
+  g_object_class_install_property(klass, PROP_MODE,
+                                  g_param_spec_enum("mode", "Mode",
+                                                    "When frames are evaluated and when they go on",
+                                                    cored_mode_get_type(), DEFAULT_MODE, READY));
+  g_object_class_install_property(
+      klass, PROP_DELAY,
+      g_param_spec_uint64("delay", "Delay",
+                          "mode=delay: how long frames wait for their result, nanoseconds, rounded "
+                          "up to whole frames",
+                          0, 10 * GST_SECOND, DEFAULT_DELAY, READY));
+  g_object_class_install_property(
+      klass, PROP_THREADS,
+      g_param_spec_uint("threads", "Threads",
+                        "Threads of one inference; 0: one per CPU in mode sync, else one", 0, 64,
+                        DEFAULT_THREADS, READY));
+  g_object_class_install_property(
+      klass, PROP_STREAM_ID,
+      g_param_spec_string("stream-id", "Stream id",
+                          "Name of the stream in results; unset: the pad's stream id", NULL, LIVE));
+  g_object_class_install_property(klass, PROP_STATS,
+                                  g_param_spec_boxed("stats", "Statistics",
+                                                     "Counters since start, see the README",
+                                                     GST_TYPE_STRUCTURE, READABLE));
 }
 
 /* ---- Start and stop ------------------------------------------------------------------------- */
 
-static gboolean load_net(CoredDetect *self, const char *path) {
-  CoredError error = {CORED_ERROR_NONE, ""};
-  CoredNet *net = cored_net_load(path, &error);
-  if (!net) {
-    post_engine_error(self, GST_MESSAGE_ERROR, "The model cannot be used", &error);
-    return FALSE;
-  }
-  GST_INFO_OBJECT(self,
-                  "model %s, generation %" G_GUINT64_FORMAT ", from %s in %" G_GUINT64_FORMAT " us",
-                  net->id, net->info->generation, path, net->load_us);
-  GST_OBJECT_LOCK(self);
-  CoredNet *old = self->net;
-  self->net = net;
-  GST_OBJECT_UNLOCK(self);
-  cored_net_unref(old);
-  return TRUE;
-}
-
-static gboolean prepare_judge(CoredDetect *self, guint threads) {
-  CoredError error = {CORED_ERROR_NONE, ""};
-  CoredJudge *judge = cored_judge_new(self->net, threads, &error);
-  if (!judge) {
-    post_engine_error(self, GST_MESSAGE_ERROR, "The model cannot be run", &error);
-    return FALSE;
-  }
-  cored_analyser_set_judge(self->analyser, judge);
-  return TRUE;
+static CoredJudge *exchange_judge(gpointer user, CoredJudge *current) {
+  CoredDetect *self = user;
+  return cored_reload_exchange(self->reload, current);
 }
 
 static CoredLocator *open_default_cascade(CoredError *error) {
@@ -210,7 +245,8 @@ static CoredLocator *open_default_cascade(CoredError *error) {
 }
 
 /* No cascade is no reason to stop: the whole frame is judged then, and the user told. */
-static void prepare_locator(CoredDetect *self) {
+static CoredLocator *open_locator(gpointer user) {
+  CoredDetect *self = user;
   CoredError error = {CORED_ERROR_NONE, ""};
   GST_OBJECT_LOCK(self);
   char *path = g_strdup(self->cascade_path);
@@ -218,316 +254,96 @@ static void prepare_locator(CoredDetect *self) {
   CoredLocator *locator =
       path && *path ? cored_locator_new_cascade(path, &error) : open_default_cascade(&error);
   g_free(path);
-  if (locator) {
-    cored_analyser_set_locator(self->analyser, locator);
-    return;
-  }
-  self->locator_failed = TRUE;
-  post_engine_error(self, GST_MESSAGE_WARNING,
-                    "No face detector, so the full frame is judged where upstream marks no regions "
-                    "(install opencv-data or set face-cascade)",
-                    &error);
+  if (!locator)
+    cored_detect_post_error(self, GST_MESSAGE_WARNING,
+                            "No face detector, so the full frame is judged where upstream marks no "
+                            "regions (install opencv-data or set face-cascade)",
+                            &error);
+  return locator;
 }
 
-static gboolean wants_locator(const CoredParams *params) {
-  return params->region_mode == CORED_REGION_MODE_AUTO &&
-         params->face_detector == CORED_FACE_DETECTOR_CASCADE;
-}
-
-static void forget_stream(CoredDetect *self) {
-  cored_pace_reset(&self->pace);
-  cored_analyser_reset(self->analyser);
-  self->has_last = FALSE;
-}
-
-static gboolean start(GstBaseTransform *base) {
-  CoredDetect *self = CORED_DETECT(base);
+static gboolean load_model(CoredDetect *self, CoredMode mode) {
+  CoredError error = {CORED_ERROR_NONE, ""};
   GST_OBJECT_LOCK(self);
-  char *path = g_strdup(self->model_path);
-  const guint threads = self->threads;
-  const CoredParams params = self->params;
-  memset(&self->stats, 0, sizeof self->stats);
+  char *path = g_strdup(self->model_path), *instance = g_strdup(self->model_instance);
+  const CoredReloadSettings settings = {
+      .path = path,
+      .instance = instance,
+      .watch = self->model_watch,
+      .threads = self->threads == 0 && mode >= CORED_MODE_LATEST ? 1 : self->threads};
   GST_OBJECT_UNLOCK(self);
-
-  self->pace.number = 0;
-  self->locator_failed = self->analysis_failed = FALSE;
-  forget_stream(self);
-  gboolean ok = TRUE;
-  if (path && *path)
-    ok = load_net(self, path) && prepare_judge(self, threads);
-  else
+  const gboolean ok = cored_reload_start(self->reload, &settings, &error);
+  if (!ok)
+    cored_detect_post_error(self, GST_MESSAGE_ERROR, "The model cannot be used", &error);
+  else if (!path || !*path)
     GST_ELEMENT_WARNING(self, RESOURCE, SETTINGS,
                         ("No model is set: frames pass without a verdict. Set the 'model' property "
                          "to a file made by cored-train or 'cored-convert import'."),
                         (NULL));
   g_free(path);
-  if (ok && wants_locator(&params))
-    prepare_locator(self);
+  g_free(instance);
   return ok;
+}
+
+static gboolean start(GstBaseTransform *base) {
+  CoredDetect *self = CORED_DETECT(base);
+  GST_OBJECT_LOCK(self);
+  const CoredParams params = self->params;
+  const CoredMode mode = self->mode;
+  memset(&self->stats, 0, sizeof self->stats);
+  self->model_status = "none";
+  self->latency = 0;
+  self->running_mode = CORED_MODE_SYNC;
+  GST_OBJECT_UNLOCK(self);
+  self->pace.number = 0;
+  self->mode_known = self->analysis_failed = FALSE;
+  cored_detect_forget(self);
+  if (!load_model(self, mode)) {
+    cored_reload_stop(self->reload);
+    return FALSE;
+  }
+  cored_evaluator_start(self->evaluator, &params, mode != CORED_MODE_SYNC);
+  return TRUE;
 }
 
 static gboolean stop(GstBaseTransform *base) {
   CoredDetect *self = CORED_DETECT(base);
-  cored_analyser_set_judge(self->analyser, NULL);
-  cored_analyser_set_locator(self->analyser, NULL);
+  cored_detect_discard(self);
+  cored_evaluator_stop(self->evaluator);
+  cored_reload_stop(self->reload);
+  cored_detect_end_alerts(self);
   GST_OBJECT_LOCK(self);
-  CoredNet *net = self->net;
-  self->net = NULL;
-  GST_OBJECT_UNLOCK(self);
-  cored_net_unref(net);
   g_clear_pointer(&self->pad_stream_id, g_free);
+  GST_OBJECT_UNLOCK(self);
   return TRUE;
-}
-
-/* ---- Negotiation and events ----------------------------------------------------------------- */
-
-static gboolean set_caps(GstBaseTransform *base, GstCaps *in, GstCaps *out) {
-  CoredDetect *self = CORED_DETECT(base);
-  CoredPixelFormat format;
-  (void)out;
-  if (!gst_video_info_from_caps(&self->info, in) ||
-      !cored_pixel_format_from_gst(GST_VIDEO_INFO_FORMAT(&self->info), &format)) {
-    GST_WARNING_OBJECT(self, "cannot read %" GST_PTR_FORMAT, in);
-    return FALSE;
-  }
-  forget_stream(self);
-  return TRUE;
-}
-
-/* Buffers go on as they came, so upstream may only use what downstream understands (strides of a
- * GstVideoMeta, a pool, alignment): downstream's answer is ours, as if we were not there. */
-static gboolean propose_allocation(GstBaseTransform *base, GstQuery *decide, GstQuery *query) {
-  (void)decide;
-  return GST_BASE_TRANSFORM_CLASS(cored_detect_parent_class)->propose_allocation(base, NULL, query);
-}
-
-static gboolean sink_event(GstBaseTransform *base, GstEvent *event) {
-  CoredDetect *self = CORED_DETECT(base);
-  const gchar *stream_id;
-  switch (GST_EVENT_TYPE(event)) {
-  case GST_EVENT_STREAM_START:
-    gst_event_parse_stream_start(event, &stream_id);
-    g_free(self->pad_stream_id);
-    self->pad_stream_id = g_strdup(stream_id);
-    forget_stream(self);
-    break;
-  case GST_EVENT_SEGMENT:
-  case GST_EVENT_FLUSH_STOP:
-    forget_stream(self);
-    break;
-  default:
-    break;
-  }
-  return GST_BASE_TRANSFORM_CLASS(cored_detect_parent_class)->sink_event(base, event);
-}
-
-/* ---- Frames --------------------------------------------------------------------------------- */
-
-/* Bring controlled properties to the frame's time, and decide whether buffers can pass untouched.
- */
-static void before_transform(GstBaseTransform *base, GstBuffer *buffer) {
-  CoredDetect *self = CORED_DETECT(base);
-  const CoredTimes times = times_of(self, buffer);
-  if (GST_CLOCK_TIME_IS_VALID(times.stream_time))
-    gst_object_sync_values(GST_OBJECT(self), times.stream_time);
-  GST_OBJECT_LOCK(self);
-  const gboolean attach = self->params.metadata != 0;
-  GST_OBJECT_UNLOCK(self);
-  gst_base_transform_set_passthrough(base, !attach);
-}
-
-static CoredSkip why_skip(CoredDetect *self, const CoredParams *params, const GstBuffer *buffer) {
-  if (!cored_analyser_has_judge(self->analyser))
-    return CORED_SKIP_NO_MODEL;
-  if (GST_BUFFER_FLAG_IS_SET(buffer, GST_BUFFER_FLAG_GAP) ||
-      GST_BUFFER_FLAG_IS_SET(buffer, GST_BUFFER_FLAG_CORRUPTED))
-    return CORED_SKIP_NO_SIGNAL;
-  return cored_pace_due(&self->pace, params->inference_interval) ? CORED_SKIP_NONE
-                                                                 : CORED_SKIP_INTERVAL;
-}
-
-static void describe_view(CoredView *view, CoredDetect *self, const GstVideoFrame *frame,
-                          const CoredRegions *upstream) {
-  const gint par_n = GST_VIDEO_INFO_PAR_N(&self->info), par_d = GST_VIDEO_INFO_PAR_D(&self->info);
-  cored_frame_to_image(frame, &view->image);
-  view->interlaced =
-      GST_VIDEO_INFO_IS_INTERLACED(&self->info) && GST_VIDEO_FRAME_IS_INTERLACED(frame);
-  view->par = par_n > 0 && par_d > 0 ? (double)par_n / par_d : 1.0;
-  view->number = self->pace.number;
-  view->pts = GST_BUFFER_PTS(frame->buffer);
-  view->upstream = upstream;
-}
-
-/* Evaluate the frame into self->last. An error posted here is fatal: the buffer is not what its
- * caps say. Trouble inside the engine is not: the frame is unknown, and the user told once. */
-static GstFlowReturn evaluate(CoredDetect *self, const CoredParams *params, GstBuffer *buffer,
-                              const CoredRegions *upstream) {
-  GstVideoFrame frame;
-  CoredView view;
-  CoredError error = {CORED_ERROR_NONE, ""};
-  const char *why;
-  if (!cored_frame_map(&frame, &self->info, buffer, &why)) {
-    GST_ELEMENT_ERROR(self, STREAM, FAILED, ("A video frame cannot be read."),
-                      ("%s: %" G_GSIZE_FORMAT " bytes, caps need %" G_GSIZE_FORMAT, why,
-                       gst_buffer_get_size(buffer), GST_VIDEO_INFO_SIZE(&self->info)));
-    return GST_FLOW_ERROR;
-  }
-  describe_view(&view, self, &frame, upstream);
-  const gboolean ok = cored_analyser_run(self->analyser, params, &view, &self->last, &error);
-  gst_video_frame_unmap(&frame);
-  self->has_last = TRUE;
-  GST_LOG_OBJECT(self, "frame %" G_GUINT64_FORMAT ": %s, p-fake %.4f, %u faces, %u us", view.number,
-                 cored_verdict_name(self->last.verdict), self->last.p_fake, self->last.n_faces,
-                 self->last.latency_us);
-  if (!ok && !self->analysis_failed) {
-    self->analysis_failed = TRUE;
-    post_engine_error(self, GST_MESSAGE_WARNING, "A frame was not judged", &error);
-  }
-  return GST_FLOW_OK;
-}
-
-static GstClockTime age_of(CoredDetect *self, const GstBuffer *buffer) {
-  const GstClockTime now = GST_BUFFER_PTS(buffer);
-  if (!self->has_last || !GST_CLOCK_TIME_IS_VALID(now) ||
-      !GST_CLOCK_TIME_IS_VALID(self->last.pts) || now < self->last.pts)
-    return 0;
-  return now - self->last.pts;
-}
-
-/* What is known about this frame, in self->current. */
-static void settle(CoredDetect *self, CoredSkip skip, const GstBuffer *buffer,
-                   const CoredRegions *upstream) {
-  const gint width = GST_VIDEO_INFO_WIDTH(&self->info), height = GST_VIDEO_INFO_HEIGHT(&self->info);
-  if (skip == CORED_SKIP_NONE)
-    self->current = self->last;
-  else if (skip == CORED_SKIP_NO_MODEL)
-    cored_result_clear(&self->current, width, height, CORED_REASON_NO_MODEL);
-  else if (skip == CORED_SKIP_NO_SIGNAL)
-    cored_result_clear(&self->current, width, height, CORED_REASON_NO_SIGNAL);
-  else
-    cored_result_carry(&self->current, self->has_last ? &self->last : NULL, upstream, width, height,
-                       age_of(self, buffer));
-}
-
-static void count(CoredDetect *self, CoredSkip skip) {
-  GST_OBJECT_LOCK(self);
-  self->stats.frames[skip]++;
-  if (skip == CORED_SKIP_NONE) {
-    self->stats.faces += self->last.n_faces;
-    self->stats.skipped_small += self->last.n_small;
-    self->stats.bad_regions += self->last.n_bad_regions;
-    cored_stats_add_latency(&self->stats, self->last.latency_us);
-  }
-  GST_OBJECT_UNLOCK(self);
-}
-
-static void publish(CoredDetect *self, const CoredParams *params, GstBuffer *buffer) {
-  const CoredTimes times = times_of(self, buffer);
-  const GstClockTime now = GST_CLOCK_TIME_IS_VALID(times.running_time)
-                               ? times.running_time
-                               : (GstClockTime)g_get_monotonic_time() * GST_USECOND;
-  GST_OBJECT_LOCK(self);
-  char *stream_id = g_strdup(self->stream_id ? self->stream_id : self->pad_stream_id);
-  GST_OBJECT_UNLOCK(self);
-  if (params->metadata && gst_buffer_is_writable(buffer))
-    cored_carriers_attach(buffer, &self->current, params->metadata, params->object_class,
-                          stream_id);
-  if (params->post_messages && self->current.inferred &&
-      cored_pace_message_due(&self->pace, now, params->message_interval)) {
-    GST_OBJECT_LOCK(self);
-    self->stats.messages++;
-    GST_OBJECT_UNLOCK(self);
-    gst_element_post_message(
-        GST_ELEMENT(self),
-        cored_carriers_message(GST_OBJECT(self), &self->current, &times, stream_id));
-  }
-  g_free(stream_id);
-}
-
-static GstFlowReturn transform_ip(GstBaseTransform *base, GstBuffer *buffer) {
-  CoredDetect *self = CORED_DETECT(base);
-  GstFlowReturn flow = GST_FLOW_OK;
-  CoredRegions upstream;
-  GST_OBJECT_LOCK(self);
-  const CoredParams params = self->params;
-  GST_OBJECT_UNLOCK(self);
-
-  if (cored_pace_begin(&self->pace, buffer)) {
-    GST_DEBUG_OBJECT(self, "cut before frame %" G_GUINT64_FORMAT, self->pace.number);
-    cored_analyser_reset(self->analyser);
-    self->has_last = FALSE;
-    GST_OBJECT_LOCK(self);
-    self->stats.resets++;
-    GST_OBJECT_UNLOCK(self);
-  }
-  if (wants_locator(&params) && !cored_analyser_has_locator(self->analyser) &&
-      !self->locator_failed)
-    prepare_locator(self);
-  cored_regions_clear(&upstream);
-  if (params.region_mode != CORED_REGION_MODE_FULL_FRAME)
-    cored_regions_from_buffer(&upstream, buffer, params.object_class,
-                              GST_VIDEO_INFO_WIDTH(&self->info), GST_VIDEO_INFO_HEIGHT(&self->info),
-                              params.max_objects);
-
-  const CoredSkip skip = why_skip(self, &params, buffer);
-  if (skip == CORED_SKIP_NONE)
-    flow = evaluate(self, &params, buffer, &upstream);
-  if (flow != GST_FLOW_OK)
-    return flow;
-  settle(self, skip, buffer, &upstream);
-  count(self, skip);
-  publish(self, &params, buffer);
-  return GST_FLOW_OK;
 }
 
 /* ---- Class ---------------------------------------------------------------------------------- */
 
+static void reload_model(CoredDetect *self) {
+  cored_reload_again(self->reload);
+}
+
+static void previous_model(CoredDetect *self) {
+  cored_reload_previous(self->reload);
+}
+
+static void add_action(CoredDetectClass *klass, const char *name, GCallback callback) {
+  g_signal_new_class_handler(name, G_TYPE_FROM_CLASS(klass),
+                             (GSignalFlags)(G_SIGNAL_RUN_LAST | G_SIGNAL_ACTION), callback, NULL,
+                             NULL, NULL, G_TYPE_NONE, 0);
+}
+
 static void finalize(GObject *object) {
   CoredDetect *self = CORED_DETECT(object);
-  cored_analyser_free(self->analyser);
-  cored_net_unref(self->net);
+  cored_evaluator_free(self->evaluator);
+  cored_reload_free(self->reload);
   g_free(self->model_path);
+  g_free(self->model_instance);
   g_free(self->cascade_path);
   g_free(self->stream_id);
   g_free(self->pad_stream_id);
   G_OBJECT_CLASS(cored_detect_parent_class)->finalize(object);
-}
-
-static void install_properties(GObjectClass *klass) {
-  const GParamFlags ready =
-      (GParamFlags)(G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY);
-  const GParamFlags live =
-      (GParamFlags)(G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_PLAYING);
-  const GParamFlags readable = (GParamFlags)(G_PARAM_READABLE | G_PARAM_STATIC_STRINGS);
-  g_object_class_install_property(
-      klass, PROP_MODEL,
-      g_param_spec_string("model", "Model", "Path of the model file (safetensors)", NULL, ready));
-  g_object_class_install_property(klass, PROP_MODEL_ID,
-                                  g_param_spec_string("model-id", "Model id",
-                                                      "Network and hash of the running model", NULL,
-                                                      readable));
-  g_object_class_install_property(klass, PROP_MODEL_GENERATION,
-                                  g_param_spec_uint64("model-generation", "Model generation",
-                                                      "Published version of the running model", 0,
-                                                      G_MAXUINT64, 0, readable));
-  g_object_class_install_property(
-      klass, PROP_FACE_CASCADE,
-      g_param_spec_string("face-cascade", "Face cascade",
-                          "OpenCV cascade file (XML); unset: that of Debian's opencv-data", NULL,
-                          ready));
-  g_object_class_install_property(klass, PROP_THREADS,
-                                  g_param_spec_uint("threads", "Threads",
-                                                    "Threads of an inference; 0: one per CPU", 0,
-                                                    64, DEFAULT_THREADS, ready));
-  g_object_class_install_property(
-      klass, PROP_STREAM_ID,
-      g_param_spec_string("stream-id", "Stream id",
-                          "Name of the stream in results; unset: the pad's stream id", NULL, live));
-  g_object_class_install_property(klass, PROP_STATS,
-                                  g_param_spec_boxed("stats", "Statistics",
-                                                     "Counters since start, see the README",
-                                                     GST_TYPE_STRUCTURE, readable));
-  cored_params_install(klass, PROP_PARAMS);
 }
 
 static void cored_detect_class_init(CoredDetectClass *klass) {
@@ -536,10 +352,16 @@ static void cored_detect_class_init(CoredDetectClass *klass) {
   GstBaseTransformClass *transform = GST_BASE_TRANSFORM_CLASS(klass);
 
   GST_DEBUG_CATEGORY_INIT(cored_detect_debug, "coreddetect", 0, "face-forgery detector");
+  GST_DEBUG_CATEGORY_INIT(cored_model_debug, "coredmodel", 0, "models and their reloading");
   object->set_property = set_property;
   object->get_property = get_property;
   object->finalize = finalize;
-  install_properties(object);
+  install_model_properties(object);
+  install_stream_properties(object);
+  cored_params_install(object, PROP_PARAMS);
+  cored_detect_class_init_report(object);
+  add_action(klass, "reload-model", G_CALLBACK(reload_model));
+  add_action(klass, "previous-model", G_CALLBACK(previous_model));
 
   gst_element_class_set_static_metadata(
       element, "Face-forgery detector", "Filter/Analyzer/Video",
@@ -547,28 +369,27 @@ static void cored_detect_class_init(CoredDetectClass *klass) {
       "the cored authors");
   gst_element_class_add_static_pad_template(element, &sink_template);
   gst_element_class_add_static_pad_template(element, &src_template);
-
   transform->start = GST_DEBUG_FUNCPTR(start);
   transform->stop = GST_DEBUG_FUNCPTR(stop);
-  transform->set_caps = GST_DEBUG_FUNCPTR(set_caps);
-  transform->propose_allocation = GST_DEBUG_FUNCPTR(propose_allocation);
-  transform->sink_event = GST_DEBUG_FUNCPTR(sink_event);
-  transform->before_transform = GST_DEBUG_FUNCPTR(before_transform);
-  transform->transform_ip = GST_DEBUG_FUNCPTR(transform_ip);
+  cored_detect_class_init_frames(transform);
 
+  gst_type_mark_as_plugin_api(cored_mode_get_type(), (GstPluginAPIFlags)0);
   gst_type_mark_as_plugin_api(cored_region_mode_get_type(), (GstPluginAPIFlags)0);
   gst_type_mark_as_plugin_api(cored_face_detector_get_type(), (GstPluginAPIFlags)0);
   gst_type_mark_as_plugin_api(cored_metadata_flags_get_type(), (GstPluginAPIFlags)0);
 }
 
 static void cored_detect_init(CoredDetect *self) {
-  GstBaseTransform *base = GST_BASE_TRANSFORM(self);
+  static const CoredEvaluatorFuncs funcs = {exchange_judge, open_locator,
+                                            cored_detect_report_result};
+  self->model_watch = DEFAULT_MODEL_WATCH;
+  self->model_status = "none";
+  self->mode = DEFAULT_MODE;
+  self->delay = DEFAULT_DELAY;
   self->threads = DEFAULT_THREADS;
   cored_params_init(&self->params);
-  self->analyser = cored_analyser_new();
-  gst_video_info_init(&self->info);
-  forget_stream(self);
-  gst_base_transform_set_in_place(base, TRUE);
-  gst_base_transform_set_passthrough(base, FALSE);
-  gst_base_transform_set_gap_aware(base, TRUE);
+  self->reload = cored_reload_new(cored_detect_report_model, self);
+  self->evaluator = cored_evaluator_new(&funcs, self);
+  cored_detect_init_frames(self);
+  cored_detect_forget(self);
 }

@@ -89,6 +89,7 @@ void rig_open(Rig *rig, const char *model, const char *caps, ...) {
   rig->element = gst_element_factory_make("coreddetect", NULL);
   assert_non_null(rig->element);
   g_object_set(rig->element, "model", model, "threads", 1, NULL);
+  gst_util_set_object_arg(G_OBJECT(rig->element), "mode", "sync"); /* a harness is live */
   va_start(settings, caps);
   for (const char *name; (name = va_arg(settings, const char *));)
     gst_util_set_object_arg(G_OBJECT(rig->element), name, va_arg(settings, const char *));

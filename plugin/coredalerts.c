@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+#include "coredalerts.h"
+
+static CoredAlert *find(CoredAlerts *alerts, guint64 track_id) {
+  for (guint i = 0; i < alerts->n; i++) {
+    if (alerts->item[i].track_id == track_id)
+      return &alerts->item[i];
+  }
+  return NULL;
+}
+
+static CoredAlert *open_alert(CoredAlerts *alerts, guint64 track_id, GstClockTime now) {
+  if (alerts->n == G_N_ELEMENTS(alerts->item))
+    return NULL;
+  CoredAlert *alert = &alerts->item[alerts->n++];
+  *alert = (CoredAlert){
+      .id = ++alerts->next_id, .track_id = track_id, .since = now, .last = now, .peak = -1.0};
+  return alert;
+}
+
+static void add(CoredAlert *alert, const CoredFaceResult *face, GstClockTime now) {
+  alert->n++;
+  alert->sum += face->p_fake_smoothed;
+  if (face->p_fake_smoothed > alert->peak) {
+    alert->peak = face->p_fake_smoothed;
+    alert->peak_time = now;
+    alert->peak_box = face->box;
+  }
+}
+
+static void feed_face(CoredAlerts *alerts, const CoredFaceResult *face, double on, GstClockTime now,
+                      const CoredAlertSettings *settings, CoredAlertFunc func, gpointer user) {
+  CoredAlert *alert = find(alerts, face->track_id);
+  const double p = face->p_fake_smoothed;
+  if (!alert && p >= on)
+    alert = open_alert(alerts, face->track_id, now);
+  if (!alert)
+    return;
+  alert->last_seen = now;
+  /* Before it begins, every frame has to reach the upper threshold. */
+  if (p >= (alert->active ? settings->off : on)) {
+    alert->last = now;
+    add(alert, face, now);
+  } else if (!alert->active) {
+    alert->last_seen = GST_CLOCK_TIME_NONE; /* swept out below */
+    return;
+  }
+  if (!alert->active && now - alert->since >= settings->min_duration) {
+    alert->active = TRUE;
+    alert->last_told = now;
+    func(user, CORED_ALERT_BEGIN, alert, now);
+  } else if (alert->active && now - alert->last_told >= settings->interval) {
+    alert->last_told = now;
+    func(user, CORED_ALERT_UPDATE, alert, now);
+  }
+}
+
+static void remove_at(CoredAlerts *alerts, guint index) {
+  alerts->item[index] = alerts->item[--alerts->n];
+}
+
+/* A face that is not judged any more ends like one that is judged real. */
+static gboolean is_over(const CoredAlert *alert, GstClockTime now,
+                        const CoredAlertSettings *settings) {
+  if (!GST_CLOCK_TIME_IS_VALID(alert->last_seen))
+    return TRUE;
+  return alert->last != now && now - alert->last >= settings->min_duration;
+}
+
+void cored_alerts_feed(CoredAlerts *alerts, const CoredResult *result, GstClockTime now,
+                       const CoredAlertSettings *settings, CoredAlertFunc func, gpointer user) {
+  for (guint i = 0; i < result->n_faces; i++) {
+    if (result->faces[i].p_fake_smoothed >= 0.0)
+      feed_face(alerts, &result->faces[i], result->threshold, now, settings, func, user);
+  }
+  for (guint i = alerts->n; i-- > 0;) {
+    const CoredAlert alert = alerts->item[i];
+    if (!is_over(&alert, now, settings))
+      continue;
+    remove_at(alerts, i);
+    if (alert.active)
+      func(user, CORED_ALERT_END, &alert, now);
+  }
+}
+
+void cored_alerts_end_all(CoredAlerts *alerts, CoredAlertFunc func, gpointer user) {
+  while (alerts->n > 0) {
+    const CoredAlert alert = alerts->item[alerts->n - 1];
+    alerts->n--;
+    if (alert.active)
+      func(user, CORED_ALERT_END, &alert, alert.last_seen);
+  }
+}
+
+guint cored_alerts_n_active(const CoredAlerts *alerts) {
+  guint n = 0;
+  for (guint i = 0; i < alerts->n; i++)
+    n += alerts->item[i].active;
+  return n;
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT
+ * Alerts: from single results to "this face looked fake from here to there". A face's alert begins
+ * when its smoothed probability stays at or above the threshold for the minimum duration (and then
+ * counts from the first such frame), and ends when it stays below the lower threshold for as long,
+ * or when the face is gone. */
+#ifndef CORED_ALERTS_H
+#define CORED_ALERTS_H
+
+#include "coredresult.h"
+
+typedef enum CoredAlertState {
+  CORED_ALERT_BEGIN,
+  CORED_ALERT_UPDATE,
+  CORED_ALERT_END
+} CoredAlertState;
+
+typedef struct CoredAlert {
+  guint64 id; /* of the event: the same from begin to end, never used twice */
+  guint64 track_id;
+  GstClockTime since;     /* running time of the first frame */
+  GstClockTime last;      /* of the last frame at or above the lower threshold */
+  GstClockTime last_seen; /* of the last judgement of this face */
+  GstClockTime last_told;
+  gboolean active;
+  double peak, sum; /* of p-fake-smoothed */
+  guint64 n;
+  GstClockTime peak_time; /* the frame that speaks most for it */
+  CoredBox peak_box;
+} CoredAlert;
+
+typedef struct CoredAlerts {
+  guint64 next_id;
+  guint n;
+  CoredAlert item[2 * CORED_MAX_OBJECTS];
+} CoredAlerts;
+
+typedef struct CoredAlertSettings {
+  double off;                /* the lower threshold */
+  GstClockTime min_duration; /* to begin, and to end */
+  GstClockTime interval;     /* between updates, 0: every result */
+} CoredAlertSettings;
+
+/* Called for every change; must not change the alerts. */
+typedef void (*CoredAlertFunc)(gpointer user, CoredAlertState state, const CoredAlert *alert,
+                               GstClockTime now);
+
+/* A result at a running time. */
+void cored_alerts_feed(CoredAlerts *alerts, const CoredResult *result, GstClockTime now,
+                       const CoredAlertSettings *settings, CoredAlertFunc func, gpointer user);
+/* The stream is cut or over: end what is active. */
+void cored_alerts_end_all(CoredAlerts *alerts, CoredAlertFunc func, gpointer user);
+guint cored_alerts_n_active(const CoredAlerts *alerts);
+
+#endif /* CORED_ALERTS_H */

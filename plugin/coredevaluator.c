@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: MIT */
+#include "coredevaluator.h"
+
+#include "coredframe.h"
+#include "coredlane.h"
+
+struct CoredEvaluator {
+  CoredEvaluatorFuncs funcs;
+  gpointer user;
+  CoredLane *lane; /* NULL: everything runs in the caller's thread */
+
+  /* Of whoever evaluates: one thread at a time. */
+  CoredAnalyser *analyser;
+  CoredJudge *judge; /* the analyser's */
+  gboolean locator_asked;
+  guint analyser_epoch;
+
+  GMutex mutex; /* all below, and the states of tasks */
+  GCond changed;
+  GQueue waiting; /* of CoredFrameTask, each with a reference */
+  CoredFrameTask *running;
+  gboolean has_last;
+  guint last_epoch;
+  CoredResult last;
+};
+
+CoredFrameTask *cored_task_new(GstBuffer *buffer, const GstVideoInfo *info,
+                               const CoredParams *params, const CoredRegions *upstream,
+                               const CoredTimes *times, guint64 number, guint epoch) {
+  CoredFrameTask *task = g_new(CoredFrameTask, 1);
+  g_atomic_ref_count_init(&task->refs);
+  task->buffer = gst_buffer_ref(buffer);
+  task->info = *info;
+  task->params = *params;
+  task->upstream = *upstream;
+  task->times = *times;
+  task->number = number;
+  task->epoch = epoch;
+  task->state = CORED_TASK_WAITING;
+  return task;
+}
+
+void cored_task_unref(CoredFrameTask *task) {
+  if (!task || !g_atomic_ref_count_dec(&task->refs))
+    return;
+  gst_clear_buffer(&task->buffer);
+  g_free(task);
+}
+
+/* ---- One frame ------------------------------------------------------------------------------ */
+
+static void follow_settings(CoredEvaluator *evaluator, const CoredParams *params) {
+  CoredJudge *judge = evaluator->funcs.exchange(evaluator->user, evaluator->judge);
+  g_mutex_lock(&evaluator->mutex);
+  evaluator->judge = judge;
+  g_mutex_unlock(&evaluator->mutex);
+  cored_analyser_set_judge(evaluator->analyser, judge);
+  if (evaluator->locator_asked || params->region_mode != CORED_REGION_MODE_AUTO ||
+      params->face_detector != CORED_FACE_DETECTOR_CASCADE)
+    return;
+  evaluator->locator_asked = TRUE;
+  cored_analyser_set_locator(evaluator->analyser, evaluator->funcs.open_locator(evaluator->user));
+}
+
+static void describe_view(CoredView *view, const CoredFrameTask *task, const GstVideoFrame *frame) {
+  const gint par_n = GST_VIDEO_INFO_PAR_N(&task->info), par_d = GST_VIDEO_INFO_PAR_D(&task->info);
+  cored_frame_to_image(frame, &view->image);
+  view->interlaced =
+      GST_VIDEO_INFO_IS_INTERLACED(&task->info) && GST_VIDEO_FRAME_IS_INTERLACED(frame);
+  view->par = par_n > 0 && par_d > 0 ? (double)par_n / par_d : 1.0;
+  view->number = task->number;
+  view->pts = task->times.timestamp;
+  view->upstream = &task->upstream;
+}
+
+static gboolean analyse(CoredEvaluator *evaluator, CoredFrameTask *task, CoredError *error) {
+  GstVideoFrame frame;
+  CoredView view;
+  const char *why;
+  if (!cored_frame_map(&frame, &task->info, task->buffer, &why)) {
+    cored_result_clear(&task->result, GST_VIDEO_INFO_WIDTH(&task->info),
+                       GST_VIDEO_INFO_HEIGHT(&task->info), CORED_REASON_NO_OUTPUT);
+    error->code = CORED_ERROR_IMAGE;
+    g_strlcpy(error->message, why, sizeof error->message);
+    return FALSE;
+  }
+  describe_view(&view, task, &frame);
+  const gboolean ok =
+      cored_analyser_run(evaluator->analyser, &task->params, &view, &task->result, error);
+  gst_video_frame_unmap(&frame);
+  return ok;
+}
+
+static void evaluate(CoredEvaluator *evaluator, CoredFrameTask *task) {
+  CoredError error = {CORED_ERROR_NONE, ""};
+  gboolean ok = TRUE;
+  follow_settings(evaluator, &task->params);
+  if (task->epoch != evaluator->analyser_epoch) {
+    cored_analyser_reset(evaluator->analyser);
+    evaluator->analyser_epoch = task->epoch;
+  }
+  if (evaluator->judge)
+    ok = analyse(evaluator, task, &error);
+  else
+    cored_result_clear(&task->result, GST_VIDEO_INFO_WIDTH(&task->info),
+                       GST_VIDEO_INFO_HEIGHT(&task->info), CORED_REASON_NO_MODEL);
+  gst_clear_buffer(&task->buffer);
+  evaluator->funcs.done(evaluator->user, task, ok ? NULL : &error);
+}
+
+/* With the lock held. */
+static void finish(CoredEvaluator *evaluator, CoredFrameTask *task) {
+  task->state = CORED_TASK_DONE;
+  evaluator->last = task->result;
+  evaluator->last_epoch = task->epoch;
+  evaluator->has_last = TRUE;
+  evaluator->running = NULL;
+  g_cond_broadcast(&evaluator->changed);
+}
+
+void cored_evaluator_run(CoredEvaluator *evaluator, CoredFrameTask *task) {
+  evaluate(evaluator, task);
+  g_mutex_lock(&evaluator->mutex);
+  finish(evaluator, task);
+  g_mutex_unlock(&evaluator->mutex);
+}
+
+/* One task per turn: other streams come in between. */
+static void work(gpointer user) {
+  CoredEvaluator *evaluator = user;
+  g_mutex_lock(&evaluator->mutex);
+  CoredFrameTask *task = g_queue_pop_head(&evaluator->waiting);
+  if (task) {
+    task->state = CORED_TASK_RUNNING;
+    evaluator->running = task;
+  }
+  g_mutex_unlock(&evaluator->mutex);
+  if (!task)
+    return;
+  evaluate(evaluator, task);
+  g_mutex_lock(&evaluator->mutex);
+  finish(evaluator, task);
+  const gboolean more = !g_queue_is_empty(&evaluator->waiting);
+  g_mutex_unlock(&evaluator->mutex);
+  cored_task_unref(task);
+  if (more)
+    cored_lane_kick(evaluator->lane);
+}
+
+/* ---- The queue ------------------------------------------------------------------------------ */
+
+/* With the lock held. */
+static void drop(CoredFrameTask *task) {
+  task->state = CORED_TASK_DROPPED;
+  gst_clear_buffer(&task->buffer);
+  cored_task_unref(task);
+}
+
+/* With the lock held. */
+static guint drop_waiting(CoredEvaluator *evaluator) {
+  CoredFrameTask *task;
+  guint n = 0;
+  for (; (task = g_queue_pop_head(&evaluator->waiting)); n++)
+    drop(task);
+  return n;
+}
+
+guint cored_evaluator_submit(CoredEvaluator *evaluator, CoredFrameTask *task,
+                             gboolean newest_only) {
+  guint dropped = 0;
+  g_mutex_lock(&evaluator->mutex);
+  if (newest_only)
+    dropped = drop_waiting(evaluator);
+  g_atomic_ref_count_inc(&task->refs);
+  g_queue_push_tail(&evaluator->waiting, task);
+  g_mutex_unlock(&evaluator->mutex);
+  cored_lane_kick(evaluator->lane);
+  return dropped;
+}
+
+gboolean cored_evaluator_settle(CoredEvaluator *evaluator, CoredFrameTask *task,
+                                gboolean *dropped) {
+  g_mutex_lock(&evaluator->mutex);
+  *dropped = g_queue_remove(&evaluator->waiting, task);
+  if (*dropped)
+    drop(task);
+  while (task->state == CORED_TASK_RUNNING)
+    g_cond_wait(&evaluator->changed, &evaluator->mutex);
+  const gboolean done = task->state == CORED_TASK_DONE;
+  g_mutex_unlock(&evaluator->mutex);
+  return done;
+}
+
+guint cored_evaluator_cancel(CoredEvaluator *evaluator) {
+  g_mutex_lock(&evaluator->mutex);
+  const guint dropped = drop_waiting(evaluator);
+  g_mutex_unlock(&evaluator->mutex);
+  return dropped;
+}
+
+void cored_evaluator_drain(CoredEvaluator *evaluator) {
+  if (evaluator->lane)
+    cored_lane_wait(evaluator->lane);
+}
+
+/* ---- Life ----------------------------------------------------------------------------------- */
+
+CoredEvaluator *cored_evaluator_new(const CoredEvaluatorFuncs *funcs, gpointer user) {
+  CoredEvaluator *evaluator = g_new0(CoredEvaluator, 1);
+  evaluator->funcs = *funcs;
+  evaluator->user = user;
+  evaluator->analyser = cored_analyser_new();
+  g_mutex_init(&evaluator->mutex);
+  g_cond_init(&evaluator->changed);
+  g_queue_init(&evaluator->waiting);
+  return evaluator;
+}
+
+void cored_evaluator_free(CoredEvaluator *evaluator) {
+  cored_evaluator_stop(evaluator);
+  cored_analyser_free(evaluator->analyser);
+  g_mutex_clear(&evaluator->mutex);
+  g_cond_clear(&evaluator->changed);
+  g_free(evaluator);
+}
+
+void cored_evaluator_start(CoredEvaluator *evaluator, const CoredParams *params, gboolean in_lane) {
+  evaluator->has_last = FALSE;
+  evaluator->locator_asked = FALSE;
+  cored_analyser_reset(evaluator->analyser);
+  follow_settings(evaluator, params);
+  if (in_lane)
+    evaluator->lane = cored_lane_new(work, evaluator);
+}
+
+void cored_evaluator_stop(CoredEvaluator *evaluator) {
+  cored_evaluator_cancel(evaluator);
+  cored_lane_free(evaluator->lane);
+  evaluator->lane = NULL;
+  cored_analyser_set_judge(evaluator->analyser, NULL);
+  cored_analyser_set_locator(evaluator->analyser, NULL);
+  cored_judge_free(g_steal_pointer(&evaluator->judge));
+}
+
+gboolean cored_evaluator_last(CoredEvaluator *evaluator, guint epoch, CoredResult *result) {
+  g_mutex_lock(&evaluator->mutex);
+  const gboolean known = evaluator->has_last && evaluator->last_epoch == epoch;
+  if (known)
+    *result = evaluator->last;
+  g_mutex_unlock(&evaluator->mutex);
+  return known;
+}
+
+gboolean cored_evaluator_has_judge(CoredEvaluator *evaluator) {
+  g_mutex_lock(&evaluator->mutex);
+  const gboolean has = evaluator->judge != NULL;
+  g_mutex_unlock(&evaluator->mutex);
+  return has;
+}

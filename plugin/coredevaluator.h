@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT
+ * Evaluates frames of one stream, one at a time and in order: at once in the caller's thread, or in
+ * a lane, with the newest frame only (`latest`) or with every frame (`delay`). Also keeps the last
+ * finished result. */
+#ifndef CORED_EVALUATOR_H
+#define CORED_EVALUATOR_H
+
+#include "coredanalyser.h"
+#include "coredcarriers.h"
+
+typedef struct CoredEvaluator CoredEvaluator;
+
+typedef enum CoredFrameTaskState {
+  CORED_TASK_WAITING,
+  CORED_TASK_RUNNING,
+  CORED_TASK_DONE,
+  CORED_TASK_DROPPED /* never begun */
+} CoredFrameTaskState;
+
+typedef struct CoredFrameTask { /* one frame to evaluate; reference counted */
+  gatomicrefcount refs;
+  GstBuffer *buffer; /* gone when done: the memory is wanted back */
+  GstVideoInfo info;
+  CoredParams params;
+  CoredRegions upstream;
+  CoredTimes times;
+  guint64 number;
+  guint epoch;               /* frames of different epochs have nothing to do with each other */
+  CoredFrameTaskState state; /* under the evaluator's lock */
+  CoredResult result;        /* when done */
+} CoredFrameTask;
+
+typedef struct CoredEvaluatorFuncs { /* called by whoever evaluates, with no lock held */
+  /* The judge for the next frame, in place of `current`; NULL when there is none. */
+  CoredJudge *(*exchange)(gpointer user, CoredJudge *current);
+  /* A face locator, NULL when there is none to be had; asked once between two starts. */
+  CoredLocator *(*open_locator)(gpointer user);
+  /* A task is done; `error` is NULL when all went well. */
+  void (*done)(gpointer user, const CoredFrameTask *task, const CoredError *error);
+} CoredEvaluatorFuncs;
+
+CoredEvaluator *cored_evaluator_new(const CoredEvaluatorFuncs *funcs, gpointer user);
+void cored_evaluator_free(CoredEvaluator *evaluator);
+
+/* Around a life of the stream. Threads exist in between only when `in_lane`. */
+void cored_evaluator_start(CoredEvaluator *evaluator, const CoredParams *params, gboolean in_lane);
+void cored_evaluator_stop(CoredEvaluator *evaluator);
+
+/* Takes a reference to the buffer. */
+CoredFrameTask *cored_task_new(GstBuffer *buffer, const GstVideoInfo *info,
+                               const CoredParams *params, const CoredRegions *upstream,
+                               const CoredTimes *times, guint64 number, guint epoch);
+void cored_task_unref(CoredFrameTask *task); /* NULL is fine */
+
+void cored_evaluator_run(CoredEvaluator *evaluator, CoredFrameTask *task);
+/* Hand to the lane. newest_only: tasks that wait are dropped; returns how many. */
+guint cored_evaluator_submit(CoredEvaluator *evaluator, CoredFrameTask *task, gboolean newest_only);
+/* The task's time has come: drop it if it has not begun (*dropped says so), wait if it runs. True
+ * when it is done. */
+gboolean cored_evaluator_settle(CoredEvaluator *evaluator, CoredFrameTask *task, gboolean *dropped);
+/* Drop what waits; returns how many. */
+guint cored_evaluator_cancel(CoredEvaluator *evaluator);
+/* Until nothing waits or runs. */
+void cored_evaluator_drain(CoredEvaluator *evaluator);
+
+/* The last result of the epoch; FALSE without one. */
+gboolean cored_evaluator_last(CoredEvaluator *evaluator, guint epoch, CoredResult *result);
+/* Is there a model to judge with? */
+gboolean cored_evaluator_has_judge(CoredEvaluator *evaluator);
+
+#endif /* CORED_EVALUATOR_H */

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT
+ * One element's way from "there is a new model" to "the next frame is judged by it". All that takes
+ * time (loading, laying out memory, warming up, freeing the old) happens in a lane; the thread that
+ * judges only exchanges a pointer between two frames. The model that runs stays until its successor
+ * is ready, whatever goes wrong. */
+#ifndef CORED_RELOAD_H
+#define CORED_RELOAD_H
+
+#include "coredjudge.h"
+#include "coredsource.h"
+
+typedef struct CoredReload CoredReload;
+
+typedef enum CoredReloadStatus {
+  CORED_RELOAD_LOADED,
+  CORED_RELOAD_FAILED,
+  CORED_RELOAD_DEGRADED /* only that changes of the file are noticed late */
+} CoredReloadStatus;
+
+typedef struct CoredReloadReport {
+  CoredReloadStatus status;
+  const char *path;
+  const char *old_id, *new_id; /* "" without one */
+  guint64 generation;
+  guint64 load_us, swap_us;
+  const CoredError *error; /* NULL when loaded */
+} CoredReloadReport;
+
+/* Called with no lock held: from the thread that judges on success, from a lane on failure. */
+typedef void (*CoredReloadFunc)(gpointer user, const CoredReloadReport *report);
+
+typedef struct CoredReloadSettings {
+  const char *path, *instance; /* copied */
+  gboolean watch;
+  guint threads; /* of a judge, see cored_judge_new */
+} CoredReloadSettings;
+
+CoredReload *cored_reload_new(CoredReloadFunc report, gpointer user);
+void cored_reload_free(CoredReload *reload);
+
+/* Load now; the first judge waits to be taken. */
+gboolean cored_reload_start(CoredReload *reload, const CoredReloadSettings *settings,
+                            CoredError *error);
+/* No report comes after this. */
+void cored_reload_stop(CoredReload *reload);
+
+/* While started; all return at once. */
+void cored_reload_set_path(CoredReload *reload, const char *path);
+void cored_reload_again(CoredReload *reload);
+/* Back to the model before this one. */
+void cored_reload_previous(CoredReload *reload);
+
+/* Between two frames: the judge for the next frame in place of `current` (which is given back),
+ * or `current` itself. Reports when it is another one. */
+CoredJudge *cored_reload_exchange(CoredReload *reload, CoredJudge *current);
+
+/* Does a judge wait to be taken? */
+gboolean cored_reload_is_ready(CoredReload *reload);
+
+/* The model that judges, NULL without one; the caller owns a reference. Thread-safe. */
+CoredNet *cored_reload_net(CoredReload *reload);
+
+#endif /* CORED_RELOAD_H */

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT
+ * Where models come from: a file, the version of it that is in use, and the watch that brings new
+ * ones. Elements of one process that name the same file (and the same model-instance-id) share one
+ * source and so one copy of the weights. */
+#ifndef CORED_SOURCE_H
+#define CORED_SOURCE_H
+
+#include "corednet.h"
+
+typedef struct CoredSource CoredSource;
+
+typedef struct CoredNews { /* what a source reports */
+  CoredNet *net;           /* a new version, NULL on failure; the receiver owns a reference */
+  CoredError error;        /* without a net */
+  gboolean degraded;       /* error only says that changes are noticed late */
+} CoredNews;
+
+/* Called from the source's own thread with no lock held; must only note the news. */
+typedef void (*CoredSourceFunc)(gpointer user, CoredNews *news);
+
+/* Join the source of a file, opening it when nobody has. With `now`, the file is loaded before the
+ * call returns, unless it is loaded already; NULL with *error when that fails. Without, an absent
+ * net will be news. watch: notice new versions of the file. */
+CoredSource *cored_source_join(const char *path, const char *instance, gboolean watch, gboolean now,
+                               CoredSourceFunc func, gpointer user, CoredError *error);
+/* Leave; func is not called any more when this returns. NULL is fine. */
+void cored_source_leave(CoredSource *source, gpointer user);
+/* The version in use, NULL before there is one. The caller owns a reference. */
+CoredNet *cored_source_net(CoredSource *source);
+/* Load the file again, changed or not; the outcome is news. */
+void cored_source_reload(CoredSource *source);
+
+void cored_news_free(CoredNews *news);
+
+#endif /* CORED_SOURCE_H */

@@ -1,0 +1,430 @@
+/* SPDX-License-Identifier: MIT
+ * How frames go through coreddetect: when they are evaluated, what they carry, when they leave. */
+#include "gstcoreddetect-private.h"
+
+#include "coredcarriers.h"
+#include "coredframe.h"
+
+#define GST_CAT_DEFAULT cored_detect_debug
+
+static GstBaseTransformClass *parent_class;
+
+struct CoredPassing {
+  GstBuffer *buffer;    /* while it is delayed */
+  CoredFrameTask *task; /* NULL when it is not evaluated */
+  CoredSkip skip;
+  guint epoch;
+  CoredParams params;
+  CoredRegions upstream;
+};
+
+/* ---- Negotiation ---------------------------------------------------------------------------- */
+
+static gboolean set_caps(GstBaseTransform *base, GstCaps *in, GstCaps *out) {
+  CoredDetect *self = CORED_DETECT(base);
+  CoredPixelFormat format;
+  (void)out;
+  if (!gst_video_info_from_caps(&self->info, in) ||
+      !cored_pixel_format_from_gst(GST_VIDEO_INFO_FORMAT(&self->info), &format)) {
+    GST_WARNING_OBJECT(self, "cannot read %" GST_PTR_FORMAT, in);
+    return FALSE;
+  }
+  cored_detect_forget(self);
+  self->mode_known = FALSE; /* the frame rate, and so the latency, may be another */
+  return TRUE;
+}
+
+/* Buffers go on as they came, so upstream may only use what downstream understands (strides of a
+ * GstVideoMeta, a pool, alignment): downstream's answer is ours, as if we were not there. */
+static gboolean propose_allocation(GstBaseTransform *base, GstQuery *decide, GstQuery *query) {
+  (void)decide;
+  return parent_class->propose_allocation(base, NULL, query);
+}
+
+/* ---- Mode and latency ----------------------------------------------------------------------- */
+
+static gboolean upstream_is_live(CoredDetect *self) {
+  GstQuery *query = gst_query_new_latency();
+  gboolean live = FALSE;
+  if (gst_pad_peer_query(GST_BASE_TRANSFORM_SINK_PAD(self), query))
+    gst_query_parse_latency(query, &live, NULL, NULL);
+  gst_query_unref(query);
+  return live;
+}
+
+/* In whole frames where their rate is known: a frame leaves when a later one comes. */
+static GstClockTime latency_of(CoredDetect *self, CoredMode mode, GstClockTime delay) {
+  const gint n = GST_VIDEO_INFO_FPS_N(&self->info), d = GST_VIDEO_INFO_FPS_D(&self->info);
+  if (mode != CORED_MODE_DELAY)
+    return 0;
+  if (n <= 0 || d <= 0)
+    return delay;
+  const GstClockTime frame = gst_util_uint64_scale(GST_SECOND, (guint64)d, (guint64)n);
+  return frame ? (delay + frame - 1) / frame * frame : delay;
+}
+
+static void find_mode(CoredDetect *self) {
+  GST_OBJECT_LOCK(self);
+  CoredMode mode = self->mode;
+  const GstClockTime delay = self->delay;
+  GST_OBJECT_UNLOCK(self);
+  if (mode == CORED_MODE_AUTO)
+    mode = upstream_is_live(self) ? CORED_MODE_LATEST : CORED_MODE_SYNC;
+  const GstClockTime latency = latency_of(self, mode, delay);
+  GST_OBJECT_LOCK(self);
+  const gboolean changed = latency != self->latency;
+  self->running_mode = mode;
+  self->latency = latency;
+  GST_OBJECT_UNLOCK(self);
+  self->mode_known = TRUE;
+  if (changed)
+    gst_element_post_message(GST_ELEMENT(self), gst_message_new_latency(GST_OBJECT(self)));
+}
+
+static gboolean query(GstBaseTransform *base, GstPadDirection direction, GstQuery *asked) {
+  CoredDetect *self = CORED_DETECT(base);
+  gboolean live;
+  GstClockTime min, max;
+  if (!parent_class->query(base, direction, asked))
+    return FALSE;
+  if (GST_QUERY_TYPE(asked) != GST_QUERY_LATENCY || direction != GST_PAD_SRC)
+    return TRUE;
+  GST_OBJECT_LOCK(self);
+  const GstClockTime own = self->latency;
+  GST_OBJECT_UNLOCK(self);
+  gst_query_parse_latency(asked, &live, &min, &max);
+  min += own;
+  if (GST_CLOCK_TIME_IS_VALID(max))
+    max += own;
+  gst_query_set_latency(asked, live, min, max);
+  return TRUE;
+}
+
+/* ---- One frame ------------------------------------------------------------------------------ */
+
+static CoredTimes times_of(CoredDetect *self, const GstBuffer *buffer) {
+  const GstSegment *segment = &GST_BASE_TRANSFORM(self)->segment;
+  CoredTimes times = {GST_BUFFER_PTS(buffer), GST_CLOCK_TIME_NONE, GST_CLOCK_TIME_NONE,
+                      GST_BUFFER_DURATION(buffer)};
+  if (GST_CLOCK_TIME_IS_VALID(times.timestamp) && segment->format == GST_FORMAT_TIME) {
+    times.stream_time = gst_segment_to_stream_time(segment, GST_FORMAT_TIME, times.timestamp);
+    times.running_time = gst_segment_to_running_time(segment, GST_FORMAT_TIME, times.timestamp);
+  }
+  return times;
+}
+
+/* Bring controlled properties to the frame's time, and decide whether buffers pass untouched. */
+static void before_transform(GstBaseTransform *base, GstBuffer *buffer) {
+  CoredDetect *self = CORED_DETECT(base);
+  const CoredTimes times = times_of(self, buffer);
+  if (GST_CLOCK_TIME_IS_VALID(times.stream_time))
+    gst_object_sync_values(GST_OBJECT(self), times.stream_time);
+  GST_OBJECT_LOCK(self);
+  const gboolean attach = self->params.metadata != 0;
+  GST_OBJECT_UNLOCK(self);
+  gst_base_transform_set_passthrough(base, !attach);
+}
+
+/* Too late by what downstream said last. Exact modes do not care. */
+static gboolean is_late(CoredDetect *self, const CoredTimes *times) {
+  GST_OBJECT_LOCK(self);
+  const gboolean late =
+      self->running_mode == CORED_MODE_LATEST && GST_CLOCK_TIME_IS_VALID(self->qos_earliest) &&
+      GST_CLOCK_TIME_IS_VALID(times->running_time) && times->running_time <= self->qos_earliest;
+  GST_OBJECT_UNLOCK(self);
+  return late;
+}
+
+static CoredSkip why_skip(CoredDetect *self, const CoredParams *params, const GstBuffer *buffer,
+                          const CoredTimes *times) {
+  if (!cored_evaluator_has_judge(self->evaluator) && !cored_reload_is_ready(self->reload))
+    return CORED_SKIP_NO_MODEL;
+  if (GST_BUFFER_FLAG_IS_SET(buffer, GST_BUFFER_FLAG_GAP) ||
+      GST_BUFFER_FLAG_IS_SET(buffer, GST_BUFFER_FLAG_CORRUPTED))
+    return CORED_SKIP_NO_SIGNAL;
+  if (!cored_pace_due(&self->pace, params->inference_interval))
+    return CORED_SKIP_INTERVAL;
+  if (is_late(self, times))
+    return CORED_SKIP_QOS;
+  return cored_pace_within_fps(&self->pace, times->running_time, params->max_fps) ? CORED_SKIP_NONE
+                                                                                  : CORED_SKIP_FPS;
+}
+
+static GstFlowReturn refuse(CoredDetect *self, GstBuffer *buffer, const char *why) {
+  GST_ELEMENT_ERROR(self, STREAM, FAILED, ("A video frame cannot be read."),
+                    ("%s: %" G_GSIZE_FORMAT " bytes, caps need %" G_GSIZE_FORMAT, why,
+                     gst_buffer_get_size(buffer), GST_VIDEO_INFO_SIZE(&self->info)));
+  return GST_FLOW_ERROR;
+}
+
+static void begin_frame(CoredDetect *self, const GstBuffer *buffer, CoredParams *params) {
+  const gboolean cut = cored_pace_begin(&self->pace, buffer);
+  GST_OBJECT_LOCK(self);
+  *params = self->params;
+  self->stats.frames_in++;
+  self->stats.resets += cut;
+  GST_OBJECT_UNLOCK(self);
+  if (cut) {
+    GST_DEBUG_OBJECT(self, "cut before frame %" G_GUINT64_FORMAT, self->pace.number);
+    self->epoch++;
+  }
+}
+
+static GstFlowReturn evaluate(CoredDetect *self, CoredPassing *passing, GstBuffer *buffer,
+                              const CoredTimes *times) {
+  GstVideoFrame frame;
+  const char *why;
+  /* Also when a lane maps it again: a frame that cannot be read must stop this very buffer. */
+  if (!cored_frame_map(&frame, &self->info, buffer, &why))
+    return refuse(self, buffer, why);
+  gst_video_frame_unmap(&frame);
+  passing->task = cored_task_new(buffer, &self->info, &passing->params, &passing->upstream, times,
+                                 self->pace.number, passing->epoch);
+  if (self->running_mode == CORED_MODE_SYNC)
+    cored_evaluator_run(self->evaluator, passing->task);
+  else
+    cored_detect_count(self, CORED_SKIP_BUSY,
+                       cored_evaluator_submit(self->evaluator, passing->task,
+                                              self->running_mode == CORED_MODE_LATEST));
+  return GST_FLOW_OK;
+}
+
+static void passing_free(CoredPassing *passing) {
+  gst_clear_buffer(&passing->buffer);
+  cored_task_unref(passing->task);
+  g_free(passing);
+}
+
+/* The last finished result for a frame at this time. */
+static void carry(CoredDetect *self, const CoredPassing *passing, const GstBuffer *buffer) {
+  const gint width = GST_VIDEO_INFO_WIDTH(&self->info), height = GST_VIDEO_INFO_HEIGHT(&self->info);
+  const GstClockTime now = GST_BUFFER_PTS(buffer);
+  CoredResult last;
+  GstClockTime age = 0;
+  const gboolean known = cored_evaluator_last(self->evaluator, passing->epoch, &last);
+  if (known && GST_CLOCK_TIME_IS_VALID(now) && GST_CLOCK_TIME_IS_VALID(last.pts) && now > last.pts)
+    age = now - last.pts;
+  cored_result_carry(&self->current, known ? &last : NULL, &passing->upstream, width, height, age);
+}
+
+/* What is known about this frame now that it leaves, in self->current. */
+static void settle(CoredDetect *self, CoredPassing *passing, const GstBuffer *buffer) {
+  const gint width = GST_VIDEO_INFO_WIDTH(&self->info), height = GST_VIDEO_INFO_HEIGHT(&self->info);
+  gboolean dropped;
+  switch (passing->skip) {
+  case CORED_SKIP_NO_MODEL:
+    cored_result_clear(&self->current, width, height, CORED_REASON_NO_MODEL);
+    return;
+  case CORED_SKIP_NO_SIGNAL:
+    cored_result_clear(&self->current, width, height, CORED_REASON_NO_SIGNAL);
+    return;
+  case CORED_SKIP_NONE:
+    if (self->running_mode == CORED_MODE_LATEST)
+      break;
+    if (cored_evaluator_settle(self->evaluator, passing->task, &dropped)) {
+      self->current = passing->task->result;
+      return;
+    }
+    cored_detect_count(self, CORED_SKIP_BUSY, dropped);
+    break;
+  default:
+    break;
+  }
+  carry(self, passing, buffer);
+}
+
+static void attach(CoredDetect *self, const CoredPassing *passing, GstBuffer *buffer) {
+  const CoredParams *params = &passing->params;
+  if (!params->metadata || !gst_buffer_is_writable(buffer))
+    return;
+  char *stream_id = cored_detect_dup_stream_id(self);
+  cored_carriers_attach(buffer, &self->current, params->metadata, params->object_class, stream_id);
+  g_free(stream_id);
+}
+
+static GstFlowReturn transform_ip(GstBaseTransform *base, GstBuffer *buffer) {
+  CoredDetect *self = CORED_DETECT(base);
+  const CoredTimes times = times_of(self, buffer);
+  GstFlowReturn flow = GST_FLOW_OK;
+  CoredPassing *passing = g_new0(CoredPassing, 1);
+  if (!self->mode_known)
+    find_mode(self);
+  begin_frame(self, buffer, &passing->params);
+  passing->epoch = self->epoch;
+  if (passing->params.region_mode != CORED_REGION_MODE_FULL_FRAME)
+    cored_regions_from_buffer(&passing->upstream, buffer, passing->params.object_class,
+                              GST_VIDEO_INFO_WIDTH(&self->info), GST_VIDEO_INFO_HEIGHT(&self->info),
+                              passing->params.max_objects);
+  passing->skip = why_skip(self, &passing->params, buffer, &times);
+  if (passing->skip != CORED_SKIP_NONE)
+    cored_detect_count(self, passing->skip, 1);
+
+  if (self->running_mode == CORED_MODE_LATEST) {
+    /* Attach before a lane shares the buffer, which must not be written to from then on. */
+    settle(self, passing, buffer);
+    attach(self, passing, buffer);
+  }
+  if (passing->skip == CORED_SKIP_NONE)
+    flow = evaluate(self, passing, buffer, &times);
+  if (flow == GST_FLOW_OK && self->running_mode == CORED_MODE_SYNC) {
+    settle(self, passing, buffer);
+    attach(self, passing, buffer);
+  }
+  if (flow == GST_FLOW_OK && self->running_mode == CORED_MODE_DELAY)
+    self->passing = passing;
+  else
+    passing_free(passing);
+  return flow;
+}
+
+/* ---- Delay ---------------------------------------------------------------------------------- */
+
+/* The oldest delayed frame, finished; owned by the caller. NULL without one. */
+static GstBuffer *release_oldest(CoredDetect *self) {
+  CoredPassing *passing = g_queue_pop_head(&self->delayed);
+  if (!passing)
+    return NULL;
+  settle(self, passing, passing->buffer);
+  GstBuffer *buffer = g_steal_pointer(&passing->buffer);
+  if (passing->params.metadata)
+    buffer = gst_buffer_make_writable(buffer);
+  attach(self, passing, buffer);
+  passing_free(passing);
+  return buffer;
+}
+
+static gboolean oldest_is_due(CoredDetect *self) {
+  const CoredPassing *oldest = g_queue_peek_head(&self->delayed);
+  const CoredPassing *newest = g_queue_peek_tail(&self->delayed);
+  if (!oldest)
+    return FALSE;
+  const GstClockTime from = GST_BUFFER_PTS(oldest->buffer), to = GST_BUFFER_PTS(newest->buffer);
+  if (!GST_CLOCK_TIME_IS_VALID(from) || !GST_CLOCK_TIME_IS_VALID(to) || to < from)
+    return TRUE;
+  /* A millisecond of grace for rounded time stamps. */
+  return to - from + GST_MSECOND >= self->latency;
+}
+
+/* The base class calls this until it gives no buffer. */
+static GstFlowReturn generate_output(GstBaseTransform *base, GstBuffer **output) {
+  CoredDetect *self = CORED_DETECT(base);
+  const GstFlowReturn flow = parent_class->generate_output(base, output);
+  if (self->passing) {
+    self->passing->buffer = g_steal_pointer(output);
+    g_queue_push_tail(&self->delayed, g_steal_pointer(&self->passing));
+  }
+  if (flow == GST_FLOW_OK && !*output && oldest_is_due(self))
+    *output = release_oldest(self);
+  return flow;
+}
+
+/* Everything that waits goes on before what comes now. */
+static void flush_out(CoredDetect *self) {
+  GstBuffer *buffer;
+  while ((buffer = release_oldest(self)))
+    gst_pad_push(GST_BASE_TRANSFORM_SRC_PAD(self), buffer);
+}
+
+void cored_detect_discard(CoredDetect *self) {
+  CoredPassing *passing;
+  cored_detect_count(self, CORED_SKIP_FLUSH, cored_evaluator_cancel(self->evaluator));
+  while ((passing = g_queue_pop_head(&self->delayed)))
+    passing_free(passing);
+}
+
+/* ---- Events --------------------------------------------------------------------------------- */
+
+void cored_detect_forget(CoredDetect *self) {
+  cored_pace_reset(&self->pace);
+  self->epoch++;
+  GST_OBJECT_LOCK(self);
+  self->qos_earliest = GST_CLOCK_TIME_NONE;
+  GST_OBJECT_UNLOCK(self);
+}
+
+static void note_stream_id(CoredDetect *self, GstEvent *event) {
+  const gchar *id;
+  gst_event_parse_stream_start(event, &id);
+  GST_OBJECT_LOCK(self);
+  g_free(self->pad_stream_id);
+  self->pad_stream_id = g_strdup(id);
+  GST_OBJECT_UNLOCK(self);
+}
+
+static gboolean sink_event(GstBaseTransform *base, GstEvent *event) {
+  CoredDetect *self = CORED_DETECT(base);
+  if (GST_EVENT_IS_SERIALIZED(event) && GST_EVENT_TYPE(event) != GST_EVENT_FLUSH_STOP)
+    flush_out(self);
+  switch (GST_EVENT_TYPE(event)) {
+  case GST_EVENT_STREAM_START:
+    note_stream_id(self, event);
+    self->mode_known = FALSE;
+    cored_detect_forget(self);
+    break;
+  case GST_EVENT_SEGMENT:
+    cored_detect_forget(self);
+    break;
+  case GST_EVENT_EOS:
+    cored_evaluator_drain(self->evaluator);
+    cored_detect_end_alerts(self);
+    break;
+  case GST_EVENT_FLUSH_START: /* the streaming thread may be waiting for what is dropped here */
+    cored_detect_count(self, CORED_SKIP_FLUSH, cored_evaluator_cancel(self->evaluator));
+    break;
+  case GST_EVENT_FLUSH_STOP:
+    cored_detect_discard(self);
+    cored_evaluator_drain(self->evaluator);
+    cored_detect_forget(self);
+    break;
+  default:
+    break;
+  }
+  return parent_class->sink_event(base, event);
+}
+
+static void note_qos(CoredDetect *self, GstEvent *event) {
+  GstQOSType type;
+  GstClockTimeDiff diff;
+  GstClockTime timestamp;
+  gst_event_parse_qos(event, &type, NULL, &diff, &timestamp);
+  if (!GST_CLOCK_TIME_IS_VALID(timestamp))
+    return;
+  GST_OBJECT_LOCK(self);
+  /* As the base class reckons: being late by diff, twice that is needed to catch up. */
+  if (diff > 0)
+    self->qos_earliest = timestamp + 2 * (GstClockTime)diff;
+  else if ((GstClockTime)-diff > timestamp)
+    self->qos_earliest = 0;
+  else
+    self->qos_earliest = timestamp - (GstClockTime)-diff;
+  GST_OBJECT_UNLOCK(self);
+}
+
+static gboolean src_event(GstBaseTransform *base, GstEvent *event) {
+  if (GST_EVENT_TYPE(event) == GST_EVENT_QOS)
+    note_qos(CORED_DETECT(base), event);
+  return parent_class->src_event(base, event);
+}
+
+/* ---- Class ---------------------------------------------------------------------------------- */
+
+void cored_detect_class_init_frames(GstBaseTransformClass *klass) {
+  parent_class = g_type_class_peek_parent(klass);
+  klass->set_caps = GST_DEBUG_FUNCPTR(set_caps);
+  klass->propose_allocation = GST_DEBUG_FUNCPTR(propose_allocation);
+  klass->query = GST_DEBUG_FUNCPTR(query);
+  klass->sink_event = GST_DEBUG_FUNCPTR(sink_event);
+  klass->src_event = GST_DEBUG_FUNCPTR(src_event);
+  klass->before_transform = GST_DEBUG_FUNCPTR(before_transform);
+  klass->transform_ip = GST_DEBUG_FUNCPTR(transform_ip);
+  klass->generate_output = GST_DEBUG_FUNCPTR(generate_output);
+}
+
+void cored_detect_init_frames(CoredDetect *self) {
+  GstBaseTransform *base = GST_BASE_TRANSFORM(self);
+  g_queue_init(&self->delayed);
+  gst_video_info_init(&self->info);
+  gst_base_transform_set_in_place(base, TRUE);
+  gst_base_transform_set_passthrough(base, FALSE);
+  gst_base_transform_set_gap_aware(base, TRUE);
+}

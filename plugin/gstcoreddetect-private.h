@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT
+ * coreddetect behind its class: the instance, and what its three files call of one another.
+ *   gstcoreddetect.c         class, properties, states
+ *   gstcoreddetect-frames.c  pads, events, queries, frames
+ *   gstcoreddetect-report.c  messages and signals
+ *
+ * Threads: properties are stored under the object lock; the streaming thread takes a copy of them
+ * per frame. Frames are evaluated by the streaming thread or by a lane, one at a time ("evaluating
+ * thread"). No message is posted with a lock held. */
+#ifndef GST_CORED_DETECT_PRIVATE_H
+#define GST_CORED_DETECT_PRIVATE_H
+
+#include "gstcoreddetect.h"
+
+#include <gst/video/video.h>
+
+#include "coredalerts.h"
+#include "coredevaluator.h"
+#include "coredpace.h"
+#include "coredreload.h"
+#include "coredstats.h"
+
+GST_DEBUG_CATEGORY_EXTERN(cored_detect_debug);
+GST_DEBUG_CATEGORY_EXTERN(cored_model_debug);
+
+typedef struct CoredPassing CoredPassing; /* a frame on its way through, gstcoreddetect-frames.c */
+
+struct _CoredDetect {
+  GstBaseTransform parent;
+  CoredReload *reload;
+  CoredEvaluator *evaluator;
+
+  /* Under the object lock. */
+  char *model_path, *model_instance, *cascade_path, *stream_id, *pad_stream_id;
+  gboolean model_watch;
+  const char *model_status; /* static text */
+  guint threads;
+  CoredMode mode;
+  GstClockTime delay;
+  CoredParams params;
+  CoredStats stats;
+  gboolean flushing;
+  GstClockTime qos_earliest; /* running time before which frames come too late */
+  CoredMode running_mode;    /* never AUTO once frames flow */
+  GstClockTime latency;      /* that we add */
+
+  /* Streaming thread. */
+  GstVideoInfo info;
+  CoredPace pace;
+  guint epoch;
+  gboolean mode_known;
+  CoredPassing *passing; /* from transform_ip to generate_output */
+  GQueue delayed;        /* of CoredPassing, mode=delay */
+  CoredResult current;
+
+  /* Evaluating thread. */
+  guint reported_epoch;
+  GstClockTime last_message;
+  CoredAlerts alerts;
+  gboolean analysis_failed;
+};
+
+/* ---- gstcoreddetect-frames.c ---- */
+void cored_detect_class_init_frames(GstBaseTransformClass *klass);
+void cored_detect_init_frames(CoredDetect *self);
+/* Nothing is known of a stream any more. With no frames under way. */
+void cored_detect_forget(CoredDetect *self);
+/* Throw away frames that wait for their turn. */
+void cored_detect_discard(CoredDetect *self);
+
+/* ---- gstcoreddetect-report.c ---- */
+void cored_detect_class_init_report(GObjectClass *klass);
+/* An engine error as error or warning: what happened, what to do, and `cored-code` in the details
+ * for programs. */
+void cored_detect_post_error(CoredDetect *self, GstMessageType type, const char *what,
+                             const CoredError *error);
+/* CoredReloadFunc: message 'cored-model', signal model-updated, warning on failure. */
+void cored_detect_report_model(gpointer self, const CoredReloadReport *report);
+/* CoredEvaluatorFuncs.done: counters, message 'cored', alerts. */
+void cored_detect_report_result(gpointer self, const CoredFrameTask *task, const CoredError *error);
+/* End alerts, in the evaluating thread or with none. */
+void cored_detect_end_alerts(CoredDetect *self);
+void cored_detect_count(CoredDetect *self, CoredSkip skip, guint n);
+char *cored_detect_dup_stream_id(CoredDetect *self);
+
+#endif /* GST_CORED_DETECT_PRIVATE_H */

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: MIT
+ * What coreddetect tells: errors, results, alerts, models. */
+#include "gstcoreddetect-private.h"
+
+#include "coredcarriers.h"
+#include "gstcoredmeta.h"
+
+#define GST_CAT_DEFAULT cored_detect_debug
+
+static guint model_updated_signal;
+
+void cored_detect_class_init_report(GObjectClass *klass) {
+  /* status: 0 loaded, else the loader's error code. As in nvinfer. */
+  model_updated_signal =
+      g_signal_new("model-updated", G_TYPE_FROM_CLASS(klass), G_SIGNAL_RUN_LAST, 0, NULL, NULL,
+                   NULL, G_TYPE_NONE, 2, G_TYPE_INT, G_TYPE_STRING);
+}
+
+void cored_detect_post_error(CoredDetect *self, GstMessageType type, const char *what,
+                             const CoredError *error) {
+  const char *code = cored_error_code_name(error->code);
+  gint gst_code;
+  const GQuark domain = cored_error_gst_domain(error->code, &gst_code);
+  gst_element_message_full_with_details(
+      GST_ELEMENT(self), type, domain, gst_code,
+      g_strdup_printf("%s: %s. %s", what, error->message, cored_error_hint(error->code)),
+      g_strdup_printf("%s: %s", code, cored_error_code_text(error->code)), __FILE__, GST_FUNCTION,
+      __LINE__, gst_structure_new("cored", "cored-code", G_TYPE_STRING, code, NULL));
+}
+
+char *cored_detect_dup_stream_id(CoredDetect *self) {
+  GST_OBJECT_LOCK(self);
+  char *id = g_strdup(self->stream_id ? self->stream_id : self->pad_stream_id);
+  GST_OBJECT_UNLOCK(self);
+  return id;
+}
+
+void cored_detect_count(CoredDetect *self, CoredSkip skip, guint n) {
+  GST_OBJECT_LOCK(self);
+  self->stats.frames[skip] += n;
+  GST_OBJECT_UNLOCK(self);
+}
+
+/* ---- Models --------------------------------------------------------------------------------- */
+
+static const char *note_model(CoredDetect *self, const CoredReloadReport *report) {
+  const char *status = "degraded";
+  GST_OBJECT_LOCK(self);
+  if (report->status == CORED_RELOAD_LOADED) {
+    status = self->model_status = "loaded";
+    self->stats.model_swaps += *report->old_id != '\0';
+    self->stats.last_swap_us = report->swap_us;
+    self->stats.max_swap_us = MAX(self->stats.max_swap_us, report->swap_us);
+  } else if (report->status == CORED_RELOAD_FAILED) {
+    status = self->model_status = "failed";
+    self->stats.swap_failures++;
+  }
+  GST_OBJECT_UNLOCK(self);
+  return status;
+}
+
+void cored_detect_report_model(gpointer user, const CoredReloadReport *report) {
+  CoredDetect *self = user;
+  const char *status = note_model(self, report);
+  GstStructure *structure = gst_structure_new(
+      CORED_MESSAGE_MODEL, "status", G_TYPE_STRING, status, "path", G_TYPE_STRING, report->path,
+      "old-id", G_TYPE_STRING, report->old_id, "new-id", G_TYPE_STRING, report->new_id,
+      "generation", G_TYPE_UINT64, report->generation, "load-ms", G_TYPE_DOUBLE,
+      (double)report->load_us / 1000.0, "swap-us", G_TYPE_UINT64, report->swap_us, NULL);
+  if (report->error)
+    gst_structure_set(structure, "code", G_TYPE_STRING, cored_error_code_name(report->error->code),
+                      "reason", G_TYPE_STRING, report->error->message, NULL);
+  GST_CAT_INFO_OBJECT(cored_model_debug, self, "%" GST_PTR_FORMAT, structure);
+  gst_element_post_message(GST_ELEMENT(self), gst_message_new_element(GST_OBJECT(self), structure));
+  if (report->error)
+    cored_detect_post_error(self, GST_MESSAGE_WARNING,
+                            report->status == CORED_RELOAD_DEGRADED
+                                ? "Changes of the model file are noticed late"
+                                : "The new model cannot be used, the old one stays",
+                            report->error);
+  if (report->status != CORED_RELOAD_DEGRADED)
+    g_signal_emit(self, model_updated_signal, 0, report->error ? (gint)report->error->code : 0,
+                  report->path);
+}
+
+/* ---- Alerts --------------------------------------------------------------------------------- */
+
+static void post_alert(gpointer user, CoredAlertState state, const CoredAlert *alert,
+                       GstClockTime now) {
+  static const char *const names[] = {"begin", "update", "end"};
+  CoredDetect *self = user;
+  char *stream_id = cored_detect_dup_stream_id(self);
+  char *model_id = NULL;
+  guint64 generation = 0;
+  CoredNet *net = cored_reload_net(self->reload);
+  if (net) {
+    model_id = g_strdup(net->id);
+    generation = net->info->generation;
+    cored_net_unref(net);
+  }
+  GST_OBJECT_LOCK(self);
+  self->stats.alerts += state == CORED_ALERT_BEGIN;
+  GST_OBJECT_UNLOCK(self);
+  gst_element_post_message(
+      GST_ELEMENT(self),
+      gst_message_new_element(
+          GST_OBJECT(self),
+          gst_structure_new(
+              CORED_MESSAGE_ALERT, "state", G_TYPE_STRING, names[state], "alert-id", G_TYPE_UINT64,
+              alert->id, "track-id", G_TYPE_UINT64, alert->track_id, "peak", G_TYPE_DOUBLE,
+              alert->peak, "mean", G_TYPE_DOUBLE, alert->sum / (double)MAX(1, alert->n), "results",
+              G_TYPE_UINT64, alert->n, "begin-running-time", G_TYPE_UINT64, alert->since,
+              "running-time", G_TYPE_UINT64, now, "duration", G_TYPE_UINT64,
+              alert->last - alert->since, "peak-running-time", G_TYPE_UINT64, alert->peak_time, "x",
+              G_TYPE_UINT, (guint)alert->peak_box.x, "y", G_TYPE_UINT, (guint)alert->peak_box.y,
+              "w", G_TYPE_UINT, (guint)alert->peak_box.w, "h", G_TYPE_UINT,
+              (guint)alert->peak_box.h, "model-id", G_TYPE_STRING, model_id ? model_id : "",
+              "model-generation", G_TYPE_UINT64, generation, "stream-id", G_TYPE_STRING,
+              stream_id ? stream_id : "", NULL)));
+  g_free(stream_id);
+  g_free(model_id);
+}
+
+void cored_detect_end_alerts(CoredDetect *self) {
+  cored_alerts_end_all(&self->alerts, post_alert, self);
+}
+
+static void feed_alerts(CoredDetect *self, const CoredFrameTask *task, GstClockTime now) {
+  const CoredParams *params = &task->params;
+  const double off = params->threshold_off;
+  const CoredAlertSettings settings = {.off = off < 0.0 ? task->result.threshold + off : off,
+                                       .min_duration = params->min_duration,
+                                       .interval = params->message_interval};
+  cored_alerts_feed(&self->alerts, &task->result, now, &settings, post_alert, self);
+}
+
+/* ---- Results -------------------------------------------------------------------------------- */
+
+static void count_result(CoredDetect *self, const CoredResult *result) {
+  GST_OBJECT_LOCK(self);
+  self->stats.frames[CORED_SKIP_NONE]++;
+  self->stats.faces += result->n_faces;
+  self->stats.skipped_small += result->n_small;
+  self->stats.bad_regions += result->n_bad_regions;
+  cored_stats_add_latency(&self->stats, result->latency_us);
+  GST_OBJECT_UNLOCK(self);
+}
+
+static gboolean message_due(CoredDetect *self, GstClockTime now, GstClockTime interval) {
+  if (interval > 0 && GST_CLOCK_TIME_IS_VALID(self->last_message) && now >= self->last_message &&
+      now - self->last_message < interval)
+    return FALSE;
+  self->last_message = now;
+  return TRUE;
+}
+
+static void post_result(CoredDetect *self, const CoredFrameTask *task) {
+  char *stream_id = cored_detect_dup_stream_id(self);
+  GST_OBJECT_LOCK(self);
+  self->stats.messages++;
+  GST_OBJECT_UNLOCK(self);
+  gst_element_post_message(
+      GST_ELEMENT(self),
+      cored_carriers_message(GST_OBJECT(self), &task->result, &task->times, stream_id));
+  g_free(stream_id);
+}
+
+void cored_detect_report_result(gpointer user, const CoredFrameTask *task,
+                                const CoredError *error) {
+  CoredDetect *self = user;
+  const CoredResult *result = &task->result;
+  const GstClockTime now = GST_CLOCK_TIME_IS_VALID(task->times.running_time)
+                               ? task->times.running_time
+                               : (GstClockTime)g_get_monotonic_time() * GST_USECOND;
+  GST_LOG_OBJECT(self, "frame %" G_GUINT64_FORMAT ": %s, p-fake %.4f, %u faces, %u us",
+                 task->number, cored_verdict_name(result->verdict), result->p_fake, result->n_faces,
+                 result->latency_us);
+  count_result(self, result);
+  if (task->epoch != self->reported_epoch) {
+    cored_detect_end_alerts(self);
+    self->reported_epoch = task->epoch;
+    self->last_message = GST_CLOCK_TIME_NONE;
+  }
+  if (error && !self->analysis_failed) {
+    self->analysis_failed = TRUE;
+    cored_detect_post_error(self, GST_MESSAGE_WARNING, "A frame was not judged", error);
+  }
+  if (!task->params.post_messages)
+    return;
+  if (message_due(self, now, task->params.message_interval))
+    post_result(self, task);
+  feed_alerts(self, task, now);
+}
