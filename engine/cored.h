@@ -88,6 +88,10 @@ extern "C" {
   X(UNSUPPORTED, "not supported by this build")                                                    \
   X(CANCELLED, "the caller gave up")                                                               \
   X(GENERATION, "older than the model that runs (M40)")                                            \
+  X(SIGNATURE_MISSING, "the model is not signed, and only signed ones are taken (M39)")            \
+  X(SIGNATURE, "the signature does not verify (M39)")                                              \
+  X(SIGNATURE_KEY, "signed with a key that is not trusted or was revoked (M39)")                   \
+  X(KEY_FILE, "a key file is malformed, or a secret one is open to others")                        \
   X(DATASET, "a data folder is missing, empty or laid out in another way")                         \
   X(DECODE, "a picture or video cannot be decoded as a whole")
 
@@ -178,11 +182,15 @@ typedef struct CoredTensorView { /* a named tensor in somebody else's memory */
 
 typedef struct CoredModel CoredModel;
 
+/* Public keys whose signatures are believed. Immutable, reference counted, shared by threads. */
+typedef struct CoredTrust CoredTrust;
+
 typedef struct CoredModelLoadParams {
-  uint64_t max_bytes; /* larger files are refused; 0 means 512 MiB */
-  bool skip_canary;   /* leave out the canary forward pass (it costs one inference) */
-  const int *cancel;  /* may be NULL; once another thread has set it, loading ends soon with
-                         CORED_ERROR_CANCELLED (read atomically) */
+  uint64_t max_bytes;      /* larger files are refused; 0 means 512 MiB */
+  bool skip_canary;        /* leave out the canary forward pass (it costs one inference) */
+  const int *cancel;       /* may be NULL; once another thread has set it, loading ends soon with
+                              CORED_ERROR_CANCELLED (read atomically) */
+  const CoredTrust *trust; /* may be NULL; else only models signed with one of these keys load */
 } CoredModelLoadParams;
 
 /* Fill *info with a network's defaults: input size, normalization, labels {fake, real}. */
@@ -208,6 +216,10 @@ CORED_API CoredModel *cored_model_new_random(const CoredModelInfo *info, uint64_
  * the old file or the whole new one. Computes hash and canary. Thread-safe. */
 CORED_API bool cored_model_save(const CoredModel *model, const char *path, CoredError *error);
 
+/* The same, signed with the secret key in a file (Ed25519; engine/model/format.h says how). */
+CORED_API bool cored_model_save_signed(const CoredModel *model, const char *path,
+                                       const char *secret_key_path, CoredError *error);
+
 CORED_API CoredModel *cored_model_ref(CoredModel *model);
 CORED_API void cored_model_unref(CoredModel *model); /* NULL is fine */
 CORED_API const CoredModelInfo *cored_model_info(const CoredModel *model);
@@ -221,6 +233,18 @@ CORED_API CoredModel *cored_model_with_metadata(const CoredModel *model, const c
                                                 const char *value, CoredError *error);
 CORED_API CoredModel *cored_model_with_info(const CoredModel *model, const CoredModelInfo *info,
                                             CoredError *error);
+
+/* ---- Keys ----------------------------------------------------------------------------------- */
+
+/* Make a pair of keys: the secret one for who signs (mode 0600, an existing file is not replaced),
+ * the public one for who checks. comment may be NULL; it ends up in the public file. */
+CORED_API bool cored_keys_new(const char *secret_path, const char *public_path, const char *comment,
+                              CoredError *error);
+/* Read a list of trusted keys: public key files one after another; a line "revoked KEY-ID" takes a
+ * key back; empty lines and lines that start with # are skipped. */
+CORED_API CoredTrust *cored_trust_load(const char *path, CoredError *error);
+CORED_API CoredTrust *cored_trust_ref(CoredTrust *trust);
+CORED_API void cored_trust_unref(CoredTrust *trust); /* NULL is fine */
 
 /* ---- Plans and sessions --------------------------------------------------------------------- */
 
@@ -312,6 +336,7 @@ typedef struct CoredWatchParams {
   int settle_ms;       /* a version is looked at when it stayed as it is so long; 0 means 200 */
   int poll_ms;         /* how often the file is looked at anyway; 0 means 2000 */
   bool no_inotify;     /* poll only */
+  CoredTrust *trust;   /* may be NULL; as CoredModelLoadParams. A reference is taken */
   bool refuse_older;   /* a lower generation than that of the last good version fails */
   uint64_t generation; /* of the version that runs already */
   const CoredFileStamp *known; /* version that runs already; NULL: what is there is loaded */

@@ -48,7 +48,9 @@
  *   cored.key-id         16 hex digits: the first 8 bytes of the SHA-256 of the signing key's
  *                        public part
  *   cored.signature      128 hex digits: Ed25519ph (RFC 8032) over the whole file in which these
- *                        128 digits are replaced by "0"; needs cored.key-id
+ *                        128 digits are replaced by "0"; needs cored.key-id. A reader with trusted
+ *                        keys looks for the text ,"cored.signature":" before it parses, so that is
+ *                        how a signer writes it
  *
  * Other keys are kept and written back. Keys that start with "cored." are reserved. The digits of
  * cored.header-sha256 and cored.signature are written without escapes.

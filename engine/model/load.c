@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * From a file to a model. The order of the checks is the order of trust: structure, version,
- * hashes, what the metadata say, what the network needs, what it computes. */
+ * From a file to a model. The order of the checks is the order of trust: signature, structure,
+ * version, hashes, what the metadata say, what the network needs, what it computes. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,6 +12,7 @@
 #include "model/format.h"
 #include "model/hash.h"
 #include "model/model.h"
+#include "model/signature.h"
 
 static bool check_version(const CoredSafetensors *st, const char *name, CoredError *error) {
   const CoredEntry *const version = cored_safetensors_entry(st, CORED_KEY_FORMAT);
@@ -48,19 +49,44 @@ static CoredModel *assemble(const CoredSafetensors *st, CoredBytes *bytes, const
   return cored_model_assemble(&info, &metadata, weights, name, error);
 }
 
+/* With trusted keys the signature is checked before anything is parsed; what it was found in must
+ * then be the entry the parser finds. */
+static bool check_signature(const CoredSafetensors *st, uint64_t offset, const char *name,
+                            CoredError *error) {
+  const CoredEntry *const signature = cored_safetensors_entry(st, CORED_KEY_SIGNATURE);
+  if (signature && signature->offset == offset)
+    return true;
+  return cored_error_set(error, CORED_ERROR_SIGNATURE,
+                         "%s: expected the signature in the entry '%s', found it elsewhere", name,
+                         CORED_KEY_SIGNATURE);
+}
+
+static CoredModel *parse_and_assemble(CoredBytes *bytes, const char *name,
+                                      const CoredModelLoadParams *params, CoredError *error) {
+  uint64_t signature = 0;
+  if (params->trust &&
+      !cored_signature_verify(params->trust, bytes, name, params->cancel, &signature, error))
+    return NULL;
+  CoredSafetensors st;
+  if (!cored_safetensors_parse(&st, bytes->data, bytes->size, name, error))
+    return NULL;
+  CoredModel *model = NULL;
+  if ((!params->trust || check_signature(&st, signature, name, error)) &&
+      check_version(&st, name, error) &&
+      cored_hash_verify(&st, bytes->data, name, params->cancel, error))
+    model = assemble(&st, bytes, name, error);
+  cored_safetensors_clear(&st);
+  return model;
+}
+
 /* bytes are taken over in any case. */
 static CoredModel *load_bytes(CoredBytes *bytes, const char *name,
                               const CoredModelLoadParams *params, CoredError *error) {
-  const int *const cancel = params ? params->cancel : NULL;
-  CoredSafetensors st;
-  CoredModel *model = NULL;
-  if (cored_safetensors_parse(&st, bytes->data, bytes->size, name, error)) {
-    if (check_version(&st, name, error) && cored_hash_verify(&st, bytes->data, name, cancel, error))
-      model = assemble(&st, bytes, name, error);
-    cored_safetensors_clear(&st);
-  }
+  static const CoredModelLoadParams defaults = {0};
+  const CoredModelLoadParams *const p = params ? params : &defaults;
+  CoredModel *const model = parse_and_assemble(bytes, name, p, error);
   cored_bytes_clear(bytes);
-  if (model && !(params && params->skip_canary) && !cored_canary_verify(model, NULL, name, error)) {
+  if (model && !p->skip_canary && !cored_canary_verify(model, NULL, name, error)) {
     cored_model_unref(model);
     return NULL;
   }
@@ -81,6 +107,11 @@ CoredModel *cored_model_load(const char *path, const CoredModelLoadParams *param
 
 CoredModel *cored_model_load_memory(const void *bytes, size_t size, const char *name,
                                     const CoredModelLoadParams *params, CoredError *error) {
+  if (size < 8) {
+    cored_error_set(error, CORED_ERROR_FILE_TOO_SMALL, "%s: expected at least 8 bytes, found %zu",
+                    name, size);
+    return NULL;
+  }
   if (size > max_bytes(params)) {
     cored_error_set(error, CORED_ERROR_FILE_TOO_LARGE, "%s: expected at most %llu bytes, found %zu",
                     name, (unsigned long long)max_bytes(params), size);

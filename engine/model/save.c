@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * From a model to a file. The same model gives the same bytes. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,42 +10,60 @@
 #include "model/format.h"
 #include "model/hash.h"
 #include "model/model.h"
+#include "model/signature.h"
 
 /* What is written besides the weights: the model's own entries, with fresh hash and canary. The
  * digits of the header's hash are zeros until the header is there. */
-static bool write_metadata(const CoredModel *model, const char *sha256, CoredMetadata *metadata,
-                           CoredError *error) {
-  char zeros[CORED_SHA256_HEX + 1];
-  memset(zeros, '0', CORED_SHA256_HEX);
-  zeros[CORED_SHA256_HEX] = '\0';
+static bool write_metadata(const CoredModel *model, const char *sha256, const CoredSecretKey *key,
+                           CoredMetadata *metadata, CoredError *error) {
+  char zeros[CORED_SHA256_HEX + 1], signature_zeros[CORED_SIGNATURE_HEX + 1];
+  snprintf(zeros, sizeof zeros, "%0*d", CORED_SHA256_HEX, 0);
+  snprintf(signature_zeros, sizeof signature_zeros, "%0*d", CORED_SIGNATURE_HEX, 0);
   CoredCanary canary;
   bool ok = cored_metadata_copy(metadata, &model->metadata) &&
             cored_info_write(&model->info, metadata) &&
             cored_metadata_set(metadata, CORED_KEY_SHA256, sha256) &&
-            cored_metadata_set(metadata, CORED_KEY_HEADER_SHA256, zeros);
+            cored_metadata_set(metadata, CORED_KEY_HEADER_SHA256, zeros) &&
+            /* An old signature was of another file's bytes. */
+            cored_metadata_set(metadata, CORED_KEY_KEY_ID, key ? key->id : NULL) &&
+            cored_metadata_set(metadata, CORED_KEY_SIGNATURE, key ? signature_zeros : NULL);
   if (ok && !cored_metadata_get(metadata, CORED_KEY_CANARY)) {
     if (!cored_canary_compute(model, &canary, error))
       return false;
     ok = cored_canary_write(&canary, metadata);
   }
-  /* A signature is of the bytes of one file; whoever writes another signs again. */
-  cored_metadata_set(metadata, CORED_KEY_KEY_ID, NULL);
-  cored_metadata_set(metadata, CORED_KEY_SIGNATURE, NULL);
   return ok || cored_error_set(error, CORED_ERROR_NO_MEMORY, "save: no memory for the metadata");
 }
 
-/* Put the header's hash where its zeros are. The key with its quotes cannot appear elsewhere: in
- * a string the quotes would be escaped. */
+/* The digits behind `"name":"` in a header of our writer, where `name` is not the first key. The
+ * comma and the quote tell the key from the same text in a string: there the quote is escaped. */
+static char *find_digits(char *header, size_t size, const char *name) {
+  char text[64];
+  snprintf(text, sizeof text, ",\"%s\":\"", name);
+  char *const at = memmem(header, size, text, strlen(text));
+  return at ? at + strlen(text) : NULL;
+}
+
+/* Put the header's hash where its zeros are. */
 static void seal_header(char *header, size_t size) {
-  static const char key[] = "\"" CORED_KEY_HEADER_SHA256 "\":\"";
-  char *const digits = (char *)memmem(header, size, key, sizeof key - 1) + sizeof key - 1;
+  char *const digits = find_digits(header, size, CORED_KEY_HEADER_SHA256);
+  const char *const signature = find_digits(header, size, CORED_KEY_SIGNATURE);
   char hex[CORED_HASH_SIZE];
-  cored_hash_header((const uint8_t *)header, size, (uint64_t)(digits - header), 0, hex);
+  cored_hash_header((const uint8_t *)header, size, (uint64_t)(digits - header),
+                    signature ? (uint64_t)(signature - header) : 0, hex);
   memcpy(digits, hex, CORED_SHA256_HEX);
 }
 
-static char *make_header(const CoredModel *model, const CoredTensorView *sorted, size_t *size,
-                         CoredError *error) {
+/* Put the signature of all chunks, the header first, where its zeros are. */
+static void sign_header(char *header, const CoredChunk *chunks, size_t n_chunks,
+                        const CoredSecretKey *key) {
+  char hex[CORED_SIGNATURE_HEX + 1];
+  cored_sign(key, chunks, n_chunks, hex);
+  memcpy(find_digits(header, chunks[0].size, CORED_KEY_SIGNATURE), hex, CORED_SIGNATURE_HEX);
+}
+
+static char *make_header(const CoredModel *model, const CoredTensorView *sorted,
+                         const CoredSecretKey *key, size_t *size, CoredError *error) {
   char sha256[CORED_HASH_SIZE];
   CoredMetadata metadata = {0};
   char *header = NULL;
@@ -52,7 +71,7 @@ static char *make_header(const CoredModel *model, const CoredTensorView *sorted,
     cored_error_set(error, CORED_ERROR_NO_MEMORY, "save: no memory");
     return NULL;
   }
-  if (write_metadata(model, sha256, &metadata, error)) {
+  if (write_metadata(model, sha256, key, &metadata, error)) {
     CoredEntry *const entries = calloc(metadata.n, sizeof *entries);
     for (size_t i = 0; entries && i < metadata.n; i++)
       entries[i] = (CoredEntry){.key = metadata.pairs[i].key, .value = metadata.pairs[i].value};
@@ -70,10 +89,10 @@ static char *make_header(const CoredModel *model, const CoredTensorView *sorted,
 }
 
 static bool write_file(const CoredModel *model, const CoredTensorView *sorted, const char *path,
-                       CoredError *error) {
+                       const CoredSecretKey *key, CoredError *error) {
   const size_t n = cored_model_n_tensors(model);
   size_t header_size = 0;
-  char *const header = make_header(model, sorted, &header_size, error);
+  char *const header = make_header(model, sorted, key, &header_size, error);
   if (!header)
     return false;
   CoredChunk *const chunks = calloc(n + 1, sizeof *chunks);
@@ -88,6 +107,8 @@ static bool write_file(const CoredModel *model, const CoredTensorView *sorted, c
     chunks[0] = (CoredChunk){header, header_size};
     for (size_t i = 0; i < n; i++)
       chunks[i + 1] = (CoredChunk){sorted[i].data, sorted[i].size};
+    if (key)
+      sign_header(header, chunks, n + 1, key);
     ok = cored_file_replace(path, chunks, n + 1, 0666, error);
   }
   free(chunks);
@@ -95,11 +116,27 @@ static bool write_file(const CoredModel *model, const CoredTensorView *sorted, c
   return ok;
 }
 
-bool cored_model_save(const CoredModel *model, const char *path, CoredError *error) {
+/* key NULL: not signed. */
+static bool save(const CoredModel *model, const char *path, const CoredSecretKey *key,
+                 CoredError *error) {
   CoredTensorView *const sorted = cored_weights_sorted(model->weights);
   if (!sorted)
     return cored_error_set(error, CORED_ERROR_NO_MEMORY, "%s: no memory to write it", path);
-  const bool ok = write_file(model, sorted, path, error);
+  const bool ok = write_file(model, sorted, path, key, error);
   free(sorted);
+  return ok;
+}
+
+bool cored_model_save(const CoredModel *model, const char *path, CoredError *error) {
+  return save(model, path, NULL, error);
+}
+
+bool cored_model_save_signed(const CoredModel *model, const char *path, const char *secret_key_path,
+                             CoredError *error) {
+  CoredSecretKey key;
+  if (!cored_secret_key_load(&key, secret_key_path, error))
+    return false;
+  const bool ok = save(model, path, &key, error);
+  cored_secret_key_clear(&key);
   return ok;
 }

@@ -202,8 +202,10 @@ static CoredPlan *prepare(CoredWatch *watch, const CoredModel *model, CoredError
  * then, or when forced, a plan is made. */
 static bool load_version(CoredWatch *watch, bool *fresh, CoredWatchEvent *event,
                          CoredError *error) {
-  const CoredModelLoadParams params = {
-      .max_bytes = watch->params.max_bytes, .skip_canary = true, .cancel = &watch->cancel};
+  const CoredModelLoadParams params = {.max_bytes = watch->params.max_bytes,
+                                       .skip_canary = true,
+                                       .cancel = &watch->cancel,
+                                       .trust = watch->params.trust};
   struct timespec start;
   clock_gettime(CLOCK_MONOTONIC, &start);
   CoredModel *const model = cored_model_load(watch->path, &params, error);
@@ -349,6 +351,7 @@ static void destroy(CoredWatch *watch) {
   pthread_mutex_destroy(&watch->lock);
   free(watch->path);
   free(watch->new_path);
+  cored_trust_unref(watch->params.trust);
   free(watch);
 }
 
@@ -371,6 +374,8 @@ static void set_params(CoredWatch *watch, const CoredWatchParams *params) {
     watch->params.settle_ms = SETTLE_MS;
   if (watch->params.poll_ms <= 0)
     watch->params.poll_ms = POLL_MS;
+  if (watch->params.trust)
+    cored_trust_ref(watch->params.trust);
   watch->generation = watch->params.generation;
   watch->forced = !watch->params.known;
   if (watch->params.known) {
