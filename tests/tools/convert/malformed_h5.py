@@ -122,6 +122,23 @@ def layout_cases():
     yield 'M77 5000 names', 'KERAS_LAYOUT', h5(layers=[f'layer{i}' for i in range(5000)])
 
 
+def changed(good, n):
+    """The file with one to three bytes changed, n times; what is read of it is not known."""
+    random = np.random.default_rng(5)
+    for _ in range(n):
+        data = bytearray(good)
+        for at in random.integers(0, len(data), random.integers(1, 4)):
+            data[at] ^= random.integers(1, 256)
+        yield bytes(data)
+
+
+def random_files():
+    yield from changed(h5(), 150)
+    yield from changed(h5(libver='latest'), 50)
+    yield from changed(h5(dataset(data=KERNEL, chunks=(3, 3, 3, 4), compression='gzip',
+                                  shuffle=True, fletcher32=True)), 50)
+
+
 def all_cases():
     yield from layout_cases()
     yield from superblock_cases(h5())
