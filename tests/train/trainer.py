@@ -1,0 +1,352 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+# cored-train from the outside on tiny data sets: it learns, repeats itself bit for bit, survives
+# being interrupted, killed and starved, and publishes only what it should.
+import csv
+import json
+import os
+import random
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+TRAIN = os.path.abspath(sys.argv.pop(1))
+KILLS = int(os.environ.get("CORED_TEST_KILLS", "6"))
+
+from trainer_kit import SIDE, SMALL, make_task, np, picture, run, sha256, tensors  # noqa: E402
+
+
+class Trainer(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.shared = tempfile.TemporaryDirectory()
+        cls.data = os.path.join(cls.shared.name, "dataset")
+        make_task(os.path.join(cls.data, "A"), "checks", seed=1)
+        make_task(os.path.join(cls.data, "B"), "stripes", seed=2)
+        make_task(os.path.join(cls.data, "TransferLearning", "B"), "stripes", train=8, seed=3, splits=("train",))
+        cls.task1 = os.path.join(cls.shared.name, "task1")
+        done = run(TRAIN, "-t", "A", "-d", cls.data, "-me", 12, "--output", cls.task1, *SMALL)
+        assert done.returncode == 0, done.stderr
+        cls.task1_log = done.stderr
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.shared.cleanup()
+
+    def setUp(self):
+        self.tmp = tempfile.TemporaryDirectory()
+        self.out = os.path.join(self.tmp.name, "run")
+
+    def tearDown(self):
+        self.tmp.cleanup()
+
+    def train(self, *args, rc=0, **options):
+        done = run(TRAIN, "-d", self.data, *args, **options)
+        self.assertEqual(done.returncode, rc, done.stderr)
+        return done.stderr
+
+    def best(self, folder=None):
+        return os.path.join(folder or self.out, "best.safetensors")
+
+    def test_learns_a_tiny_task(self):
+        weights, meta = tensors(self.best(self.task1))
+        tasks = json.loads(meta["cored.tasks"])
+        self.assertEqual([t["name"] for t in tasks], ["A"])
+        self.assertGreater(tasks[0]["auc"], 0.98)
+        self.assertEqual(json.loads(meta["cored.labels"]), ["fake", "real"])
+        self.assertEqual(json.loads(meta["cored.input-size"]), [SIDE, SIDE])
+        self.assertTrue(0.05 <= float(meta["cored.temperature"]) <= 20)
+        self.assertTrue(0 < float(meta["cored.threshold"]) < 1)
+        self.assertEqual(meta["train.method"], "CoReD")
+        self.assertEqual(len(meta["train.manifest"]), 64)
+        self.assertTrue(all(np.isfinite(w).all() for w in weights.values()))
+        with open(os.path.join(self.task1, "history.csv")) as f:
+            rows = list(csv.DictReader(f))
+        self.assertEqual(len(rows), 12)
+        self.assertLess(float(rows[-1]["loss"]), 0.5 * float(rows[0]["loss"]))
+        self.assertIn("best: epoch", self.task1_log)
+
+    def test_every_method_learns_a_second_task(self):
+        for method in ("FT", "KD", "TG", "CoReD"):
+            out = os.path.join(self.tmp.name, method)
+            log = self.train("-s", "A", "-t", "B", "-f", "-m", method, "-w", self.task1, "-me", 4, "--output", out,
+                             *SMALL)
+            _, meta = tensors(self.best(out))
+            self.assertEqual([t["name"] for t in json.loads(meta["cored.tasks"])], ["A", "B"])
+            matrix = json.loads(meta["train.matrix"])
+            self.assertEqual([row["after"] for row in matrix], ["A", "B"])
+            self.assertEqual(set(matrix[1]["auc"]), {"A", "B"})
+            with open(os.path.join(out, "history.csv")) as f:
+                last = list(csv.DictReader(f))[-1]
+            terms = {t: float(last[t]) != 0 for t in ("distillation", "representation", "starting_point")}
+            self.assertEqual(terms, {"distillation": method in ("KD", "CoReD"), "representation": method == "CoReD",
+                                     "starting_point": method == "TG"}, method)
+            self.assertRegex(log, r"B \d+\.\d% AUC .*A \d+\.\d% AUC")
+
+    def test_reference_examples(self):
+        """The three commands of the reference's README, with few epochs of a small batch."""
+        cwd = os.path.join(self.tmp.name, "cwd")
+        os.mkdir(cwd)
+        os.mkdir(os.path.join(cwd, "dataset"))
+        for name, kind, seed in (("DeepFake", "checks", 5), ("Face2Face", "stripes", 6), ("FaceSwap", "checks", 7)):
+            make_task(os.path.join(cwd, "dataset", name), kind, train=4, val=2, seed=seed)
+        make_task(os.path.join(cwd, "dataset", "TransferLearning", "FaceSwap"), "checks", train=3, seed=8,
+                  splits=("train",))
+        os.rename(os.path.join(cwd, "dataset", "DeepFake", "test"), os.path.join(cwd, "dataset", "DeepFake", "testset"))
+        quick = ("-me=2", "-nb=4", "-ng=0", "--input-size=64")
+        first = run(TRAIN, "-s=DeepFake", "-d=./dataset/", *quick, cwd=cwd)
+        self.assertEqual(first.returncode, 0, first.stderr)
+        made = os.path.join(cwd, "runs", "CoReD", "DeepFake", "best.safetensors")
+        os.mkdir(os.path.join(cwd, "weights"))
+        shutil.move(made, os.path.join(cwd, "weights", "best.safetensors"))
+        third = run(TRAIN, "-s=Face2Face_DeepFake", "-t=FaceSwap", "-d=./dataset", "-w=./weights", *quick, "-lr=1e-5",
+                    cwd=cwd)
+        self.assertEqual(third.returncode, 0, third.stderr)
+        self.assertIn("TransferLearning/FaceSwap/train: 3 fake", third.stderr)
+        test = run(TRAIN, "-d=./dataset/DeepFake/testset", "-w=./weights", "--test", cwd=cwd)
+        self.assertEqual(test.returncode, 0, test.stderr)
+        for word in ("accuracy", "AUC", "EER", "precision"):
+            self.assertIn(word, test.stdout)
+
+    def test_same_bits_again_and_on_more_threads(self):
+        base = ["-s", "A", "-t", "B", "-w", self.task1, "-me", 2, *SMALL, "--jpeg", 0.5, "--blur", 0.5]
+        hashes = set()
+        for i, extra in enumerate(([], [], ["--threads", 2], ["--loader-threads", 3], ["--cache", 0])):
+            out = os.path.join(self.tmp.name, str(i))
+            self.train(*base, "--output", out, *extra)
+            hashes.add(sha256(self.best(out)))
+        self.assertEqual(len(hashes), 1)
+        other = os.path.join(self.tmp.name, "other")
+        self.train(*base, "--seed", 7, "--output", other)
+        self.assertNotIn(sha256(self.best(other)), hashes)
+
+    def run_killed(self, args, kills, stop=signal.SIGKILL, seed=3):
+        """Start, kill after a random time, resume, until `kills` kills have hit; then to the end."""
+        rng = random.Random(seed)
+        began = time.monotonic()
+        self.train(*args, "--output", self.out)
+        whole, want = time.monotonic() - began, sha256(self.best())
+        again = os.path.join(self.tmp.name, "again")
+        command = [TRAIN, "-d", self.data, *map(str, args), "--output", again, "--resume"]
+        hit, codes = 0, []
+        for _ in range(kills * 4):
+            if hit == kills:
+                break
+            process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+            try:
+                log = process.communicate(timeout=rng.uniform(0.05, whole))[1]
+                if process.returncode == 0 and hit < kills:
+                    shutil.rmtree(again)  # it was faster this time: begin anew
+                    continue
+            except subprocess.TimeoutExpired:
+                process.send_signal(stop)
+                log = process.communicate()[1]
+                hit += 1
+            codes.append(process.returncode)
+            self.assertIn(process.returncode, (0, -stop, 130), log)  # -SIGINT: before main began
+            for name in os.listdir(again) if os.path.isdir(again) else ():
+                if name.endswith(".safetensors"):
+                    tensors(os.path.join(again, name))
+        done = run(*command)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(sha256(self.best(again)), want, f"kills at {codes}")
+        return codes
+
+    def test_killed_and_resumed(self):
+        self.run_killed(["-s", "A", "-t", "B", "-f", "-w", self.task1, "-me", 3, *SMALL], KILLS)
+
+    def test_interrupted_and_resumed(self):
+        codes = self.run_killed(["-t", "B", "-me", 4, *SMALL], 3, stop=signal.SIGINT, seed=5)
+        self.assertIn(130, codes)
+
+    def test_second_checkpoint_when_the_last_is_damaged(self):
+        args = ["-t", "B", *SMALL, "--output", self.out]
+        self.train(*args, "-me", 3)
+        want = sha256(self.best())
+        shutil.rmtree(self.out)
+        self.train(*args, "-me", 2)
+        last = os.path.join(self.out, "last.checkpoint")
+        data = bytearray(open(last, "rb").read())
+        data[len(data) // 2] ^= 1
+        with open(last, "wb") as f:
+            f.write(data)
+        log = self.train(*args, "-me", 3, "--resume")
+        self.assertIn("damaged", log)
+        self.assertIn("resuming in epoch 2 ", log)
+        self.assertEqual(sha256(self.best()), want)
+        message = self.train(*args, "-me", 4, "--resume", "-lr", 0.001, rc=1)
+        self.assertIn("other settings: optimizer", message)
+
+    def test_two_runs_in_one_folder(self):
+        process = subprocess.Popen([TRAIN, "-d", self.data, "-t", "A", "-me", "100000", "--output", self.out,
+                                    *map(str, SMALL)], stderr=subprocess.DEVNULL)
+        while not os.path.exists(os.path.join(self.out, "last.checkpoint")):
+            time.sleep(0.05)
+        message = self.train("-t", "A", "--output", self.out, *SMALL, rc=1)
+        process.send_signal(signal.SIGTERM)
+        self.assertEqual(process.wait(60), 130)
+        self.assertIn("another training", message)
+
+    def test_divergence_is_named_and_not_saved(self):
+        message = self.train("-t", "A", "-me", 3, "--output", self.out, *SMALL, "--optimizer", "sgd", "-lr", 1e3,
+                             "--momentum", 0.99, "--weight-decay", 900, rc=3)
+        self.assertRegex(message, r"epoch \d+, step \d+: .* is not finite; first in '[^']+'")
+        for name in os.listdir(self.out) if os.path.isdir(self.out) else ():
+            if name.endswith((".safetensors", ".checkpoint")):
+                for key, value in tensors(os.path.join(self.out, name))[0].items():
+                    self.assertTrue(np.isfinite(value).all(), f"{name} {key}")
+
+    def test_full_disk_leaves_what_was_there(self):
+        args = ["-t", "A", "--output", self.out, *SMALL]
+        self.train(*args, "-me", 2)
+        names = sorted(os.listdir(self.out))
+        sizes = {n: os.path.getsize(os.path.join(self.out, n)) for n in names}
+
+        def starve():
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (100000, resource.RLIM_INFINITY))
+        message = self.train(*args, "-me", 4, "--resume", rc=74, preexec_fn=starve)
+        self.assertIn("File too large", message)
+        for n in names:  # the last checkpoint may have become the previous one
+            if n != "last.checkpoint":
+                self.assertTrue(os.path.exists(os.path.join(self.out, n)), n)
+        tensors(self.best())
+        self.assertEqual(os.path.getsize(self.best()), sizes["best.safetensors"])
+        self.assertIn("resuming in epoch 3", self.train(*args, "-me", 4, "--resume"))
+
+    def test_bad_files(self):
+        data = os.path.join(self.tmp.name, "dataset")
+        shutil.copytree(os.path.join(self.data, "A"), os.path.join(data, "A"))
+        with open(os.path.join(data, "A", "train", "fake", "x005z.png"), "wb") as f:
+            f.write(b"no picture")
+        os.mkfifo(os.path.join(data, "A", "train", "real", "pipe.jpg"))
+        done = run(TRAIN, "-d", data, "-t", "A", "-me", 1, "--output", self.out, *SMALL)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("2 of 49 files are bad, more than the 1 %", done.stderr)
+        self.assertIn("fake/x005z.png: not a JPEG", done.stderr)
+        self.assertIn("real/pipe.jpg: not a regular file", done.stderr)
+        self.assertFalse(os.path.exists(self.best()))
+        done = run(TRAIN, "-d", data, "-t", "A", "-me", 1, "--max-bad", 10, "--output", self.out, *SMALL)
+        self.assertEqual(done.returncode, 0, done.stderr)
+
+    def test_leaks_between_train_and_val(self):
+        data = os.path.join(self.tmp.name, "dataset")
+        shutil.copytree(os.path.join(self.data, "A"), os.path.join(data, "A"))
+        shutil.copy(os.path.join(data, "A", "train", "real", "x003z.png"), os.path.join(data, "A", "val", "fake"))
+        done = run(TRAIN, "-d", data, "-t", "A", "-me", 1, "--output", self.out, *SMALL)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("1 files are in train and val at once", done.stderr)
+        self.assertIn("x003z.png", done.stderr)
+
+    def test_clear_errors(self):
+        cases = [
+            (["-t", "C"], 1, "C/train"),
+            (["-t", "A", "-s", "B"], 2, "-w PATH"),
+            (["-t", "A", "-s", "B", "-w", "/nowhere"], 1, "/nowhere"),
+            (["-t", "A", "-s", "A", "-w", self.task1], 2, "source and the target"),
+            (["-s", "A_B"], 2, "-t NAME"),
+            (["-t", "A", "-m", "XX"], 2, "FT|KD|TG|CoReD"),
+            (["-t", "A", "-me", "0"], 2, "whole number"),
+            (["-t", "A", "-lr", "fast"], 2, "a number"),
+            (["-t", "A", "--frobnicate"], 2, "--frobnicate"),
+            (["-t", "A", "left-over"], 2, "left-over"),
+            (["-t", "A", "-s", "B", "-w", self.task1, "-n", "Xception"], 1, "cored-compact"),
+            (["-t", "A", "-nc", "3"], 1, "expected 3 class folders"),
+            (["--test"], 2, "-w FILE"),
+        ]
+        for args, code, text in cases:
+            message = self.train(*args, "--output", self.out, rc=code)
+            self.assertIn(text, message, args)
+            self.assertNotIn("\n\n", message)
+
+    def test_publish_gate(self):
+        live = os.path.join(self.tmp.name, "live", "model.safetensors")
+        os.mkdir(os.path.dirname(live))
+        log = self.train("-t", "A", "-me", 8, "--output", self.out, *SMALL, "--publish", live)
+        self.assertIn("generation 1", log)
+        second = ["-s", "A", "-t", "B", "-f", "-w", self.out, "-me", 6, *SMALL, "--publish", live]
+        before = sha256(live)
+        # A violent fine-tuning forgets; with no tolerance it must not get through.
+        self.train(*second, "-m", "FT", "-lr", 0.03, "--max-forgetting", 0, "--select", "auc", "--output",
+                   os.path.join(self.tmp.name, "forgets"), "--cutmix", "none", "--flip", 0, rc=4)
+        self.assertEqual(sha256(live), before)
+        reasons = open(live + ".rejected.txt").read()
+        self.assertRegex(reasons, r"old task A: AUC fell from|new task B: AUC")
+        self.assertEqual(tensors(live + ".rejected")[1]["train.rejected"], reasons)
+        log = self.train(*second, "--max-forgetting", 100, "--output", os.path.join(self.tmp.name, "keeps"))
+        self.assertIn("generation 2", log)
+        self.assertEqual(tensors(live)[1]["cored.generation"], "2")
+        self.assertEqual(sorted(os.listdir(os.path.dirname(live))),
+                         ["model.safetensors", "model.safetensors.rejected", "model.safetensors.rejected.txt"])
+
+    def test_trace(self):
+        trace = os.path.join(self.tmp.name, "trace")
+        self.train("-s", "A", "-t", "B", "-f", "-w", self.task1, "-me", 1, "--order", "sequential", "--no-augment",
+                   "--trace", trace, "--trace-steps", 2, "--output", self.out, *SMALL)
+        self.assertEqual(sorted(os.listdir(trace)), ["start.safetensors", "step-000000", "step-000001"])
+        batch, _ = tensors(os.path.join(trace, "step-000001", "batch.safetensors"))
+        self.assertEqual(batch["images"].shape, (8, SIDE, SIDE, 3))
+        self.assertEqual(list(batch["samples"]), list(range(8, 16)))
+        self.assertEqual(list(batch["labels"]), [0] * 8)
+        from PIL import Image
+        want = np.asarray(Image.open(os.path.join(self.data, "B", "train", "fake", "x008z.png")), np.float32)
+        self.assertLess(np.abs(batch["images"][0] - (want / 127.5 - 1)).max(), 1e-5)
+        gradients, _ = tensors(os.path.join(trace, "step-000001", "gradients.safetensors"))
+        weights, _ = tensors(os.path.join(trace, "start.safetensors"))
+        self.assertTrue(set(gradients) <= set(weights) and len(gradients) > 10)
+        self.assertTrue(all(gradients[k].shape == weights[k].shape for k in gradients))
+        self.assertTrue(any(np.abs(g).max() > 0 for g in gradients.values()))
+        losses = json.load(open(os.path.join(trace, "step-000001", "losses.json")))
+        total = losses["student"] + losses["distillation"] + losses["representation"]
+        self.assertAlmostEqual(losses["total"], total, places=6)
+        self.assertEqual(np.array(losses["stores"]).shape, (5, 2))
+
+    def test_videos_in_a_task(self):
+        data = os.path.join(self.tmp.name, "dataset")
+        make_task(os.path.join(data, "V"), "checks", train=4, val=2, seed=9)
+        rng = np.random.default_rng(1)
+        for label, kind in (("fake", "checks"), ("real", "real")):
+            path = os.path.join(data, "V", "train", label, "clip.avi")
+            frames = b"".join(picture(rng, kind).tobytes() for _ in range(12))
+            try:
+                subprocess.run(["ffmpeg", "-v", "error", "-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{SIDE}x{SIDE}",
+                                "-i", "-", "-c:v", "mjpeg", "-q:v", "2", path], input=frames, check=True)
+            except FileNotFoundError:
+                self.skipTest("no ffmpeg program")
+        done = run(TRAIN, "-d", data, "-t", "V", "-me", 1, "--whole-frames", "--frame-step", 3, "--output", self.out,
+                   *SMALL)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("8 fake, 8 real", done.stderr)
+
+    def test_mpi_ranks_give_what_one_process_gives(self):
+        if not shutil.which("mpirun"):
+            self.skipTest("no mpirun")
+        args = ["-s", "A", "-t", "B", "-f", "-w", self.task1, "-me", 1, "--batch-norm", "frozen", *SMALL]
+        self.train(*args, "--output", self.out)
+        ranks = os.path.join(self.tmp.name, "ranks")
+        environment = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+                       "OMPI_MCA_btl": "self,vader", "OMPI_MCA_btl_vader_single_copy_mechanism": "none"}
+        done = run("mpirun", "--oversubscribe", "-np", 2, TRAIN, "-d", self.data, *args, "--output", ranks,
+                   env=environment)
+        if "built without MPI" in done.stderr:
+            self.skipTest("built without MPI")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(done.stderr.count("best: epoch"), 1)
+        one, _ = tensors(os.path.join(self.out, "last.checkpoint"))
+        two, _ = tensors(os.path.join(ranks, "last.checkpoint"))
+        self.assertEqual(set(one), set(two))
+        start, _ = tensors(self.best(self.task1))
+        for key in start:
+            names = [k for k in one if k.endswith(key) and one[k].shape == start[key].shape]
+            for name in names:
+                scale = np.abs(one[name]).max() + 1e-12
+                self.assertLess(np.abs(one[name] - two[name]).max() / scale, 2e-3, name)
+
+
+if __name__ == "__main__":
+    unittest.main(warnings="ignore")

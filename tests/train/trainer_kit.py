@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: MIT
+# What the tests of cored-train and cored-eval share: tiny data sets, running the programs, reading
+# safetensors.
+import hashlib
+import json
+import os
+import struct
+import subprocess
+import sys
+
+try:
+    import numpy as np
+    from PIL import Image
+except ImportError as missing:
+    print("skipped: no", missing.name)
+    sys.exit(77)
+
+SIDE = 32
+
+
+def picture(rng, kind):
+    """Real: smooth. Each kind of fake adds a pattern of its own."""
+    small = rng.integers(60, 200, (4, 4, 3), dtype=np.uint8)
+    x = np.asarray(Image.fromarray(small).resize((SIDE, SIDE), Image.BICUBIC), np.int16)
+    i, j = np.mgrid[:SIDE, :SIDE]
+    if kind == "checks":
+        x = x + (((i + j) % 2) * 60 - 30)[..., None]
+    elif kind == "stripes":
+        x = x + ((i // 2 % 2) * 70 - 35)[..., None]
+    return Image.fromarray(np.clip(x, 0, 255).astype(np.uint8))
+
+
+def make_task(folder, kind, train=24, val=12, seed=1, splits=("train", "val", "test")):
+    rng = np.random.default_rng(seed)
+    for split in splits:
+        for label in ("fake", "real"):
+            path = os.path.join(folder, split, label)
+            os.makedirs(path)
+            for i in range(train if split == "train" else val):
+                picture(rng, kind if label == "fake" else "real").save(os.path.join(path, f"x{i:03}z.png"))
+
+
+def run(program, *args, cwd=None, timeout=300, **options):
+    environment = dict(os.environ, OPENBLAS_NUM_THREADS="1", **options.pop("env", {}))
+    return subprocess.run([program, *map(str, args)], cwd=cwd, timeout=timeout, capture_output=True, text=True,
+                          env=environment, **options)
+
+
+SMALL = ("-n", "Compact", "--input-size", SIDE, "-nb", 8, "--threads", 1, "--optimizer", "adamw", "-lr", 0.003,
+         "--quiet")
+
+
+def sha256(path):
+    with open(path, "rb") as f:
+        return hashlib.sha256(f.read()).hexdigest()
+
+
+def tensors(path):
+    with open(path, "rb") as f:
+        data = f.read()
+    n = struct.unpack("<Q", data[:8])[0]
+    header = json.loads(data[8:8 + n])
+    meta = header.pop("__metadata__", {})
+    kinds = {"F32": np.float32, "F64": np.float64, "I64": np.int64}
+    body = data[8 + n:]
+    return {k: np.frombuffer(body[slice(*v["data_offsets"])], kinds[v["dtype"]]).reshape(v["shape"])
+            for k, v in header.items() if v["dtype"] in kinds}, meta

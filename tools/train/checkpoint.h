@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT
+ * Checkpoints: one safetensors file with the trainer's whole state, where in the run it was taken,
+ * and a SHA-256 of the file itself. Written like every file that matters: aside, synced, compared,
+ * renamed. */
+#ifndef CORED_TOOLS_TRAIN_CHECKPOINT_H
+#define CORED_TOOLS_TRAIN_CHECKPOINT_H
+
+#include <jansson.h>
+
+#include "train/train.h"
+
+/* position: where the run is; config: the settings that decide its numbers. */
+bool checkpoint_save(const char *path, const CoredTrainer *trainer, const json_t *position,
+                     const json_t *config, CoredError *error);
+
+typedef struct Checkpoint Checkpoint;
+
+/* Read and verify; nothing is applied yet. */
+Checkpoint *checkpoint_load(const char *path, CoredError *error);
+void checkpoint_free(Checkpoint *checkpoint); /* NULL is fine */
+const json_t *checkpoint_position(const Checkpoint *checkpoint);
+/* Refuses a checkpoint of other settings, naming the first that differs. */
+bool checkpoint_check_config(const Checkpoint *checkpoint, const json_t *config, CoredError *error);
+bool checkpoint_restore(const Checkpoint *checkpoint, CoredTrainer *trainer, CoredError *error);
+
+#endif /* CORED_TOOLS_TRAIN_CHECKPOINT_H */

@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: MIT */
+#include "eval-options.h"
+
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char help[] =
+    "Usage: cored-eval -w MODEL... -d FOLDER [--tasks A,B,...] [OPTION]...\n"
+    "Judges models on labelled pictures and videos.\n"
+    "\n"
+    "What\n"
+    "  -w, --weights PATH      a model, or a folder with one; several, in the order of training,\n"
+    "                          give the matrix of AUCs, forgetting and backward transfer\n"
+    "  -d, --data FOLDER       holds real/ and fake/, or with --tasks NAME/SPLIT/{real,fake}\n"
+    "  -t, --tasks A,B,...     tasks in the order they were learned\n"
+    "      --split NAME        (default test)\n"
+    "\n"
+    "Data\n"
+    "      --map F=C,...       folder F holds class C\n"
+    "      --max-bad PERCENT   unreadable files to put up with (default 1)\n"
+    "      --faces             crop faces in pictures too\n"
+    "      --whole-frames      do not crop faces in videos\n"
+    "      --cascade FILE      face cascade (default: of opencv-data)\n"
+    "      --face-margin X     side of the crop is the face's times 1 + X (default 0.3)\n"
+    "      --frame-step N      every N-th frame of a video (default 10)\n"
+    "      --max-frames N      at most N frames of a video (default 32)\n"
+    "\n"
+    "Output\n"
+    "      --json FILE         every figure\n"
+    "      --csv FILE          a line per sample: model, task, file, frame, group, label, p-fake\n"
+    "      --html FILE         a report in one file: curves, matrix, worst mistakes\n"
+    "      --bootstrap N       draws for the intervals (default 1000, 0: none)\n"
+    "\n"
+    "Running\n"
+    "      --threads N         (default: one per CPU)\n"
+    "      --loader-threads N  (default 1)\n"
+    "      --quiet             no progress bar\n"
+    "      --help, --version\n";
+
+enum {
+  LONG_SPLIT = 256,
+  LONG_MAP,
+  LONG_MAX_BAD,
+  LONG_FACES,
+  LONG_WHOLE_FRAMES,
+  LONG_CASCADE,
+  LONG_FACE_MARGIN,
+  LONG_FRAME_STEP,
+  LONG_MAX_FRAMES,
+  LONG_JSON,
+  LONG_CSV,
+  LONG_HTML,
+  LONG_BOOTSTRAP,
+  LONG_THREADS,
+  LONG_LOADER_THREADS,
+  LONG_QUIET,
+  LONG_VERSION
+};
+
+static const struct option table[] = {
+    {"weights", required_argument, NULL, 'w'},
+    {"data", required_argument, NULL, 'd'},
+    {"tasks", required_argument, NULL, 't'},
+    {"split", required_argument, NULL, LONG_SPLIT},
+    {"map", required_argument, NULL, LONG_MAP},
+    {"max-bad", required_argument, NULL, LONG_MAX_BAD},
+    {"faces", no_argument, NULL, LONG_FACES},
+    {"whole-frames", no_argument, NULL, LONG_WHOLE_FRAMES},
+    {"cascade", required_argument, NULL, LONG_CASCADE},
+    {"face-margin", required_argument, NULL, LONG_FACE_MARGIN},
+    {"frame-step", required_argument, NULL, LONG_FRAME_STEP},
+    {"max-frames", required_argument, NULL, LONG_MAX_FRAMES},
+    {"json", required_argument, NULL, LONG_JSON},
+    {"csv", required_argument, NULL, LONG_CSV},
+    {"html", required_argument, NULL, LONG_HTML},
+    {"bootstrap", required_argument, NULL, LONG_BOOTSTRAP},
+    {"threads", required_argument, NULL, LONG_THREADS},
+    {"loader-threads", required_argument, NULL, LONG_LOADER_THREADS},
+    {"quiet", no_argument, NULL, LONG_QUIET},
+    {"help", no_argument, NULL, 'h'},
+    {"version", no_argument, NULL, LONG_VERSION},
+    {0}};
+
+static bool complain(const char *what, const char *value) {
+  fprintf(stderr, "cored-eval: %s '%s'; see cored-eval --help\n", what, value);
+  return false;
+}
+
+static bool number(const char *text, double low, double high, double *value) {
+  char *end;
+  const double x = strtod(text, &end);
+  if (end == text || *end || !(x >= low && x <= high))
+    return complain("out of range or no number:", text);
+  *value = x;
+  return true;
+}
+
+static bool whole(const char *text, int low, int high, int *value) {
+  double x = 0.0;
+  if (!number(text, low, high, &x))
+    return false;
+  if (x != (double)(int)x)
+    return complain("no whole number:", text);
+  *value = (int)x;
+  return true;
+}
+
+static bool apply_data(DataOptions *data, int id, const char *value) {
+  switch (id) {
+  case LONG_MAP:
+    data->map = value;
+    return true;
+  case LONG_MAX_BAD:
+    return number(value, 0.0, 100.0, &data->max_bad);
+  case LONG_FACES:
+    return data->faces = true;
+  case LONG_WHOLE_FRAMES:
+    return data->whole_frames = true;
+  case LONG_CASCADE:
+    data->cascade = value;
+    return true;
+  case LONG_FACE_MARGIN:
+    return number(value, 0.0, 4.0, &data->face_margin);
+  case LONG_FRAME_STEP:
+    return whole(value, 1, 1000000, &data->frame_step);
+  default:
+    return whole(value, 1, 100000, &data->max_frames);
+  }
+}
+
+static bool apply(EvalOptions *options, int id, const char *value) {
+  switch (id) {
+  case 'w':
+    if (options->n_models == MAX_TASKS)
+      return complain("too many models:", value);
+    options->models[options->n_models++] = value;
+    return true;
+  case 'd':
+    options->data.folder = value;
+    return true;
+  case 't':
+    free(options->tasks_text);
+    options->tasks_text = strdup(value);
+    return options->tasks_text != NULL;
+  case LONG_SPLIT:
+    options->split = value;
+    return true;
+  case LONG_JSON:
+    options->json = value;
+    return true;
+  case LONG_CSV:
+    options->csv = value;
+    return true;
+  case LONG_HTML:
+    options->html = value;
+    return true;
+  case LONG_BOOTSTRAP:
+    return whole(value, 0, 1000000, &options->bootstrap);
+  case LONG_THREADS:
+    return whole(value, 1, 64, &options->threads);
+  case LONG_LOADER_THREADS:
+    return whole(value, 1, 64, &options->loader_threads);
+  case LONG_QUIET:
+    return options->quiet = true;
+  default:
+    return apply_data(&options->data, id, value);
+  }
+}
+
+static bool finish(EvalOptions *options) {
+  for (char *save = NULL,
+            *name = options->tasks_text ? strtok_r(options->tasks_text, ",", &save) : NULL;
+       name; name = strtok_r(NULL, ",", &save)) {
+    if (options->n_tasks == MAX_TASKS)
+      return complain("too many tasks:", name);
+    options->tasks[options->n_tasks++] = name;
+  }
+  if (!options->data.folder)
+    return complain("no data folder:", "-d FOLDER");
+  if (options->n_models == 0)
+    return complain("no model:", "-w PATH");
+  return true;
+}
+
+ParseResult eval_options_parse(EvalOptions *options, int argc, char **argv) {
+  *options = (EvalOptions){.data = {.max_bad = 1.0,
+                                    .face_margin = 0.3,
+                                    .frame_step = 10,
+                                    .max_frames = 32,
+                                    .cache_mib = 2048},
+                           .split = "test",
+                           .loader_threads = 1,
+                           .bootstrap = 1000};
+  for (int id; (id = getopt_long(argc, argv, "w:d:t:h", table, NULL)) != -1;) {
+    if (id == 'h' || id == LONG_VERSION) {
+      fputs(id == 'h' ? help : "cored-eval " CORED_VERSION "\n", stdout);
+      return PARSE_DONE;
+    }
+    if (id == '?' || !apply(options, id, optarg))
+      return PARSE_ERROR;
+  }
+  if (optind < argc) {
+    complain("unexpected argument", argv[optind]);
+    return PARSE_ERROR;
+  }
+  return finish(options) ? PARSE_OK : PARSE_ERROR;
+}
+
+void eval_options_clear(EvalOptions *options) {
+  free(options->tasks_text);
+  options->tasks_text = NULL;
+}

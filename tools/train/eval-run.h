@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT
+ * Models times tasks: predictions, figures, the matrix, and what is written of them. */
+#ifndef CORED_TOOLS_TRAIN_EVAL_RUN_H
+#define CORED_TOOLS_TRAIN_EVAL_RUN_H
+
+#include <jansson.h>
+
+#include "eval-options.h"
+#include "evaluate.h"
+
+typedef struct EvalCell { /* one model on one task */
+  Prediction prediction;
+  CoredMetrics metrics;  /* per sample */
+  CoredMetrics by_group; /* per video, photo or person; only where groups hold several samples */
+  bool grouped;
+} EvalCell;
+
+typedef struct EvalResult {
+  CoredModelInfo infos[MAX_TASKS]; /* [n_models] */
+  char hashes[MAX_TASKS][65];      /* SHA-256 of the model files, whole */
+  CoredDataset *sets[MAX_TASKS];   /* [n_tasks] */
+  const char *names[MAX_TASKS];
+  int n_models, n_tasks;
+  EvalCell *cells; /* [n_models, n_tasks] */
+} EvalResult;
+
+bool eval_run(EvalResult *result, const EvalOptions *options, Ui *ui, CoredError *error);
+void eval_result_clear(EvalResult *result);
+
+/* AUC of every cell, [n_models * n_tasks]. */
+void eval_matrix(const EvalResult *result, double *auc);
+
+void eval_print(const EvalResult *result);
+json_t *eval_json(const EvalResult *result, const EvalOptions *options);
+bool eval_write_json(const EvalResult *result, const EvalOptions *options, CoredError *error);
+bool eval_write_csv(const EvalResult *result, const EvalOptions *options, CoredError *error);
+
+#endif /* CORED_TOOLS_TRAIN_EVAL_RUN_H */

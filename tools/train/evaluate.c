@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: MIT */
+#include "evaluate.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "error.h"
+#include "stop.h"
+
+enum { BATCH = 32 };
+
+struct Evaluator {
+  CoredModelInfo info;
+  CoredPlan *plan;
+  CoredSession *session;
+};
+
+Evaluator *evaluator_new(const CoredModel *model, int threads, CoredError *error) {
+  Evaluator *evaluator = calloc(1, sizeof *evaluator);
+  if (!evaluator) {
+    cored_error_set(error, CORED_ERROR_NO_MEMORY, "evaluator");
+    return NULL;
+  }
+  evaluator->info = *cored_model_info(model);
+  evaluator->plan = cored_plan_new(model, NULL, error);
+  if (evaluator->plan)
+    evaluator->session = cored_session_new(
+        evaluator->plan, &(CoredSessionParams){.max_batch = BATCH, .threads = threads}, error);
+  if (evaluator->session)
+    return evaluator;
+  evaluator_free(evaluator);
+  return NULL;
+}
+
+void evaluator_free(Evaluator *evaluator) {
+  if (!evaluator)
+    return;
+  cored_session_free(evaluator->session);
+  cored_plan_unref(evaluator->plan);
+  free(evaluator);
+}
+
+static void score(void *user, const float *images, int n, float *logits) {
+  const Evaluator *evaluator = user;
+  CoredOutput output;
+  cored_session_run(evaluator->session, images, n, &output);
+  memcpy(logits, output.logits, (size_t)n * (size_t)output.n_classes * sizeof *logits);
+}
+
+typedef struct Watch {
+  Ui *ui;
+  const char *label;
+  double began;
+} Watch;
+
+static bool watch(void *user, size_t done, size_t total) {
+  const Watch *w = user;
+  char text[64];
+  snprintf(text, sizeof text, "%.0f images/s", (double)done / (ui_clock() - w->began + 1e-9));
+  ui_bar(w->ui, w->label, done, total, text);
+  return !stop_asked();
+}
+
+bool evaluator_predict(Evaluator *evaluator, const CoredDataset *set, int loader_threads, Ui *ui,
+                       const char *label, Prediction *prediction, CoredError *error) {
+  const Scorer scorer = {score, evaluator, evaluator->info.n_classes, evaluator->info.real_class,
+                         BATCH};
+  Watch w = {ui, label, ui_clock()};
+  return predict_set(prediction, set, &scorer, loader_threads, watch, &w, error);
+}
+
+json_t *json_figure(double x) {
+  return isfinite(x) ? json_real(x) : json_null();
+}
+
+static json_t *classes_json(const CoredMetrics *metrics, const CoredModelInfo *info) {
+  json_t *classes = json_object();
+  for (int c = 0; c < info->n_classes; c++) {
+    const CoredClassMetrics *m = &metrics->classes[c];
+    json_object_set_new(classes, info->labels[c],
+                        json_pack("{s:f,s:f,s:f,s:I}", "precision", m->precision, "recall",
+                                  m->recall, "f1", m->f1, "support", (json_int_t)m->support));
+  }
+  return classes;
+}
+
+static json_t *confusion_json(const CoredMetrics *metrics, const CoredModelInfo *info) {
+  json_t *rows = json_array();
+  for (int r = 0; r < info->n_classes; r++) {
+    json_t *row = json_array();
+    for (int c = 0; c < info->n_classes; c++)
+      json_array_append_new(row,
+                            json_integer((json_int_t)metrics->confusion[r * info->n_classes + c]));
+    json_array_append_new(rows, row);
+  }
+  return rows;
+}
+
+static json_t *reliability_json(const CoredMetrics *metrics) {
+  json_t *bins = json_array();
+  for (int b = 0; b < CORED_ECE_BINS; b++)
+    json_array_append_new(bins, json_pack("{s:I,s:f,s:f}", "n", (json_int_t)metrics->bins[b].n,
+                                          "confidence", metrics->bins[b].confidence, "accuracy",
+                                          metrics->bins[b].accuracy));
+  return bins;
+}
+
+json_t *metrics_json(const CoredMetrics *metrics, const CoredModelInfo *info) {
+  return json_pack("{s:I,s:I,s:o,s:o,s:o,s:o,s:o,s:[o,o],s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "n",
+                   (json_int_t)metrics->n, "groups", (json_int_t)metrics->n_groups, "accuracy",
+                   json_figure(metrics->accuracy), "balanced_accuracy",
+                   json_figure(metrics->balanced_accuracy), "accuracy_at_threshold",
+                   json_figure(metrics->accuracy_threshold), "fpr_at_threshold",
+                   json_figure(metrics->fpr_threshold), "auc", json_figure(metrics->auc),
+                   "auc_interval", json_figure(metrics->auc_low), json_figure(metrics->auc_high),
+                   "eer", json_figure(metrics->eer), "ap", json_figure(metrics->ap), "log_loss",
+                   json_figure(metrics->log_loss), "brier", json_figure(metrics->brier), "ece",
+                   json_figure(metrics->ece), "classes", classes_json(metrics, info), "confusion",
+                   confusion_json(metrics, info), "reliability", reliability_json(metrics));
+}
+
+void metrics_print(const CoredMetrics *metrics, const CoredModelInfo *info) {
+  printf("samples    %zu in %zu groups\n", metrics->n, metrics->n_groups);
+  printf("accuracy   %.4f   balanced %.4f   at threshold %.3f: %.4f, real called fake %.4f\n",
+         metrics->accuracy, metrics->balanced_accuracy, info->threshold,
+         metrics->accuracy_threshold, metrics->fpr_threshold);
+  printf("AUC        %.4f   95%% interval %.4f to %.4f\n", metrics->auc, metrics->auc_low,
+         metrics->auc_high);
+  printf("EER        %.4f   AP %.4f\n", metrics->eer, metrics->ap);
+  printf("loss       %.4f   Brier %.4f   ECE %.4f\n", metrics->log_loss, metrics->brier,
+         metrics->ece);
+  printf("%-12s %9s %9s %9s %9s   called", "class", "precision", "recall", "F1", "samples");
+  for (int c = 0; c < info->n_classes; c++)
+    printf(" %s", info->labels[c]);
+  putchar('\n');
+  for (int r = 0; r < info->n_classes; r++) {
+    const CoredClassMetrics *m = &metrics->classes[r];
+    printf("%-12s %9.4f %9.4f %9.4f %9zu        ", info->labels[r], m->precision, m->recall, m->f1,
+           m->support);
+    for (int c = 0; c < info->n_classes; c++)
+      printf(" %zu", metrics->confusion[r * info->n_classes + c]);
+    putchar('\n');
+  }
+}

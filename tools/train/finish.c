@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT */
+#include "finish.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "error.h"
+
+#define KEY_MATRIX "train.matrix"
+
+static bool auc_of(const Prediction *prediction, double *auc, CoredError *error) {
+  CoredMetrics metrics;
+  const CoredPredictions view = prediction_view(prediction);
+  if (!cored_metrics_compute(&metrics, &view, 1.0, 0.5, 0, 0, error))
+    return false;
+  *auc = metrics.auc;
+  cored_metrics_clear(&metrics);
+  return true;
+}
+
+/* A known task gets its new AUC, an unknown one is added; the target comes last as the newest. */
+static bool set_task(CoredModelInfo *info, const char *name, double auc, CoredError *error) {
+  int i = 0;
+  while (i < info->n_tasks && strcmp(info->tasks[i].name, name) != 0)
+    i++;
+  if (i == CORED_MAX_TASKS)
+    return cored_error_set(error, CORED_ERROR_ARGUMENT, "more than %d tasks", CORED_MAX_TASKS);
+  info->n_tasks += i == info->n_tasks;
+  snprintf(info->tasks[i].name, sizeof info->tasks[i].name, "%s", name);
+  info->tasks[i].auc = auc;
+  return true;
+}
+
+static bool calibrate(CoredModelInfo *info, const Prediction *val, int n, CoredError *error) {
+  Prediction all;
+  if (!prediction_join(&all, val, n, error))
+    return false;
+  const CoredPredictions view = prediction_view(&all);
+  info->temperature = cored_metrics_fit_temperature(&view);
+  const bool ok = cored_metrics_fit_threshold(&view, info->temperature, &info->threshold, error);
+  prediction_clear(&all);
+  return ok;
+}
+
+/* {"tasks": [...], "rows": [{"after": name, "auc": {task: auc, ...}}, ...]}, one row per task. */
+static char *continue_matrix(const CoredModel *base, const CoredModelInfo *info) {
+  const char *before = base ? cored_model_metadata(base, KEY_MATRIX) : NULL;
+  json_t *rows = before ? json_loads(before, 0, NULL) : NULL;
+  if (!json_is_array(rows)) {
+    json_decref(rows);
+    rows = json_array();
+  }
+  json_t *auc = json_object();
+  for (int i = 0; i < info->n_tasks; i++)
+    json_object_set_new(auc, info->tasks[i].name, json_figure(info->tasks[i].auc));
+  json_array_append_new(
+      rows, json_pack("{s:s,s:o}", "after", info->tasks[info->n_tasks - 1].name, "auc", auc));
+  char *text = json_dumps(rows, JSON_COMPACT | JSON_REAL_PRECISION(17));
+  json_decref(rows);
+  return text;
+}
+
+/* Replaces *model by a copy with one more entry. */
+static bool add_metadata(CoredModel **model, const char *key, const char *value,
+                         CoredError *error) {
+  CoredModel *next = value ? cored_model_with_metadata(*model, key, value, error) : NULL;
+  if (!value)
+    cored_error_set(error, CORED_ERROR_NO_MEMORY, "metadata '%s'", key);
+  cored_model_unref(*model);
+  *model = next;
+  return next != NULL;
+}
+
+CoredModel *finish_model(const CoredTrainer *trainer, const CoredModelInfo *info,
+                         const Lineage *lineage, const Prediction *val, CoredError *error) {
+  CoredModelInfo complete = *info;
+  for (int i = lineage->n_tasks - 1; i >= 0; i--) { /* the target is the last to be added */
+    double auc;
+    if (!auc_of(&val[i], &auc, error) || !set_task(&complete, lineage->names[i], auc, error))
+      return NULL;
+  }
+  if (!calibrate(&complete, val, lineage->n_tasks, error))
+    return NULL;
+  CoredModel *model = cored_trainer_model(trainer, &complete, error);
+  if (!model)
+    return NULL;
+  char *matrix = continue_matrix(lineage->base, &complete);
+  char *config =
+      json_dumps(lineage->config, JSON_COMPACT | JSON_SORT_KEYS | JSON_REAL_PRECISION(9));
+  const bool ok = add_metadata(&model, "train.method", lineage->method, error) &&
+                  add_metadata(&model, "train.manifest", lineage->manifest, error) &&
+                  add_metadata(&model, "train.config", config, error) &&
+                  add_metadata(&model, KEY_MATRIX, matrix, error);
+  free(matrix);
+  free(config);
+  return ok ? model : NULL;
+}

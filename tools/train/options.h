@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT
+ * The command line of cored-train: every flag of the reference implementation, single dash and all,
+ * next to long names. Parsing touches no file. */
+#ifndef CORED_TOOLS_TRAIN_OPTIONS_H
+#define CORED_TOOLS_TRAIN_OPTIONS_H
+
+#include <stdio.h>
+
+#include "train/augment.h"
+#include "train/train.h"
+
+#define MAX_SOURCES 32
+
+typedef enum Selection {
+  SELECT_ACCURACY,  /* largest sum of validation accuracies, as the reference */
+  SELECT_AUC,       /* largest mean of validation AUCs */
+  SELECT_WORST_TASK /* largest smallest AUC */
+} Selection;
+
+typedef struct DataOptions {
+  const char *folder; /* -d */
+  const char *target; /* -t; NULL when testing */
+  const char *sources[MAX_SOURCES];
+  int n_sources;
+  bool full; /* -f */
+  const char *map;
+  bool faces, whole_frames;
+  const char *cascade; /* NULL: the system's */
+  double face_margin;
+  int frame_step, max_frames;
+  int cache_mib;
+  double max_bad; /* per cent of the files of a set */
+  bool check_overlap;
+} DataOptions;
+
+typedef struct NetworkOptions {
+  const char *network; /* id in the registry */
+  const char *weights; /* -w: file or folder; the model of the tasks before */
+  const char *init;    /* weights the student starts from */
+  int n_classes;
+  int input_size; /* 0: the network's, or the weights' */
+} NetworkOptions;
+
+typedef struct RecipeOptions {
+  CoredTrainParams train;
+  CoredSchedule schedule;
+  int epochs, batch, accumulate;
+  double warmup_epochs, step_epochs;
+  int self_training; /* replace the teacher every so many epochs; 0: never */
+  uint64_t seed;
+  bool sequential, balanced, augment;
+  CoredAugmentParams augmentation;
+  bool cutmix_given; /* else by the task */
+  Selection select;
+} RecipeOptions;
+
+typedef struct OutputOptions {
+  const char *folder; /* NULL: runs/... */
+  const char *folder1, *folder2;
+  int checkpoint_every;
+  const char *resume; /* a checkpoint, a run folder, or "" for this run's own folder */
+  const char *export_pth;
+  const char *publish;
+  double max_forgetting; /* points of AUC */
+  const char *trace;
+  int trace_steps;
+  const char *tensorboard;
+  bool quiet;
+} OutputOptions;
+
+typedef struct Options {
+  bool test;
+  int loader_threads;
+  DataOptions data;
+  NetworkOptions network;
+  RecipeOptions recipe;
+  OutputOptions output;
+  char *sources_text; /* what sources point into; owned */
+} Options;
+
+typedef enum ParseResult {
+  PARSE_OK,
+  PARSE_DONE, /* help or version was printed */
+  PARSE_ERROR /* a message was printed to err */
+} ParseResult;
+
+/* argv is permuted as getopt does. */
+ParseResult options_parse(Options *options, int argc, char **argv, FILE *out, FILE *err);
+void options_clear(Options *options);
+
+#endif /* CORED_TOOLS_TRAIN_OPTIONS_H */

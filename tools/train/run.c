@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: MIT */
+#include "run.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "error.h"
+#include "stop.h"
+#include "trace.h"
+
+static RunStatus status_of(const CoredError *error) {
+  if (stop_asked())
+    return RUN_INTERRUPTED;
+  return error->code == CORED_ERROR_WRITE ? RUN_DISK : RUN_FAILED;
+}
+
+/* The schedule counts steps, the options count epochs. */
+static CoredSchedule make_schedule(const Run *run) {
+  const RecipeOptions *recipe = &run->options->recipe;
+  const uint64_t k = (uint64_t)recipe->accumulate;
+  const double steps = (double)((cored_loader_n_batches(run->loader) + k - 1) / k);
+  CoredSchedule schedule = recipe->schedule;
+  schedule.warmup = floor(recipe->warmup_epochs * steps);
+  schedule.period = fmax(1.0, floor(recipe->step_epochs * steps));
+  schedule.length = recipe->epochs * steps;
+  return schedule;
+}
+
+static bool make_trainer(Run *run, CoredError *error) {
+  const Options *options = run->options;
+  CoredTrainParams params = options->recipe.train;
+  params.input_width = run->info.input_width;
+  params.input_height = run->info.input_height;
+  params.max_batch = options->recipe.batch < 64 ? 64 : options->recipe.batch;
+  params.cpu = cored_cpu_flags();
+  params.reduce = parallel_reduce(run->parallel);
+  run->trainer = cored_trainer_new(run->models.student, run->models.teacher, &params, error);
+  const CoredLoaderParams loader = {.batch = options->recipe.batch,
+                                    .seed = options->recipe.seed,
+                                    .sequential = options->recipe.sequential,
+                                    .balanced = options->recipe.balanced,
+                                    .augment = options->recipe.augment,
+                                    .augmentation = options->recipe.augmentation,
+                                    .threads = options->loader_threads,
+                                    .depth = 3,
+                                    .rank = run->parallel->rank,
+                                    .ranks = run->parallel->ranks,
+                                    .cascade = run->sets.cascade[0] ? run->sets.cascade : NULL};
+  if (run->trainer)
+    run->loader = cored_loader_new(run->sets.train, &loader, error);
+  if (run->loader)
+    run->schedule = make_schedule(run);
+  return run->loader != NULL;
+}
+
+static bool set_up(Run *run, CoredError *error) {
+  const Options *options = run->options;
+  if (!run_open_folder(run, error) || !weights_start(&run->models, options, error))
+    return false;
+  run->info = *cored_model_info(run->models.student);
+  if (!data_sets_open(&run->sets, &options->data, &run->info, options->loader_threads, &run->ui,
+                      error))
+    return false;
+  cored_dataset_manifest(run->sets.train, run->manifest);
+  run->config = run_config(run);
+  run->at.history = json_array();
+  run->at.best = -(double)INFINITY;
+  if (!run->config || !run->at.history)
+    return cored_error_set(error, CORED_ERROR_NO_MEMORY, "settings");
+  return make_trainer(run, error) && run_resume(run, error);
+}
+
+static void tear_down(Run *run) {
+  for (int i = 0; i < MAX_TASKS; i++)
+    prediction_clear(&run->val[i]);
+  cored_loader_free(run->loader);
+  cored_trainer_free(run->trainer);
+  data_sets_close(&run->sets);
+  weights_clear(&run->models);
+  json_decref(run->config);
+  json_decref(run->at.history);
+  run_close_folder(run);
+}
+
+static bool save_best(Run *run, CoredError *error) {
+  const Lineage lineage = {.base = run->models.teacher,
+                           .names = run->sets.names,
+                           .n_tasks = run->sets.n_tasks,
+                           .method = json_string_value(json_object_get(run->config, "method")),
+                           .manifest = run->manifest,
+                           .config = run->config};
+  char *path = run_path(run, "best.safetensors");
+  CoredModel *model =
+      path ? finish_model(run->trainer, &run->info, &lineage, run->val, error) : NULL;
+  const bool ok = model && cored_model_save(model, path, error);
+  cored_model_unref(model);
+  free(path);
+  return ok;
+}
+
+/* What the first process does at the end of an epoch while the others wait. */
+static bool close_epoch(Run *run, CoredError *error) {
+  char name[64];
+  bool better = false;
+  if (!run_validate(run, &better, error) || (better && !save_best(run, error)))
+    return false;
+  const int finished = ++run->at.epoch;
+  run->at.next_batch = 0;
+  run->at.sums = (LossSums){0};
+  snprintf(name, sizeof name, "epoch-%04d.checkpoint", finished);
+  return run_write_history(run, error) && run_save_checkpoint(run, error) &&
+         (!better || run_keep_checkpoint(run, "best.checkpoint", error)) &&
+         (finished % run->options->output.checkpoint_every != 0 ||
+          run_keep_checkpoint(run, name, error));
+}
+
+static RunStatus end_epoch(Run *run, CoredError *error) {
+  const RecipeOptions *recipe = &run->options->recipe;
+  RunStatus status = RUN_OK;
+  /* Before the checkpoint, which holds the teacher too. */
+  if (recipe->self_training && (run->at.epoch + 1) % recipe->self_training == 0)
+    cored_trainer_replace_teacher(run->trainer);
+  if (run->parallel->rank == 0) {
+    if (!close_epoch(run, error))
+      status = status_of(error);
+  } else {
+    run->at.epoch++;
+    run->at.next_batch = 0;
+    run->at.sums = (LossSums){0};
+  }
+  return (RunStatus)parallel_max(run->parallel, (int)status);
+}
+
+static RunStatus train(Run *run, CoredError *error) {
+  const bool fresh = run->at.epoch == 0 && run->at.next_batch == 0;
+  if (fresh && !run_fill_stores(run, error))
+    return status_of(error);
+  if (fresh && run->options->output.trace && run->parallel->rank == 0 &&
+      !trace_start(run->options->output.trace, run->models.student, error))
+    return status_of(error);
+  while (run->at.epoch < run->options->recipe.epochs) {
+    RunStatus status = run_epoch(run, error);
+    if (status == RUN_OK)
+      status = end_epoch(run, error);
+    if (status == RUN_INTERRUPTED) {
+      if (!run_save_checkpoint(run, error))
+        return status_of(error);
+      ui_line(&run->ui, "interrupted in epoch %d; go on with --resume", run->at.epoch + 1);
+    }
+    if (status != RUN_OK)
+      return status;
+  }
+  return RUN_OK;
+}
+
+static RunStatus publish(Run *run, const CoredModel *best, CoredError *error) {
+  const Options *options = run->options;
+  GateResult result;
+  if (!gate_judge(&result, run->models.teacher, best, &run->sets, options->output.max_forgetting,
+                  options->recipe.train.threads, options->loader_threads, &run->ui, error) ||
+      !gate_publish(&result, best, options->output.publish, &run->ui, error))
+    return status_of(error);
+  return result.passed ? RUN_OK : RUN_REJECTED;
+}
+
+static RunStatus deliver(Run *run, CoredError *error) {
+  const OutputOptions *output = &run->options->output;
+  char *path = run_path(run, "best.safetensors");
+  RunStatus status = RUN_OK;
+  if (run->at.best_epoch == 0) {
+    free(path);
+    cored_error_set(error, CORED_ERROR_CONSTANT_OUTPUT,
+                    "no epoch gave a model that can be judged; nothing was delivered");
+    return RUN_NOT_FINITE;
+  }
+  ui_line(&run->ui, "best: epoch %d, %s", run->at.best_epoch, path ? path : "?");
+  if (output->publish) {
+    CoredModel *best = path ? cored_model_load(path, NULL, error) : NULL;
+    status = best ? publish(run, best, error) : status_of(error);
+    cored_model_unref(best);
+  }
+  free(path);
+  return status;
+}
+
+RunStatus run_train(const Options *options, Parallel *parallel) {
+  Run run = {.options = options,
+             .parallel = parallel,
+             .ui = ui_init(options->output.quiet, parallel->rank != 0),
+             .lock = -1};
+  CoredError error = {0};
+  RunStatus status = RUN_OK;
+  if (!set_up(&run, &error))
+    status = status_of(&error);
+  status = (RunStatus)parallel_max(parallel, (int)status);
+  if (status == RUN_OK)
+    status = train(&run, &error);
+  if (status == RUN_OK && parallel->rank == 0)
+    status = deliver(&run, &error);
+  if (error.code != CORED_ERROR_NONE && status != RUN_OK && status != RUN_INTERRUPTED)
+    ui_line(&run.ui, "cored-train: %s", error.message);
+  tear_down(&run);
+  return status;
+}

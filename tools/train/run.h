@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT
+ * One training run from its options to its files.
+ *
+ *   FOLDER/best.safetensors       the best model so far, complete; rewritten whenever one is better
+ *   FOLDER/last.checkpoint        after every epoch, and when interrupted; previous.checkpoint is
+ *                                 the one before it
+ *   FOLDER/best.checkpoint        the state that the best model is of
+ *   FOLDER/epoch-0020.checkpoint  every 20th
+ *   FOLDER/history.csv            a line per epoch
+ *   FOLDER/.lock                  held while a run is going on
+ */
+#ifndef CORED_TOOLS_TRAIN_RUN_H
+#define CORED_TOOLS_TRAIN_RUN_H
+
+#include "finish.h"
+#include "losses.h"
+#include "options.h"
+#include "parallel.h"
+#include "sets.h"
+#include "ui.h"
+#include "weights.h"
+
+typedef enum RunStatus { /* exit codes */
+                         RUN_OK = 0,
+                         RUN_FAILED = 1,
+                         RUN_USAGE = 2,
+                         RUN_NOT_FINITE = 3,
+                         RUN_REJECTED = 4,
+                         RUN_DISK = 74,
+                         RUN_INTERRUPTED = 130
+} RunStatus;
+
+/* Where a run is; what a checkpoint remembers besides the trainer. */
+typedef struct RunPosition {
+  int epoch;           /* being trained, from 0 */
+  uint64_t next_batch; /* of it */
+  LossSums sums;       /* of it so far */
+  double best;         /* score; -inf before the first */
+  int best_epoch;
+  json_t *history; /* a row per finished epoch */
+} RunPosition;
+
+typedef struct Run {
+  const Options *options;
+  Parallel *parallel;
+  Ui ui;
+  char *folder;
+  int lock;
+  StartModels models;
+  CoredModelInfo info;
+  DataSets sets;
+  char manifest[65];
+  json_t *config;
+  CoredTrainer *trainer;
+  CoredLoader *loader;
+  CoredSchedule schedule;
+  Prediction val[MAX_TASKS]; /* of the last validation */
+  RunPosition at;
+} Run;
+
+RunStatus run_train(const Options *options, Parallel *parallel);
+
+/* run-files.c: the folder and what is in it. */
+bool run_open_folder(Run *run, CoredError *error);
+void run_close_folder(Run *run);
+bool run_save_checkpoint(Run *run, CoredError *error);
+/* The same file under another name too. */
+bool run_keep_checkpoint(Run *run, const char *name, CoredError *error);
+bool run_resume(Run *run, CoredError *error);
+bool run_write_history(const Run *run, CoredError *error);
+char *run_path(const Run *run, const char *name);
+json_t *run_config(const Run *run);
+
+/* run-epoch.c: the steps of one epoch, from the position on. */
+RunStatus run_epoch(Run *run, CoredError *error);
+/* The teacher's stores, once before the first step. */
+bool run_fill_stores(Run *run, CoredError *error);
+
+/* run-validate.c: all sets, a row of the history, and whether the model is the best so far. */
+bool run_validate(Run *run, bool *better, CoredError *error);
+
+#endif /* CORED_TOOLS_TRAIN_RUN_H */

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: MIT */
+#include "sets.h"
+
+#include <dirent.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "error.h"
+#include "stop.h"
+
+enum { LISTED_FILES = 20 };
+
+typedef struct Watch {
+  Ui *ui;
+  const char *root;
+  double began;
+} Watch;
+
+static bool watch(void *user, size_t done, size_t total) {
+  Watch *w = user;
+  char text[64];
+  const double seconds = ui_clock() - w->began;
+  snprintf(text, sizeof text, "%.0f files/s", seconds > 0.0 ? (double)done / seconds : 0.0);
+  ui_bar(w->ui, w->root, done, total, text);
+  return !stop_asked();
+}
+
+static void list_bad(const CoredDataset *set, Ui *ui) {
+  size_t listed = 0;
+  for (size_t i = 0; i < cored_dataset_n_files(set); i++) {
+    const CoredDataFile *file = cored_dataset_file(set, i);
+    char name[1024];
+    if (!file->bad || listed++ >= LISTED_FILES)
+      continue;
+    ui_escape(file->path, name, sizeof name);
+    ui_line(ui, "  skipped %s: %s", name, file->reason);
+  }
+  if (listed > LISTED_FILES)
+    ui_line(ui, "  and %zu more", listed - LISTED_FILES);
+}
+
+static void describe(const CoredDataset *set, const CoredModelInfo *info, Ui *ui) {
+  char counts[256] = "";
+  size_t at = 0;
+  for (int c = 0; c < cored_dataset_n_classes(set) && at < sizeof counts; c++)
+    at += (size_t)snprintf(counts + at, sizeof counts - at, "%s%zu %s", c ? ", " : "",
+                           cored_dataset_class_count(set, (uint32_t)c), info->labels[c]);
+  ui_line(ui, "%s: %s; %zu groups%s", cored_dataset_root(set), counts, cored_dataset_n_groups(set),
+          cored_dataset_n_bad(set) ? "; bad files:" : "");
+  if (cored_dataset_n_bad(set))
+    list_bad(set, ui);
+}
+
+static CoredDataParams params_of(const SetNeeds *needs) {
+  const DataOptions *options = needs->options;
+  const CoredModelInfo *info = needs->info;
+  CoredDataParams params = cored_data_params_default();
+  params.width = info->input_width;
+  params.height = info->input_height;
+  memcpy(params.mean, info->mean, sizeof params.mean);
+  memcpy(params.std, info->std, sizeof params.std);
+  params.faces = options->faces;
+  params.whole_frames = options->whole_frames;
+  params.cascade = needs->cascade;
+  params.face_margin = options->face_margin;
+  params.frame_step = options->frame_step;
+  params.max_frames = options->max_frames;
+  params.cache_bytes = params.video_bytes = (uint64_t)options->cache_mib << 20;
+  params.threads = needs->threads;
+  return params;
+}
+
+static bool has_videos(const CoredDataset *set) {
+  for (size_t i = 0; i < cored_dataset_n_files(set); i++)
+    if (cored_dataset_file(set, i)->video)
+      return true;
+  return false;
+}
+
+static bool check(CoredDataset *set, const SetNeeds *needs, Ui *ui, CoredError *error) {
+  const DataOptions *options = needs->options;
+  CoredDataParams params = params_of(needs);
+  Watch w = {ui, cored_dataset_root(set), ui_clock()};
+  const bool faces = options->faces || (has_videos(set) && !options->whole_frames);
+  if (faces && !params.cascade)
+    return cored_error_set(error, CORED_ERROR_NOT_FOUND,
+                           "faces are to be cropped, but there is no face cascade: install "
+                           "opencv-data, say --cascade FILE, or --whole-frames for videos");
+  params.cascade = faces ? params.cascade : NULL;
+  if (!cored_dataset_check(set, &params, watch, &w, error)) {
+    if (error->code == CORED_ERROR_DATASET)
+      list_bad(set, ui);
+    return false;
+  }
+  describe(set, needs->info, ui);
+  const size_t bad = cored_dataset_n_bad(set), n = cored_dataset_n_files(set);
+  if (100.0 * (double)bad > options->max_bad * (double)n)
+    return cored_error_set(error, CORED_ERROR_DATASET,
+                           "'%s': %zu of %zu files are bad, more than the %g %% of --max-bad",
+                           cored_dataset_root(set), bad, n, options->max_bad);
+  return true;
+}
+
+CoredDataset *set_open(const char *root, const SetNeeds *needs, Ui *ui, CoredError *error) {
+  const CoredDataScan scan = {.root = root,
+                              .classes = (const char(*)[CORED_LABEL_SIZE])needs->info->labels,
+                              .n_classes = needs->info->n_classes,
+                              .map = needs->options->map};
+  CoredDataset *set = cored_dataset_scan(&scan, error);
+  if (set && check(set, needs, ui, error))
+    return set;
+  cored_dataset_free(set);
+  return NULL;
+}
+
+const char *set_cascade(const DataOptions *options) {
+  static const char *const usual[] = {
+      "/usr/share/opencv4/lbpcascades/lbpcascade_frontalface_improved.xml",
+      "/usr/share/opencv4/lbpcascades/lbpcascade_frontalface.xml",
+      "/usr/share/opencv/lbpcascades/lbpcascade_frontalface_improved.xml"};
+  if (options->cascade)
+    return options->cascade;
+  for (size_t i = 0; i < sizeof usual / sizeof usual[0]; i++)
+    if (access(usual[i], R_OK) == 0)
+      return usual[i];
+  return NULL;
+}
+
+char *data_train_root(const DataOptions *options) {
+  const bool transfer = options->n_sources > 0 && !options->full;
+  char *path;
+  if (asprintf(&path, "%s/%s%s/train", options->folder, transfer ? "TransferLearning/" : "",
+               options->target) < 0)
+    return NULL;
+  return path;
+}
+
+static bool open_train(DataSets *sets, const SetNeeds *needs, Ui *ui, CoredError *error) {
+  struct stat st;
+  char *root = data_train_root(needs->options);
+  if (!root)
+    return cored_error_set(error, CORED_ERROR_NO_MEMORY, "path of the training data");
+  if (needs->options->n_sources && !needs->options->full && stat(root, &st) != 0)
+    cored_error_set(error, CORED_ERROR_DATASET,
+                    "'%s' does not exist; with sources the small training set is expected there, "
+                    "-f trains on '%s/%s/train' instead",
+                    root, needs->options->folder, needs->options->target);
+  else
+    sets->train = set_open(root, needs, ui, error);
+  free(root);
+  return sets->train != NULL;
+}
+
+static bool open_val(DataSets *sets, const char *name, const SetNeeds *needs, Ui *ui,
+                     CoredError *error) {
+  char *root;
+  if (asprintf(&root, "%s/%s/val", needs->options->folder, name) < 0)
+    return cored_error_set(error, CORED_ERROR_NO_MEMORY, "path of '%s'", name);
+  CoredDataset *set = set_open(root, needs, ui, error);
+  free(root);
+  sets->val[sets->n_tasks] = set;
+  sets->names[sets->n_tasks] = name;
+  sets->n_tasks += set != NULL;
+  return set != NULL;
+}
+
+/* A file in two splits is an error; a person or video in both, a warning. */
+static bool check_overlap(const DataSets *sets, const DataOptions *options, Ui *ui,
+                          CoredError *error) {
+  for (int i = 0; i < sets->n_tasks; i++) {
+    CoredDataOverlap overlap;
+    if (!cored_dataset_overlap(sets->train, sets->val[i], &overlap, error))
+      return false;
+    if (overlap.n_files && options->check_overlap)
+      return cored_error_set(error, CORED_ERROR_DATASET,
+                             "%zu files are in train and val at once, such as '%s' and '%s'; "
+                             "--allow-overlap goes on all the same",
+                             overlap.n_files, overlap.file_a, overlap.file_b);
+    if (overlap.n_groups > overlap.n_files)
+      ui_line(ui, "warning: %zu groups (videos, people) are in '%s' and '%s' at once",
+              overlap.n_groups, cored_dataset_root(sets->train), cored_dataset_root(sets->val[i]));
+  }
+  return true;
+}
+
+bool data_sets_open(DataSets *sets, const DataOptions *options, const CoredModelInfo *info,
+                    int threads, Ui *ui, CoredError *error) {
+  const char *cascade = set_cascade(options);
+  const SetNeeds needs = {options, info, threads, cascade};
+  *sets = (DataSets){0};
+  bool ok =
+      open_train(sets, &needs, ui, error) && open_val(sets, options->target, &needs, ui, error);
+  for (int i = 0; ok && i < options->n_sources; i++)
+    ok = open_val(sets, options->sources[i], &needs, ui, error);
+  ok = ok && check_overlap(sets, options, ui, error);
+  if (ok && cascade && options->faces)
+    snprintf(sets->cascade, sizeof sets->cascade, "%s", cascade);
+  if (!ok)
+    data_sets_close(sets);
+  return ok;
+}
+
+void data_sets_close(DataSets *sets) {
+  cored_dataset_free(sets->train);
+  for (int i = 0; i < sets->n_tasks; i++)
+    cored_dataset_free(sets->val[i]);
+  *sets = (DataSets){0};
+}
+
+static int by_name(const void *a, const void *b) {
+  return strcmp(a, b);
+}
+
+bool data_find_classes(const char *root, int n, CoredModelInfo *info, CoredError *error) {
+  DIR *dir = opendir(root);
+  int found = 0;
+  bool real = false;
+  for (const struct dirent *entry; dir && (entry = readdir(dir));) {
+    if (entry->d_name[0] == '.' || strlen(entry->d_name) >= CORED_LABEL_SIZE)
+      continue;
+    if (found < CORED_MAX_CLASSES)
+      memcpy(info->labels[found], entry->d_name, strlen(entry->d_name) + 1);
+    found++;
+  }
+  if (dir)
+    closedir(dir);
+  if (found != n)
+    return cored_error_set(error, CORED_ERROR_DATASET,
+                           "'%s': expected %d class folders as -nc says, found %d", root, n, found);
+  qsort(info->labels, (size_t)n, sizeof info->labels[0], by_name);
+  for (int c = 0; c < n; c++)
+    if (strcmp(info->labels[c], "real") == 0) {
+      info->real_class = c;
+      info->fake_class = c == 0 ? 1 : 0;
+      real = true;
+    }
+  return real ? true
+              : cored_error_set(error, CORED_ERROR_DATASET, "'%s' has no class 'real'", root);
+}

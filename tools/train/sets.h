@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT
+ * The data sets of a run: where they are, whether they are fit to learn from. */
+#ifndef CORED_TOOLS_TRAIN_SETS_H
+#define CORED_TOOLS_TRAIN_SETS_H
+
+#include "options.h"
+#include "train/data.h"
+#include "ui.h"
+
+#define MAX_TASKS (MAX_SOURCES + 1)
+
+typedef struct DataSets {
+  CoredDataset *train;          /* of the target */
+  CoredDataset *val[MAX_TASKS]; /* the target's, then the sources' in the order given */
+  const char *names[MAX_TASKS];
+  int n_tasks;
+  char cascade[512]; /* "" where pictures are taken whole; frames of videos are made by then */
+} DataSets;
+
+/* What a set is read for. */
+typedef struct SetNeeds {
+  const DataOptions *options;
+  const CoredModelInfo *info; /* labels, input size, normalization */
+  int threads;
+  const char *cascade; /* NULL: none */
+} SetNeeds;
+
+/* Scan and check one folder; bad files are listed, too many of them are an error. */
+CoredDataset *set_open(const char *root, const SetNeeds *needs, Ui *ui, CoredError *error);
+/* Where to look for the cascade: the option, or the system's; NULL when there is none. */
+const char *set_cascade(const DataOptions *options);
+
+bool data_sets_open(DataSets *sets, const DataOptions *options, const CoredModelInfo *info,
+                    int threads, Ui *ui, CoredError *error);
+void data_sets_close(DataSets *sets);
+/* The folder with the training data of the target; the caller frees it. */
+char *data_train_root(const DataOptions *options);
+/* With more than two classes they are the sub-folders of root, sorted; exactly n of them. */
+bool data_find_classes(const char *root, int n, CoredModelInfo *info, CoredError *error);
+
+#endif /* CORED_TOOLS_TRAIN_SETS_H */
