@@ -64,6 +64,19 @@ static bool open_container(CoredVideo *video, CoredError *error) {
   return true;
 }
 
+/* The stream's display matrix and its size, NULL without one. FFmpeg moved it in version 6.1. */
+static const uint8_t *display_matrix(const AVStream *stream, size_t *size) {
+#if LIBAVFORMAT_VERSION_INT >= AV_VERSION_INT(60, 15, 100)
+  const AVCodecParameters *par = stream->codecpar;
+  const AVPacketSideData *data = av_packet_side_data_get(
+      par->coded_side_data, par->nb_coded_side_data, AV_PKT_DATA_DISPLAYMATRIX);
+  *size = data ? data->size : 0;
+  return data ? data->data : NULL;
+#else
+  return av_stream_get_side_data(stream, AV_PKT_DATA_DISPLAYMATRIX, size);
+#endif
+}
+
 static bool open_decoder(CoredVideo *video, const CoredDecodeLimits *limits, CoredError *error) {
   AVStream *stream = video->format->streams[video->stream];
   const AVCodec *codec = avcodec_find_decoder(stream->codecpar->codec_id);
@@ -81,7 +94,7 @@ static bool open_decoder(CoredVideo *video, const CoredDecodeLimits *limits, Cor
   if (code < 0)
     return fail(video, code, error);
   size_t size = 0;
-  const uint8_t *matrix = av_stream_get_side_data(stream, AV_PKT_DATA_DISPLAYMATRIX, &size);
+  const uint8_t *matrix = display_matrix(stream, &size);
   video->has_matrix = matrix && size >= sizeof video->matrix;
   if (video->has_matrix)
     memcpy(video->matrix, matrix, sizeof video->matrix);
