@@ -166,7 +166,7 @@ def check_scripts(root):
         print('note: no shellcheck')
     for name in names:
         path = os.path.join(root, name)
-        if not os.access(path, os.X_OK) or '--help' not in read(root, name):
+        if not os.access(path, os.X_OK) or 'usage()' not in read(root, name):
             continue
         run = subprocess.run([path, '--help'], capture_output=True, text=True, timeout=20)
         if run.returncode != 0 or len(run.stdout) < 40:

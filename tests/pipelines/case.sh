@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# case.sh CASE: run one script of pipelines/ on generated video and check what it says and leaves.
+# case.sh CASE: run one script of pipelines/, or cored-scan, on generated video and check what it says
+# and leaves.
 # From meson: CORED_BUILD_DIR, CORED_TEST_BIN (helpers), CORED_TEST_MODEL, CORED_TEST_TMP, and with
 # a sanitizer CORED_TEST_PRELOAD, which programs that are not ours need to load our plugin.
 set -u
@@ -122,6 +123,102 @@ case_upstream-faces() {
   picture "$tmp/a.mkv"
   runs 0 "$scripts/upstream-faces.sh" --frames 5 "$tmp/a.mkv"
   says 'cored, .*verdict=\(string\)unknown.*n-faces=\(uint\)0' 5
+}
+
+# verdicts FILE: "verdict complete error" of each closing object, one a line.
+verdicts() {
+  python3 - "$1" <<'PY'
+import json, sys
+for line in open(sys.argv[1], encoding='utf-8'):
+    entry = json.loads(line)
+    if entry['type'] == 'verdict':
+        print(entry['verdict'], entry['complete'], entry.get('error', '-'))
+PY
+}
+
+# Everything that is no video is said plainly and does not keep the rest from being judged.
+case_scan-bad-input() {
+  local cut
+  picture "$tmp/good.mkv"
+  gst-launch-1.0 -q audiotestsrc num-buffers=50 ! vorbisenc ! oggmux ! filesink "location=$tmp/sound.ogg"
+  gst-launch-1.0 -q videotestsrc num-buffers=50 ! video/x-raw,width=320,height=240,framerate=10/1 ! \
+    jpegenc ! avimux ! filesink "location=$tmp/whole.avi"
+  cut=$(($(stat -c %s "$tmp/whole.avi") / 3))
+  head -c "$cut" "$tmp/whole.avi" >"$tmp/cut.avi"
+  gst-launch-1.0 -q videotestsrc num-buffers=0 ! jpegenc ! matroskamux ! filesink "location=$tmp/none.mkv"
+  : >"$tmp/empty.mp4"
+  echo "no video" >"$tmp/text.mp4"
+  mkdir "$tmp/folder.mp4"
+  mkfifo "$tmp/fifo.mp4"
+  runs 1 "$CORED_BUILD_DIR/tools/cored-scan" --model "$CORED_MODEL" --json "$tmp/out.jsonl" -q \
+    "$tmp/missing.mp4" "$tmp/folder.mp4" "$tmp/fifo.mp4" "$tmp/empty.mp4" "$tmp/text.mp4" \
+    "$tmp/sound.ogg" "$tmp/none.mkv" "$tmp/cut.avi" "nonsense://x" "$tmp/good.mkv"
+  says 'failed: cannot be read: No such file or directory'
+  says 'failed: is a folder'
+  says 'failed: is no regular file'
+  says 'failed: is empty'
+  says 'failed: .*type of stream'
+  says 'failed: no video in it'
+  says 'failed: ' 8
+  says 'unknown  no face in 50 frames'
+  verdicts "$tmp/out.jsonl" >"$tmp/verdicts" || fail "the JSON file is no JSON"
+  [ "$(wc -l <"$tmp/verdicts")" = 10 ] || fail "not one verdict per input"
+  [ "$(tail -n 1 "$tmp/verdicts")" = "unknown True -" ] || fail "the good one: $(tail -n 1 "$tmp/verdicts")"
+  [ "$(head -n 7 "$tmp/verdicts" | grep -c 'unknown False')" = 7 ] || fail "$(cat "$tmp/verdicts")"
+}
+
+# Wrong options end with 2 before anything is read, wrong models with 1 and a reason.
+case_scan-bad-options() {
+  local scan=$CORED_BUILD_DIR/tools/cored-scan
+  picture "$tmp/a.mkv"
+  runs 0 "$scan" --help
+  says '^Exit status: 0 '
+  runs 0 "$scan" --version
+  runs 2 "$scan"
+  runs 2 "$scan" --model "$CORED_MODEL"
+  runs 2 "$scan" --nonsense "$tmp/a.mkv"
+  runs 2 "$scan" "$tmp/a.mkv"
+  says 'name one with --model'
+  runs 2 "$scan" --model "$CORED_MODEL" --every 0 "$tmp/a.mkv"
+  runs 2 "$scan" --model "$CORED_MODEL" --annotate "$tmp/x.mp4" "$tmp/a.mkv" "$tmp/a.mkv"
+  runs 2 "$scan" --model "$CORED_MODEL" --set nonsense=1 "$tmp/a.mkv"
+  runs 2 "$scan" --model "$CORED_MODEL" --set roi-padding=77 "$tmp/a.mkv"
+  runs 2 "$scan" --model "$CORED_MODEL" --set roi-padding "$tmp/a.mkv"
+  runs 2 "$scan" --model "$CORED_MODEL" --json "$tmp/none/x.jsonl" "$tmp/a.mkv"
+  says 'cannot write'
+  runs 1 "$scan" --model "$tmp/none.safetensors" --json "$tmp/x.jsonl" "$tmp/a.mkv" "$tmp/a.mkv"
+  says "$tmp/none.safetensors"
+  head -c 5000 "$CORED_MODEL" >"$tmp/cut.safetensors"
+  runs 1 "$scan" --model "$tmp/cut.safetensors" "$tmp/a.mkv"
+  says 'failed: .*cut.safetensors'
+  runs 1 "$scan" --model "$CORED_MODEL" --json /dev/full "$tmp/a.mkv"
+  says 'JSON file is not complete: No space left'
+  runs 1 "$scan" --model "$CORED_MODEL" --annotate "$tmp/none/x.mp4" "$tmp/a.mkv"
+}
+
+# Ctrl-C in the middle: a verdict on what was seen, a video that plays, whole JSON lines.
+case_scan-interrupt() {
+  local pid status
+  needs x264enc
+  gst-launch-1.0 -q videotestsrc num-buffers=3000 ! video/x-raw,width=640,height=480,framerate=25/1 ! \
+    jpegenc ! matroskamux ! filesink "location=$tmp/long.mkv" || fail "cannot make a video"
+  "$CORED_BUILD_DIR/tools/cored-scan" --model "$CORED_MODEL" --set inference-region=full-frame \
+    --json "$tmp/out.jsonl" --annotate "$tmp/out.mp4" "$tmp/long.mkv" >"$log" 2>&1 &
+  pid=$!
+  for _ in $(seq 600); do
+    [ -s "$tmp/out.jsonl" ] && [ "$(wc -l <"$tmp/out.jsonl")" -gt 20 ] && break
+    sleep 0.1
+  done
+  kill -INT "$pid"
+  wait "$pid"
+  status=$?
+  [ "$status" = 1 ] || fail "status $status, not 1, after an interrupt"
+  says 'failed: interrupted'
+  says '^  (real|fake)  p-fake [01]'
+  [ "$(verdicts "$tmp/out.jsonl" | grep -cE '^(real|fake) False interrupted$')" = 1 ] ||
+    fail "no closing object: $(tail -n 1 "$tmp/out.jsonl")"
+  [ ! -e "$tmp/out.mp4.part" ] || fail "the part file was left behind"
+  runs 0 gst-launch-1.0 -q filesrc "location=$tmp/out.mp4" ! decodebin ! fakesink
 }
 
 case_record() {
