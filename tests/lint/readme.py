@@ -21,9 +21,7 @@ def number(text):
     value = float(text)
     if value >= 2**31 - 1:
         return '…'
-    if value == 1e9:
-        return '10⁹'
-    return f'{value:g}'
+    return f'{int(value):_}'.replace('_', ' ') if value == int(value) else f'{value:g}'
 
 
 def type_and_default(lines):
