@@ -2,10 +2,17 @@
  * The plugin: registers its elements and the name of its metadata. */
 #include "gstcoreddetect.h"
 #include "gstcoredmeta.h"
+#ifdef HAVE_PANGOCAIRO
+#include "gstcoredoverlay.h"
+#endif
 
 static gboolean plugin_init(GstPlugin *plugin) {
   if (!cored_meta_register())
     return FALSE;
+#ifdef HAVE_PANGOCAIRO
+  if (!GST_ELEMENT_REGISTER(coredoverlay, plugin))
+    return FALSE;
+#endif
   return GST_ELEMENT_REGISTER(coreddetect, plugin);
 }
 

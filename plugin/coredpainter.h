@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT
+ * Draws a scene as pieces that can be laid over a frame: the lines of the boxes, a panel for each
+ * face, a line of text for the frame. */
+#ifndef CORED_PAINTER_H
+#define CORED_PAINTER_H
+
+#include "coredhistory.h"
+#include "coredscene.h"
+
+#include <gst/video/video-overlay-composition.h>
+
+typedef enum CoredShow { /* what is drawn */
+                         CORED_SHOW_BOXES = 1 << 0,
+                         CORED_SHOW_LABELS = 1 << 1,
+                         CORED_SHOW_BAR = 1 << 2,
+                         CORED_SHOW_HISTORY = 1 << 3,
+                         CORED_SHOW_STATUS = 1 << 4,
+                         CORED_SHOW_ALL = (1 << 5) - 1
+} CoredShow;
+
+typedef struct CoredLook {
+  CoredShow show;
+  double text_scale; /* 1: a letter is a 26th of the picture's smaller side, at least 11 pixels */
+  double opacity;    /* of the panels' ground, 0..1 */
+  guint color[CORED_SCENE_N_VERDICTS]; /* 0xAARRGGBB by verdict */
+} CoredLook;
+
+/* NULL where there is nothing to draw. The caller owns the composition. */
+GstVideoOverlayComposition *cored_paint(const CoredScene *scene, const CoredHistory *history,
+                                        GstClockTime now, const CoredLook *look);
+
+#endif /* CORED_PAINTER_H */
