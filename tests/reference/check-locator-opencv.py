@@ -115,7 +115,7 @@ def main(shared):
         most = max(f['raw'], f['raw ours'])
         failed |= f['raw common'] < least * most or f['raw'] < 20
         failed |= f['faces common'] < .97 * max(f['faces'], f['faces ours']) or f['worst'] > 1.
-    sys.exit(failed)
+    sys.exit(int(failed))
 
 
 if __name__ == '__main__':

@@ -89,6 +89,9 @@ GstElement *scan_detector_new(const ScanOptions *options, GError **error) {
     return NULL;
   }
   g_object_set(element, "inference-interval", (guint)options->every, "post-messages", FALSE, NULL);
+  /* One run, one model; and every due frame is judged before it goes on, whatever the source. */
+  gst_util_set_object_arg(G_OBJECT(element), "mode", "sync");
+  g_object_set(element, "model-watch", FALSE, NULL);
   if (options->model)
     g_object_set(element, "model", options->model, NULL);
   char *model = NULL;
