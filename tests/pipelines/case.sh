@@ -181,6 +181,13 @@ case_scan-bad-options() {
   says 'name one with --model'
   runs 2 "$scan" --model "$CORED_MODEL" --every 0 "$tmp/a.mkv"
   runs 2 "$scan" --model "$CORED_MODEL" --annotate "$tmp/x.mp4" "$tmp/a.mkv" "$tmp/a.mkv"
+  says 'would both be annotated in'
+  # No output may fall on an input.
+  cp "$tmp/a.mkv" "$tmp/keep.mkv"
+  runs 2 "$scan" --model "$CORED_MODEL" --json "$tmp/a.mkv" "$tmp/a.mkv"
+  runs 2 "$scan" --model "$CORED_MODEL" --annotate "$tmp/a.mkv" "$tmp/a.mkv"
+  runs 2 "$scan" --model "$CORED_MODEL" --json "$CORED_MODEL" "$tmp/a.mkv"
+  cmp -s "$tmp/a.mkv" "$tmp/keep.mkv" || fail "an input was overwritten"
   runs 2 "$scan" --model "$CORED_MODEL" --set nonsense=1 "$tmp/a.mkv"
   runs 2 "$scan" --model "$CORED_MODEL" --set roi-padding=77 "$tmp/a.mkv"
   runs 2 "$scan" --model "$CORED_MODEL" --set roi-padding "$tmp/a.mkv"

@@ -6,6 +6,7 @@
 
 #include <gst/gst.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define TEXT(x) TEXT_(x)
 #define TEXT_(x) #x
@@ -41,6 +42,34 @@ static const char description[] =
                                                "1 some input failed (it is named), 2 wrong "
                                                "usage.\n";
 
+static gboolean same_file(const char *a, const char *b) {
+  struct stat one, other;
+  return a && b && stat(a, &one) == 0 && stat(b, &other) == 0 && one.st_dev == other.st_dev &&
+         one.st_ino == other.st_ino && S_ISREG(one.st_mode);
+}
+
+/* No output may fall on an input, the model or another output. NULL when all are apart. */
+static char *find_clash(const ScanOptions *options) {
+  GHashTable *taken = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+  char *clash = NULL;
+  for (char **input = options->inputs; *input && !clash; input++) {
+    char *annotated = scan_options_annotated(options, *input);
+    if (same_file(options->json, *input) || same_file(options->json, options->model))
+      clash = g_strdup_printf("--json would overwrite %s", options->json);
+    else if (same_file(annotated, *input))
+      clash = g_strdup_printf("--annotate would overwrite %s", *input);
+    else if (annotated && g_hash_table_contains(taken, annotated))
+      clash = g_strdup_printf("two inputs would both be annotated in %s; name an existing folder, "
+                              "and inputs with names of their own",
+                              annotated);
+    else if (annotated)
+      g_hash_table_add(taken, g_strdup(annotated));
+    g_free(annotated);
+  }
+  g_hash_table_unref(taken);
+  return clash;
+}
+
 static gboolean check(const ScanOptions *options, GError **error) {
   const char *wrong = NULL;
   if (options->version)
@@ -49,14 +78,14 @@ static gboolean check(const ScanOptions *options, GError **error) {
     wrong = "no FILE or URI given";
   else if (options->every < 1)
     wrong = "--every must be at least 1";
-  else if (options->annotate && options->inputs[1] &&
-           !g_file_test(options->annotate, G_FILE_TEST_IS_DIR))
-    wrong = "with several inputs --annotate must name an existing folder";
   else if (options->model && !*options->model)
     wrong = "--model is empty";
-  if (wrong)
-    g_set_error_literal(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, wrong);
-  return !wrong;
+  char *clash = wrong ? NULL : find_clash(options);
+  if (wrong || clash)
+    g_set_error_literal(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, wrong ? wrong : clash);
+  gboolean fine = !wrong && !clash;
+  g_free(clash);
+  return fine;
 }
 
 gboolean scan_options_parse(ScanOptions *options, int argc, char **argv, GError **error) {
