@@ -92,6 +92,13 @@ void cored_alerts_end_all(CoredAlerts *alerts, CoredAlertFunc func, gpointer use
   }
 }
 
+void cored_alerts_mark(const CoredAlerts *alerts, CoredResult *result) {
+  for (guint f = 0; f < result->n_faces; f++)
+    for (guint i = 0; i < alerts->n; i++)
+      if (alerts->item[i].active && alerts->item[i].track_id == result->faces[f].track_id)
+        result->faces[f].alert = TRUE;
+}
+
 guint cored_alerts_n_active(const CoredAlerts *alerts) {
   guint n = 0;
   for (guint i = 0; i < alerts->n; i++)

@@ -50,5 +50,7 @@ void cored_alerts_feed(CoredAlerts *alerts, const CoredResult *result, GstClockT
 /* The stream is cut or over: end what is active. */
 void cored_alerts_end_all(CoredAlerts *alerts, CoredAlertFunc func, gpointer user);
 guint cored_alerts_n_active(const CoredAlerts *alerts);
+/* Set CoredFaceResult.alert of the faces whose alert has begun and not ended. */
+void cored_alerts_mark(const CoredAlerts *alerts, CoredResult *result);
 
 #endif /* CORED_ALERTS_H */

@@ -36,7 +36,7 @@ typedef struct CoredEvaluatorFuncs { /* called by whoever evaluates, with no loc
   /* A face locator, NULL when there is none to be had; asked once between two starts. */
   CoredLocator *(*open_locator)(gpointer user);
   /* A task is done; `error` is NULL when all went well. */
-  void (*done)(gpointer user, const CoredFrameTask *task, const CoredError *error);
+  void (*done)(gpointer user, CoredFrameTask *task, const CoredError *error);
 } CoredEvaluatorFuncs;
 
 CoredEvaluator *cored_evaluator_new(const CoredEvaluatorFuncs *funcs, gpointer user);

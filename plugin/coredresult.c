@@ -145,7 +145,7 @@ GstStructure *cored_face_result_to_structure(const CoredFaceResult *face, const 
                     (guint)face->box.y, "w", G_TYPE_UINT, (guint)face->box.w, "h", G_TYPE_UINT,
                     (guint)face->box.h, "face-score", G_TYPE_DOUBLE, face->face_score, "track-id",
                     G_TYPE_UINT64, face->track_id, "full-frame", G_TYPE_BOOLEAN, face->full_frame,
-                    NULL);
+                    "alert", G_TYPE_BOOLEAN, face->alert, NULL);
   if (face->quality >= 0.0)
     gst_structure_set(structure, "quality", G_TYPE_DOUBLE, face->quality, NULL);
   return structure;
@@ -153,13 +153,16 @@ GstStructure *cored_face_result_to_structure(const CoredFaceResult *face, const 
 
 static void set_faces(GstStructure *structure, const CoredResult *result) {
   GValue faces = G_VALUE_INIT, face = G_VALUE_INIT;
+  gboolean alert = FALSE;
   g_value_init(&faces, GST_TYPE_ARRAY);
   for (guint i = 0; i < result->n_faces; i++) {
     g_value_init(&face, GST_TYPE_STRUCTURE);
     g_value_take_boxed(&face, cored_face_result_to_structure(&result->faces[i], "face"));
     gst_value_array_append_and_take_value(&faces, &face);
+    alert |= result->faces[i].alert;
   }
-  gst_structure_set(structure, "n-faces", G_TYPE_UINT, result->n_faces, NULL);
+  gst_structure_set(structure, "n-faces", G_TYPE_UINT, result->n_faces, "alert", G_TYPE_BOOLEAN,
+                    alert, NULL);
   gst_structure_take_value(structure, "faces", &faces);
 }
 

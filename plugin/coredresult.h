@@ -38,6 +38,7 @@ typedef struct CoredFaceResult {
   guint64 track_id;
   double quality; /* 0..1 or CORED_NOT_COMPUTED */
   gboolean full_frame;
+  gboolean alert; /* an alert about this face has begun and not ended */
   gint roi_index; /* see CoredRegion */
   gint64 mtd_id;
 } CoredFaceResult;

@@ -76,8 +76,8 @@ void cored_detect_post_error(CoredDetect *self, GstMessageType type, const char 
                              const CoredError *error);
 /* CoredReloadFunc: message 'cored-model', signal model-updated, warning on failure. */
 void cored_detect_report_model(gpointer self, const CoredReloadReport *report);
-/* CoredEvaluatorFuncs.done: counters, message 'cored', alerts. */
-void cored_detect_report_result(gpointer self, const CoredFrameTask *task, const CoredError *error);
+/* CoredEvaluatorFuncs.done: alerts, which the result is marked with, counters, message 'cored'. */
+void cored_detect_report_result(gpointer self, CoredFrameTask *task, const CoredError *error);
 /* End alerts, in the evaluating thread or with none. */
 void cored_detect_end_alerts(CoredDetect *self);
 void cored_detect_count(CoredDetect *self, CoredSkip skip, guint n);

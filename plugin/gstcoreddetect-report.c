@@ -89,6 +89,12 @@ static void post_alert(gpointer user, CoredAlertState state, const CoredAlert *a
                        GstClockTime now) {
   static const char *const names[] = {"begin", "update", "end"};
   CoredDetect *self = user;
+  GST_OBJECT_LOCK(self);
+  const gboolean post = self->params.post_messages;
+  self->stats.alerts += state == CORED_ALERT_BEGIN;
+  GST_OBJECT_UNLOCK(self);
+  if (!post)
+    return;
   char *stream_id = cored_detect_dup_stream_id(self);
   char *model_id = NULL;
   guint64 generation = 0;
@@ -98,9 +104,6 @@ static void post_alert(gpointer user, CoredAlertState state, const CoredAlert *a
     generation = net->info->generation;
     cored_net_unref(net);
   }
-  GST_OBJECT_LOCK(self);
-  self->stats.alerts += state == CORED_ALERT_BEGIN;
-  GST_OBJECT_UNLOCK(self);
   gst_element_post_message(
       GST_ELEMENT(self),
       gst_message_new_element(
@@ -125,13 +128,14 @@ void cored_detect_end_alerts(CoredDetect *self) {
   cored_alerts_end_all(&self->alerts, post_alert, self);
 }
 
-static void feed_alerts(CoredDetect *self, const CoredFrameTask *task, GstClockTime now) {
+static void feed_alerts(CoredDetect *self, CoredFrameTask *task, GstClockTime now) {
   const CoredParams *params = &task->params;
   const double off = params->threshold_off;
   const CoredAlertSettings settings = {.off = off < 0.0 ? task->result.threshold + off : off,
                                        .min_duration = params->min_duration,
                                        .interval = params->message_interval};
   cored_alerts_feed(&self->alerts, &task->result, now, &settings, post_alert, self);
+  cored_alerts_mark(&self->alerts, &task->result);
 }
 
 /* ---- Results -------------------------------------------------------------------------------- */
@@ -165,8 +169,7 @@ static void post_result(CoredDetect *self, const CoredFrameTask *task) {
   g_free(stream_id);
 }
 
-void cored_detect_report_result(gpointer user, const CoredFrameTask *task,
-                                const CoredError *error) {
+void cored_detect_report_result(gpointer user, CoredFrameTask *task, const CoredError *error) {
   CoredDetect *self = user;
   const CoredResult *result = &task->result;
   const GstClockTime now = GST_CLOCK_TIME_IS_VALID(task->times.running_time)
@@ -185,9 +188,7 @@ void cored_detect_report_result(gpointer user, const CoredFrameTask *task,
     self->analysis_failed = TRUE;
     cored_detect_post_error(self, GST_MESSAGE_WARNING, "A frame was not judged", error);
   }
-  if (!task->params.post_messages)
-    return;
-  if (message_due(self, now, task->params.message_interval))
-    post_result(self, task);
   feed_alerts(self, task, now);
+  if (task->params.post_messages && message_due(self, now, task->params.message_interval))
+    post_result(self, task);
 }

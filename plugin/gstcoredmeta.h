@@ -22,9 +22,10 @@
  *   result-age-ns     guint64  age of the result, 0 when inferred
  *   frame-width, frame-height  guint; the boxes below refer to this size
  *   n-faces           guint
+ *   alert             gboolean an alert about one of the faces has begun and not ended
  *   faces             array of structures "face":
  *     p-fake*, p-fake-smoothed* gdouble; verdict string; x, y, w, h guint; face-score gdouble;
- *     track-id guint64; quality* gdouble 0..1; full-frame gboolean
+ *     track-id guint64; quality* gdouble 0..1; full-frame gboolean; alert gboolean
  *   threshold         gdouble  the one the verdict was taken with
  *   model-id          string   "" without a model
  *   model-generation  guint64

@@ -6,7 +6,7 @@
  * Reads the metadata of gstcoredmeta.h and draws the faces' boxes, their probability and verdict, a
  * strip of the last seconds per track, and the verdict and model of the frame. Where downstream
  * takes GstVideoOverlayComposition the drawing travels beside the picture, else it is blended into
- * it. A face or frame with a boolean field `alert` that is true is drawn as an alert.
+ * it. A face about which an alert has begun has thicker lines and a filled label.
  *
  * |[
  * gst-launch-1.0 filesrc location=talk.mp4 ! decodebin ! coreddetect model=m.safetensors !

@@ -260,6 +260,35 @@ static void test_alert(void **state) {
   overlay_close(&o);
 }
 
+/* From coreddetect itself: with threshold 0 the alert begins at once, with 1 never. */
+static void test_alert_of_detector(void **state) {
+  (void)state;
+  for (int i = 0; i < 2; i++) {
+    char *launch = g_strdup_printf(
+        "coreddetect model=%s inference-region=full-frame threshold=%d min-duration=0 mode=sync ! "
+        "coredoverlay show=status composition=blend color-fake=4294901760",
+        support_model(3), i);
+    GstHarness *harness = gst_harness_new_parse(launch);
+    Overlay o = {.harness = harness};
+    GstCaps *caps = gst_caps_from_string("video/x-raw,format=RGB,width=640,height=360");
+    gboolean alert = 7;
+    guint8 rgb[3];
+    assert_true(gst_video_info_from_caps(&o.info, caps));
+    gst_harness_set_src_caps(harness, caps);
+    GstBuffer *out = through(&o, frame_new(&o.info, 1, 0));
+    const GstStructure *result = cored_meta_get(out);
+    assert_true(gst_structure_get_boolean(result, "alert", &alert));
+    assert_int_equal(alert, i == 0);
+    assert_true(gst_structure_get_boolean(result_face(result, 0), "alert", &alert));
+    assert_int_equal(alert, i == 0);
+    pixel_at(&o, out, 6, 357, rgb);
+    assert_int_equal(is_color(rgb, RED), i == 0);
+    gst_buffer_unref(out);
+    gst_harness_teardown(harness);
+    g_free(launch);
+  }
+}
+
 /* ---- Formats and sizes ---------------------------------------------------------------------- */
 
 static void test_formats(void **state) {
@@ -507,19 +536,13 @@ static void test_odd_results(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_box_and_panel),
-      cmocka_unit_test(test_other_size),
-      cmocka_unit_test(test_without_result),
-      cmocka_unit_test(test_shared_frame),
-      cmocka_unit_test(test_properties),
-      cmocka_unit_test(test_opacity),
-      cmocka_unit_test(test_alert),
-      cmocka_unit_test(test_formats),
-      cmocka_unit_test(test_sizes),
-      cmocka_unit_test(test_attaches),
-      cmocka_unit_test(test_keeps_composition),
-      cmocka_unit_test(test_history),
-      cmocka_unit_test(test_history_drawn),
+      cmocka_unit_test(test_box_and_panel),  cmocka_unit_test(test_other_size),
+      cmocka_unit_test(test_without_result), cmocka_unit_test(test_shared_frame),
+      cmocka_unit_test(test_properties),     cmocka_unit_test(test_opacity),
+      cmocka_unit_test(test_alert),          cmocka_unit_test(test_alert_of_detector),
+      cmocka_unit_test(test_formats),        cmocka_unit_test(test_sizes),
+      cmocka_unit_test(test_attaches),       cmocka_unit_test(test_keeps_composition),
+      cmocka_unit_test(test_history),        cmocka_unit_test(test_history_drawn),
       cmocka_unit_test(test_odd_results),
   };
   return cmocka_run_group_tests(tests, support_setup, support_teardown);
