@@ -50,8 +50,8 @@ while [ $# -gt 0 ]; do
   shift
 done
 
-need_model
 prepare
+need_model
 mkdir -p "$out" || die "cannot make the folder $out"
 if [ ${#inputs[@]} -eq 0 ]; then
   sample=$(mktemp -d)/test-picture.mkv

@@ -89,7 +89,9 @@ $(basename "$0"): no model. There is no default one yet: name a file with --mode
 environment as CORED_MODEL. Published weights become a model file with cored-convert, for example
 those of MesoNet (https://github.com/DariusAf/MesoNet, weights/Meso4_DF.h5):
 
-  build/tools/cored-convert import Meso4_DF.h5 -o meso4.safetensors
+  ${cored_build#"$PWD"/}/tools/cored-convert import Meso4_DF.h5 -o meso4.safetensors
+
+(pipelines/flag-video.sh builds cored-convert, with or without a model.)
 TXT
     exit 2
   fi
