@@ -60,6 +60,9 @@ def properties(element):
         lines = [line for line in entry.split('\n')[1:] if line.strip()]
         flags = next(line for line in lines if 'flags:' in line)
         kind, default = type_and_default(lines[lines.index(flags) + 1:])
+        if head.group(1).startswith('color-'):
+            kind, digits = 'ARGB', re.search(r'Default:\s*(\d+)', entry).group(1)
+            default = f'0x{int(digits):08x}'
         when = 'read only' if 'writable' not in flags else \
             'any time' if 'PLAYING' in flags else 'stopped'
         found.append((head.group(1), default, kind, when, head.group(2).strip()))

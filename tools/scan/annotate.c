@@ -2,11 +2,7 @@
  * Boxes and probabilities on the picture, encoded to an MP4 that gets its name when it is whole. */
 #include "scan/annotate.h"
 
-#include "gstcoredmeta.h"
-
 #include <errno.h>
-#include <gst/video/video-overlay-composition.h>
-#include <gst/video/video.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -47,60 +43,6 @@ static GstPadProbeReturn crop_to_even(GstPad *pad, GstPadProbeInfo *info, gpoint
   return GST_PAD_PROBE_OK;
 }
 
-/* A filled rectangle of one colour, 0xAARRGGBB. */
-static void add_fill(GstVideoOverlayComposition *composition, int x, int y, int w, int h,
-                     guint32 colour) {
-  GstBuffer *pixels = gst_buffer_new_allocate(NULL, 4 * sizeof colour, NULL);
-  guint32 fill[4] = {colour, colour, colour, colour};
-  gst_buffer_fill(pixels, 0, fill, sizeof fill);
-  gst_buffer_add_video_meta(pixels, GST_VIDEO_FRAME_FLAG_NONE,
-                            GST_VIDEO_OVERLAY_COMPOSITION_FORMAT_RGB, 2, 2);
-  GstVideoOverlayRectangle *rectangle = gst_video_overlay_rectangle_new_raw(
-      pixels, x, y, MAX(w, 1), MAX(h, 1), GST_VIDEO_OVERLAY_FORMAT_FLAG_NONE);
-  gst_video_overlay_composition_add_rectangle(composition, rectangle);
-  gst_video_overlay_rectangle_unref(rectangle);
-  gst_buffer_unref(pixels);
-}
-
-static guint32 colour_of(double p, double threshold) {
-  return p >= threshold ? 0xffe02020 : 0xff20c040;
-}
-
-/* The outline of one face and, under its upper edge, a bar as long as its probability. */
-static void add_face(GstVideoOverlayComposition *composition, const GstStructure *face,
-                     double threshold) {
-  guint x = 0, y = 0, w = 0, h = 0;
-  double p;
-  if (!gst_structure_get(face, "x", G_TYPE_UINT, &x, "y", G_TYPE_UINT, &y, "w", G_TYPE_UINT, &w,
-                         "h", G_TYPE_UINT, &h, "p-fake-smoothed", G_TYPE_DOUBLE, &p, NULL))
-    return;
-  int line = MAX(2, (int)w / 60);
-  guint32 colour = colour_of(p, threshold);
-  add_fill(composition, (int)x, (int)y, (int)w, line, colour);
-  add_fill(composition, (int)x, (int)(y + h) - line, (int)w, line, colour);
-  add_fill(composition, (int)x, (int)y, line, (int)h, colour);
-  add_fill(composition, (int)(x + w) - line, (int)y, line, (int)h, colour);
-  add_fill(composition, (int)x, (int)y + line, (int)(w * p), 2 * line, colour);
-}
-
-static void add_faces(GstVideoOverlayComposition *composition, const GstStructure *result) {
-  const GValue *faces = gst_structure_get_value(result, "faces");
-  double threshold = 0.5;
-  gst_structure_get_double(result, "threshold", &threshold);
-  for (guint i = 0; faces && i < gst_value_array_get_size(faces); i++)
-    add_face(composition, gst_value_get_structure(gst_value_array_get_value(faces, i)), threshold);
-}
-
-static GstVideoOverlayComposition *draw(GstElement *element, GstSample *sample, gpointer data) {
-  const GstStructure *result = cored_meta_get(gst_sample_get_buffer(sample));
-  (void)element, (void)data;
-  if (!result)
-    return NULL;
-  GstVideoOverlayComposition *composition = gst_video_overlay_composition_new(NULL);
-  add_faces(composition, result);
-  return composition;
-}
-
 GstElement *scan_annotate_new(const char *path, GError **error) {
   const char *encoder = find_encoder();
   if (!encoder) {
@@ -108,7 +50,7 @@ GstElement *scan_annotate_new(const char *path, GError **error) {
                 "--annotate needs an encoder: x264enc, openh264enc or avenc_mpeg4");
     return NULL;
   }
-  char *launch = g_strdup_printf("overlaycomposition name=draw ! videocrop name=even ! "
+  char *launch = g_strdup_printf("coredoverlay name=draw composition=blend ! videocrop name=even ! "
                                  "videoconvert ! video/x-raw,format=I420 ! "
                                  "%s ! mp4mux ! filesink name=file async=false",
                                  encoder);
@@ -122,7 +64,6 @@ GstElement *scan_annotate_new(const char *path, GError **error) {
   GstPad *pad = gst_element_get_static_pad(overlay, "sink");
   char *part = g_strconcat(path, PART_SUFFIX, NULL);
   g_object_set(file, "location", part, NULL);
-  g_signal_connect(overlay, "draw", G_CALLBACK(draw), NULL);
   gst_pad_add_probe(pad, GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM, crop_to_even, crop, NULL);
   g_free(part);
   gst_object_unref(pad);
