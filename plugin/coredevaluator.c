@@ -105,15 +105,17 @@ static void evaluate(CoredEvaluator *evaluator, CoredFrameTask *task) {
     cored_result_clear(&task->result, GST_VIDEO_INFO_WIDTH(&task->info),
                        GST_VIDEO_INFO_HEIGHT(&task->info), CORED_REASON_NO_MODEL);
   gst_clear_buffer(&task->buffer);
+  g_mutex_lock(&evaluator->mutex);
+  evaluator->last = task->result;
+  evaluator->last_epoch = task->epoch;
+  evaluator->has_last = TRUE;
+  g_mutex_unlock(&evaluator->mutex);
   evaluator->funcs.done(evaluator->user, task, ok ? NULL : &error);
 }
 
 /* With the lock held. */
 static void finish(CoredEvaluator *evaluator, CoredFrameTask *task) {
   task->state = CORED_TASK_DONE;
-  evaluator->last = task->result;
-  evaluator->last_epoch = task->epoch;
-  evaluator->has_last = TRUE;
   evaluator->running = NULL;
   g_cond_broadcast(&evaluator->changed);
 }

@@ -11,8 +11,9 @@ struct CoredReload {
   /* Of the lane, and of start and stop while it rests. */
   CoredSource *source;
 
-  GMutex mutex; /* all below */
-  gboolean started;
+  GMutex mutex;     /* all below */
+  gboolean open;    /* between start and stop: requests are taken */
+  gboolean started; /* start has returned: requests are carried out */
   char *path, *instance;
   gboolean watch;
   guint threads;
@@ -61,8 +62,9 @@ typedef struct Errand { /* what there is to do, taken out of the object at once 
 
 static void take_errand(CoredReload *reload, Errand *errand) {
   g_mutex_lock(&reload->mutex);
-  *errand = (Errand){.join = reload->path_changed,
-                     .again = reload->again,
+  const gboolean started = reload->started;
+  *errand = (Errand){.join = started && reload->path_changed,
+                     .again = started && reload->again,
                      .path = g_strdup(reload->path),
                      .instance = g_strdup(reload->instance),
                      .watch = reload->watch,
@@ -70,9 +72,10 @@ static void take_errand(CoredReload *reload, Errand *errand) {
                      .news = reload->news,
                      .retired = reload->retired,
                      .retired_nets = reload->retired_nets};
-  if (reload->back && reload->previous)
+  if (started && reload->back && reload->previous)
     errand->candidate = cored_net_ref(reload->previous);
-  reload->path_changed = reload->again = reload->back = FALSE;
+  if (started)
+    reload->path_changed = reload->again = reload->back = FALSE;
   g_queue_init(&reload->news);
   g_queue_init(&reload->retired);
   g_queue_init(&reload->retired_nets);
@@ -175,18 +178,9 @@ static void work(gpointer user) {
 
 /* ---- Start, stop, requests ------------------------------------------------------------------ */
 
-gboolean cored_reload_start(CoredReload *reload, const CoredReloadSettings *settings,
-                            CoredError *error) {
-  reload->lane = cored_lane_new(work, reload);
-  g_mutex_lock(&reload->mutex);
-  reload->started = TRUE;
-  g_free(reload->path);
-  g_free(reload->instance);
-  reload->path = g_strdup(settings->path);
-  reload->instance = g_strdup(settings->instance);
-  reload->watch = settings->watch;
-  reload->threads = settings->threads;
-  g_mutex_unlock(&reload->mutex);
+/* Load and make the first judge, while the lane leaves the source alone. */
+static gboolean open_first(CoredReload *reload, const CoredReloadSettings *settings,
+                           CoredError *error) {
   if (!settings->path || !*settings->path)
     return TRUE;
   reload->source = cored_source_join(settings->path, settings->instance, settings->watch, TRUE,
@@ -197,9 +191,37 @@ gboolean cored_reload_start(CoredReload *reload, const CoredReloadSettings *sett
   CoredJudge *judge = cored_judge_new(net, settings->threads, error);
   cored_net_unref(net);
   g_mutex_lock(&reload->mutex);
+  CoredJudge *overtaken = reload->ready;
   reload->ready = judge;
   g_mutex_unlock(&reload->mutex);
+  cored_judge_free(overtaken);
   return judge != NULL;
+}
+
+/* With the mutex held, so that the lane cannot go away in between. */
+static void kick_if_started(CoredReload *reload) {
+  if (reload->started)
+    cored_lane_kick(reload->lane);
+}
+
+gboolean cored_reload_start(CoredReload *reload, const CoredReloadSettings *settings,
+                            CoredError *error) {
+  reload->lane = cored_lane_new(work, reload);
+  g_mutex_lock(&reload->mutex);
+  reload->open = TRUE;
+  g_free(reload->path);
+  g_free(reload->instance);
+  reload->path = g_strdup(settings->path);
+  reload->instance = g_strdup(settings->instance);
+  reload->watch = settings->watch;
+  reload->threads = settings->threads;
+  g_mutex_unlock(&reload->mutex);
+  const gboolean ok = open_first(reload, settings, error);
+  g_mutex_lock(&reload->mutex);
+  reload->started = TRUE;
+  kick_if_started(reload); /* for what was asked for in the meantime */
+  g_mutex_unlock(&reload->mutex);
+  return ok;
 }
 
 static void clear(CoredReload *reload) {
@@ -219,7 +241,7 @@ void cored_reload_stop(CoredReload *reload) {
   if (!reload->lane)
     return;
   g_mutex_lock(&reload->mutex);
-  reload->started = FALSE; /* requests from other threads are ignored from here on */
+  reload->open = reload->started = FALSE;
   reload->path_changed = reload->again = reload->back = FALSE;
   g_mutex_unlock(&reload->mutex);
   cored_lane_wait(reload->lane);
@@ -232,35 +254,27 @@ void cored_reload_stop(CoredReload *reload) {
   g_mutex_unlock(&reload->mutex);
 }
 
-/* With the mutex held, so that the lane cannot go away in between. */
-static void kick_if_started(CoredReload *reload) {
-  if (reload->started)
-    cored_lane_kick(reload->lane);
+static void ask(CoredReload *reload, gboolean *what) {
+  g_mutex_lock(&reload->mutex);
+  *what = reload->open;
+  kick_if_started(reload);
+  g_mutex_unlock(&reload->mutex);
 }
 
 void cored_reload_set_path(CoredReload *reload, const char *path) {
   g_mutex_lock(&reload->mutex);
-  if (reload->started) {
-    g_free(reload->path);
-    reload->path = g_strdup(path);
-    reload->path_changed = TRUE;
-  }
-  kick_if_started(reload);
+  g_free(reload->path);
+  reload->path = g_strdup(path);
   g_mutex_unlock(&reload->mutex);
+  ask(reload, &reload->path_changed);
 }
 
 void cored_reload_again(CoredReload *reload) {
-  g_mutex_lock(&reload->mutex);
-  reload->again = TRUE;
-  kick_if_started(reload);
-  g_mutex_unlock(&reload->mutex);
+  ask(reload, &reload->again);
 }
 
 void cored_reload_previous(CoredReload *reload) {
-  g_mutex_lock(&reload->mutex);
-  reload->back = TRUE;
-  kick_if_started(reload);
-  g_mutex_unlock(&reload->mutex);
+  ask(reload, &reload->back);
 }
 
 /* ---- Between two frames --------------------------------------------------------------------- */

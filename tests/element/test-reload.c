@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: MIT
+ * New models while frames flow: which one judged a frame is always said and always true, a bad one
+ * changes nothing, and nothing is left behind. With an argument, that many swaps (R01). */
+#include "support.h"
+
+#include <glib/gstdio.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define CAPS "video/x-raw,format=I420,width=160,height=120,framerate=25/1"
+#define A 3
+#define B 4
+
+static guint n_swaps = 500;
+
+static double p_of_model(Rig *rig, guint64 generation) {
+  const CoredBox box = {0, 0, 160, 120};
+  GstBuffer *frame = frame_new(&rig->info, 1, 0);
+  const double p = reference_p_fake(support_model(generation), &rig->info, frame, &box);
+  gst_buffer_unref(frame);
+  return p;
+}
+
+/* One frame; its generation, after checking that the value is that model's. */
+static guint64 push_one(Rig *rig, guint number, const double *p_by_generation) {
+  const GstStructure *result;
+  GstBuffer *out = rig_frame(rig, frame_new(&rig->info, 1, number), &result);
+  const guint64 generation = result_uint64(result, "model-generation");
+  const double p = result_double(result, "p-fake");
+  if (!(fabs(p - p_by_generation[generation]) < 1e-6))
+    fail_msg("frame %u: generation %u with p-fake %f", number, (guint)generation, p);
+  gst_buffer_unref(out);
+  return generation;
+}
+
+static void push_until(Rig *rig, guint *number, guint64 generation, const double *p) {
+  for (guint i = 0; push_one(rig, (*number)++, p) != generation; i++) {
+    if (i == 10000)
+      fail_msg("generation %u never came", (guint)generation);
+    g_usleep(1000);
+  }
+}
+
+typedef struct Told {
+  guint loaded, failed, warnings;
+  char code[64];
+} Told;
+
+static void hear_models(Rig *rig, Told *told) {
+  GstMessage *message;
+  *told = (Told){0};
+  while ((message = rig_message(rig, GST_MESSAGE_ELEMENT | GST_MESSAGE_WARNING))) {
+    const GstStructure *model = gst_message_get_structure(message);
+    if (GST_MESSAGE_TYPE(message) == GST_MESSAGE_WARNING) {
+      told->warnings++;
+    } else if (gst_structure_has_name(model, CORED_MESSAGE_MODEL)) {
+      const char *status = gst_structure_get_string(model, "status");
+      told->loaded += g_str_equal(status, "loaded");
+      told->failed += g_str_equal(status, "failed");
+      if (gst_structure_has_field(model, "code"))
+        g_strlcpy(told->code, gst_structure_get_string(model, "code"), sizeof told->code);
+    }
+    gst_message_unref(message);
+  }
+}
+
+static void note_signal(GstElement *element, gint status, const char *path, gint *statuses) {
+  (void)element;
+  (void)path;
+  statuses[status == 0 ? 0 : 1]++;
+}
+
+static void wait_told(Rig *rig, guint failed, Told *sum) {
+  *sum = (Told){0};
+  for (guint i = 0; sum->failed < failed || sum->warnings < failed; i++) {
+    Told told;
+    if (i == 10000)
+      fail_msg("no failure was told");
+    g_usleep(1000);
+    hear_models(rig, &told);
+    sum->loaded += told.loaded;
+    sum->failed += told.failed;
+    sum->warnings += told.warnings;
+    if (*told.code)
+      g_strlcpy(sum->code, told.code, sizeof sum->code);
+  }
+}
+
+static void open_at(Rig *rig, const char *path, double p[8]) {
+  rig_open(rig, path, CAPS, "inference-region", "full-frame", "smoothing", "0", "message-interval",
+           "0", NULL);
+  p[A] = p_of_model(rig, A);
+  p[B] = p_of_model(rig, B);
+  assert_true(fabs(p[A] - p[B]) > 0.01);
+}
+
+static void the_model_property_is_live(void **state) {
+  (void)state;
+  double p[8] = {0};
+  guint number = 0;
+  gint statuses[2] = {0, 0};
+  Told told;
+  char *text;
+  Rig rig;
+  open_at(&rig, support_model(A), p);
+  g_signal_connect(rig.element, "model-updated", G_CALLBACK(note_signal), statuses);
+  assert_int_equal(push_one(&rig, number++, p), A);
+  hear_models(&rig, &told);
+  assert_int_equal(told.loaded, 1);
+  for (guint i = 0; i < 5; i++) {
+    g_object_set(rig.element, "model", support_model(i % 2 ? A : B), NULL);
+    push_until(&rig, &number, i % 2 ? A : B, p);
+  }
+  hear_models(&rig, &told);
+  assert_int_equal(told.loaded, 5);
+  assert_int_equal(told.failed + told.warnings, 0);
+  assert_int_equal(rig_stat(&rig, "model-swaps"), 5);
+  assert_int_equal(rig_stat(&rig, "inferred"), number);
+  assert_int_equal(statuses[0], 5);
+
+  char *missing = support_path("missing.safetensors");
+  g_object_set(rig.element, "model", missing, NULL);
+  wait_told(&rig, 1, &told);
+  assert_int_equal(told.failed, 1);
+  assert_int_equal(told.warnings, 1);
+  assert_string_equal(told.code, "NOT_FOUND");
+  assert_int_equal(push_one(&rig, number++, p), B); /* the old one stays */
+  assert_int_equal(statuses[1], 1);
+  g_object_get(rig.element, "model-status", &text, NULL);
+  assert_string_equal(text, "failed");
+  g_free(text);
+  g_free(missing);
+  rig_close(&rig);
+}
+
+/* Publish a model, without its last bytes. */
+static void put(guint64 generation, const char *path, gsize cut) {
+  char *bytes, *temporary = g_strconcat(path, ".tmp", NULL);
+  gsize length;
+  assert_true(g_file_get_contents(support_model(generation), &bytes, &length, NULL));
+  FILE *file = fopen(temporary, "wb");
+  assert_non_null(file);
+  assert_int_equal(fwrite(bytes, 1, length - cut, file), length - cut);
+  fclose(file);
+  assert_int_equal(g_rename(temporary, path), 0);
+  g_free(bytes);
+  g_free(temporary);
+}
+
+static void a_replaced_file_is_taken_over_and_a_bad_one_is_not(void **state) {
+  (void)state;
+  double p[8] = {0};
+  guint number = 0;
+  Told told;
+  Rig rig;
+  char *path = support_path("watched.safetensors");
+  put(A, path, 0);
+  open_at(&rig, path, p);
+  assert_int_equal(push_one(&rig, number++, p), A);
+  put(B, path, 0);
+  push_until(&rig, &number, B, p);
+  hear_models(&rig, &told);
+
+  put(A, path, 100);
+  wait_told(&rig, 1, &told);
+  assert_int_equal(told.failed, 1);
+  assert_int_equal(told.warnings, 1);
+  assert_string_equal(told.code, "TRUNCATED");
+  for (guint i = 0; i < 20; i++)
+    assert_int_equal(push_one(&rig, number++, p), B);
+  hear_models(&rig, &told);
+  assert_int_equal(told.failed + told.warnings, 0); /* once per bad version */
+
+  put(A, path, 0);
+  push_until(&rig, &number, A, p);
+  assert_int_equal(rig_stat(&rig, "swap-failures"), 1);
+  rig_close(&rig);
+  g_free(path);
+}
+
+static void without_the_watch_only_the_action_reloads(void **state) {
+  (void)state;
+  double p[8] = {0};
+  guint number = 0;
+  Rig rig;
+  char *path = support_path("unwatched.safetensors");
+  put(A, path, 0);
+  rig_open(&rig, path, CAPS, "inference-region", "full-frame", "model-watch", "false", NULL);
+  p[A] = p_of_model(&rig, A);
+  p[B] = p_of_model(&rig, B);
+  put(B, path, 0);
+  for (guint i = 0; i < 100; i++) {
+    assert_int_equal(push_one(&rig, number++, p), A);
+    g_usleep(5000);
+  }
+  g_signal_emit_by_name(rig.element, "reload-model");
+  push_until(&rig, &number, B, p);
+  rig_close(&rig);
+  g_free(path);
+}
+
+static void a_model_can_be_set_where_none_was(void **state) {
+  (void)state;
+  double p[8] = {0};
+  Rig rig;
+  rig_open(&rig, NULL, CAPS, "inference-region", "full-frame", NULL);
+  p[A] = p_of_model(&rig, A);
+  gst_buffer_unref(rig_frame(&rig, frame_new(&rig.info, 1, 0), NULL));
+  g_object_set(rig.element, "model", support_model(A), NULL);
+  for (guint i = 1; rig_stat(&rig, "inferred") == 0; i++) {
+    assert_true(i < 10000);
+    gst_buffer_unref(rig_frame(&rig, frame_new(&rig.info, 1, i), NULL));
+    g_usleep(1000);
+  }
+  assert_int_equal(push_one(&rig, 20000, p), A);
+  rig_close(&rig);
+}
+
+static guint entries(const char *folder) {
+  guint n = 0;
+  GDir *dir = g_dir_open(folder, 0, NULL);
+  while (g_dir_read_name(dir))
+    n++;
+  g_dir_close(dir);
+  return n;
+}
+
+static gulong resident_pages(void) {
+  gulong pages, resident = 0;
+  FILE *statm = fopen("/proc/self/statm", "r");
+  assert_int_equal(fscanf(statm, "%lu %lu", &pages, &resident), 2);
+  fclose(statm);
+  return resident;
+}
+
+/* Threads that were told to end take a moment. */
+static guint settled_threads(void) {
+  guint least = G_MAXUINT;
+  for (guint i = 0; i < 100; i++) {
+    least = MIN(least, entries("/proc/self/task"));
+    g_usleep(3000);
+  }
+  return least;
+}
+
+/* R01 at full speed. */
+static void swaps_lose_nothing_and_leave_nothing(void **state) {
+  (void)state;
+  double p[8] = {0};
+  guint number = 0, seen[8] = {0};
+  gulong warm = 0;
+  Rig rig;
+  open_at(&rig, support_model(A), p); /* libraries make threads of their own when first used */
+  rig_close(&rig);
+  const guint threads = settled_threads(), files = entries("/proc/self/fd");
+  open_at(&rig, support_model(A), p);
+  push_until(&rig, &number, A, p);
+  g_object_set(rig.element, "model", support_model(B), NULL);
+  push_until(&rig, &number, B, p);
+  while (rig_stat(&rig, "model-swaps") < n_swaps) {
+    g_signal_emit_by_name(rig.element, "previous-model");
+    seen[push_one(&rig, number++, p)]++;
+    rig_drop_messages(&rig);
+    if (rig_stat(&rig, "model-swaps") == n_swaps / 5 && !warm)
+      warm = resident_pages();
+  }
+  const gulong grown = resident_pages() - MIN(warm, resident_pages());
+  print_message("%u swaps over %u frames, slowest exchange %u us, %lu KiB grown\n", n_swaps, number,
+                (guint)rig_stat(&rig, "max-swap-us"), grown * 4);
+  assert_true(seen[A] > 0 && seen[B] > 0);
+  assert_int_equal(rig_stat(&rig, "frames-in"), number);
+  assert_int_equal(rig_stat(&rig, "inferred"), number);
+  assert_int_equal(gst_harness_buffers_received(rig.harness), number);
+  assert_true(grown * 4 <= 2048);
+  rig_close(&rig);
+  assert_int_equal(settled_threads(), threads);
+  assert_int_equal(entries("/proc/self/fd"), files);
+}
+
+static gpointer trouble(gpointer data) {
+  GstElement *element = data;
+  GRand *rand = g_rand_new_with_seed(7);
+  for (guint i = 0; i < 400; i++) {
+    char *text;
+    GstStructure *stats;
+    switch (g_rand_int_range(rand, 0, 6)) {
+    case 0:
+      g_object_set(element, "model", support_model(i % 2 ? A : B), NULL);
+      break;
+    case 1:
+      g_signal_emit_by_name(element, "reload-model");
+      break;
+    case 2:
+      g_signal_emit_by_name(element, "previous-model");
+      break;
+    case 3:
+      g_object_get(element, "model-id", &text, NULL);
+      g_free(text);
+      break;
+    case 4:
+      g_object_get(element, "stats", &stats, NULL);
+      gst_structure_free(stats);
+      break;
+    default:
+      gst_element_set_state(element, i % 3 ? GST_STATE_READY : GST_STATE_NULL);
+      gst_element_set_state(element, GST_STATE_PLAYING);
+    }
+  }
+  g_rand_free(rand);
+  return NULL;
+}
+
+/* State changes, settings and reads from two threads at once, then an end in the middle. */
+static void reload_races_with_everything(void **state) {
+  (void)state;
+  GstElement *element = gst_element_factory_make("coreddetect", NULL);
+  support_model(A);
+  support_model(B);
+  g_object_set(element, "model", support_model(A), "threads", 1, NULL);
+  GThread *threads[2];
+  for (guint i = 0; i < 2; i++)
+    threads[i] = g_thread_new("trouble", trouble, element);
+  for (guint i = 0; i < 2; i++)
+    g_thread_join(threads[i]);
+  g_object_set(element, "model", support_model(B), NULL);
+  gst_element_set_state(element, GST_STATE_NULL);
+  gst_object_unref(element);
+}
+
+int main(int argc, char **argv) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(swaps_lose_nothing_and_leave_nothing),
+      cmocka_unit_test(the_model_property_is_live),
+      cmocka_unit_test(a_replaced_file_is_taken_over_and_a_bad_one_is_not),
+      cmocka_unit_test(without_the_watch_only_the_action_reloads),
+      cmocka_unit_test(a_model_can_be_set_where_none_was),
+      cmocka_unit_test(reload_races_with_everything),
+  };
+  if (argc > 1)
+    n_swaps = (guint)strtoul(argv[1], NULL, 10);
+  return cmocka_run_group_tests(tests, support_setup, support_teardown);
+}
