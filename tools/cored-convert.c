@@ -8,16 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tools/convert/cli.h"
 #include "tools/convert/import.h"
 #include "tools/convert/inspect.h"
 #include "tools/convert/pth-write.h"
-
-enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
+#include "tools/convert/sign.h"
 
 #define MAX_DROPS 64
-
-static const char exit_codes[] = "\nExit status: 0 done, 1 the file was refused or could not be "
-                                 "written, 2 wrong usage.\n";
 
 static const char main_help[] =
     "Usage: cored-convert COMMAND [OPTION]... FILE\n"
@@ -27,6 +24,9 @@ static const char main_help[] =
     "                                   or plain safetensors weight file\n"
     "  export MODEL -o OUT.pth          write a model as a file that torch.load reads\n"
     "  inspect FILE...                  show what is in a weight file of any of these formats\n"
+    "  keygen -o NAME                   make a pair of keys for signing\n"
+    "  sign --key FILE MODEL            sign a model\n"
+    "  verify --keys FILE MODEL...      check that trusted keys signed these models\n"
     "\n"
     "'cored-convert COMMAND --help' lists the options of a command. Nothing in a file is ever\n"
     "executed: a file that asks for it is refused by name.\n";
@@ -75,38 +75,6 @@ static const char inspect_help[] =
     "      --ignore-crc          do not check the archive's checksums\n"
     "      --max-bytes=N         largest file to read; default 1073741824\n"
     "  -h, --help                this text\n";
-
-/* ---- Messages -------------------------------------------------------------------------------- */
-
-typedef struct Shown {
-  char text[512];
-} Shown;
-
-static Shown show(const char *text) {
-  Shown shown;
-  cored_text_escape(text, strlen(text), shown.text, sizeof shown.text);
-  return shown;
-}
-
-static int fail(const char *path, const char *code, const char *message) {
-  /* The engine's messages name the file themselves. */
-  bool named = strncmp(message, path, strlen(path)) == 0;
-  fprintf(stderr, "cored-convert: %s%s%s: %s\n", named ? "" : show(path).text, named ? "" : ": ",
-          code, message);
-  return EXIT_FAILED;
-}
-
-/* what: "expected …, found", detail: what was found, or NULL. */
-static int usage(const char *command, const char *what, const char *detail) {
-  fprintf(stderr, "cored-convert %s: %s%s%s%s\nTry 'cored-convert %s --help'.\n", command, what,
-          detail ? " '" : "", detail ? show(detail).text : "", detail ? "'" : "", command);
-  return EXIT_USAGE;
-}
-
-static int help(const char *text) {
-  printf("%s%s", text, exit_codes);
-  return EXIT_DONE;
-}
 
 /* ---- Values of options ----------------------------------------------------------------------- */
 
@@ -234,7 +202,7 @@ static bool set_import_option(ImportArgs *args, int option, const char *value) {
 
 static void print_lines(FILE *out, const CoredLines *lines) {
   for (size_t i = 0; i < lines->n; i++)
-    fprintf(out, "  %s\n", show(lines->line[i]).text);
+    fprintf(out, "  %s\n", cored_cli_show(lines->line[i]).text);
 }
 
 static int run_import(const char *input, const ImportArgs *args) {
@@ -246,14 +214,14 @@ static int run_import(const char *input, const ImportArgs *args) {
   if (!args->quiet)
     print_lines(model ? stdout : stderr, &report.notes);
   if (!model) {
-    status = fail(input, cored_refusal_code_name(refusal.code), refusal.message);
+    status = cored_cli_fail(input, cored_refusal_code_name(refusal.code), refusal.message);
     print_lines(stderr, &report.problems);
   } else if (!cored_model_save(model, args->output, &error)) {
-    status = fail(args->output, cored_error_code_name(error.code), error.message);
+    status = cored_cli_fail(args->output, cored_error_code_name(error.code), error.message);
   } else if (!args->quiet) {
     const CoredModelInfo *info = cored_model_info(model);
-    printf("%s: %s, %d classes, %zu parameters, from %s\n", show(args->output).text, info->network,
-           info->n_classes, cored_model_n_tensors(model), report.format);
+    printf("%s: %s, %d classes, %zu parameters, from %s\n", cored_cli_show(args->output).text,
+           info->network, info->n_classes, cored_model_n_tensors(model), report.format);
   }
   cored_model_unref(model);
   cored_import_report_clear(&report);
@@ -282,16 +250,16 @@ static int command_import(int argc, char **argv) {
   args.options.drop = args.drops;
   for (int c; (c = getopt_long(argc, argv, "o:n:l:qh", options, NULL)) != -1;) {
     if (c == 'h')
-      return help(import_help);
+      return cored_cli_help(import_help);
     if (c == '?')
-      return usage("import", "unknown option or missing value", NULL);
+      return cored_cli_usage("import", "unknown option or missing value", NULL);
     if (!set_import_option(&args, c, optarg))
-      return usage("import", "out of range or malformed:", optarg);
+      return cored_cli_usage("import", "out of range or malformed:", optarg);
   }
   if (argc - optind != 1)
-    return usage("import", "expected one file to read", NULL);
+    return cored_cli_usage("import", "expected one file to read", NULL);
   if (!args.output)
-    return usage("import", "expected -o FILE", NULL);
+    return cored_cli_usage("import", "expected -o FILE", NULL);
   return run_import(argv[optind], &args);
 }
 
@@ -301,13 +269,13 @@ static int run_export(const char *input, const char *output, CoredPthLayout layo
   CoredError error = {0};
   CoredModel *model = cored_model_load(input, NULL, &error);
   if (!model)
-    return fail(input, cored_error_code_name(error.code), error.message);
+    return cored_cli_fail(input, cored_error_code_name(error.code), error.message);
   bool ok = cored_pth_write(model, output, layout, &error);
   if (ok && !quiet)
-    printf("%s: %s, %zu tensors\n", show(output).text, cored_model_info(model)->network,
+    printf("%s: %s, %zu tensors\n", cored_cli_show(output).text, cored_model_info(model)->network,
            cored_model_n_tensors(model));
   cored_model_unref(model);
-  return ok ? EXIT_DONE : fail(output, cored_error_code_name(error.code), error.message);
+  return ok ? EXIT_DONE : cored_cli_fail(output, cored_error_code_name(error.code), error.message);
 }
 
 static int command_export(int argc, char **argv) {
@@ -321,23 +289,24 @@ static int command_export(int argc, char **argv) {
   bool quiet = false;
   for (int c; (c = getopt_long(argc, argv, "o:qh", options, NULL)) != -1;) {
     if (c == 'h')
-      return help(export_help);
+      return cored_cli_help(export_help);
     if (c == '?')
-      return usage("export", "unknown option or missing value", NULL);
+      return cored_cli_usage("export", "unknown option or missing value", NULL);
     if (c == 'o')
       output = optarg;
     if (c == 'q')
       quiet = true;
     if (c == OPT_LAYOUT) {
       if (strcmp(optarg, "state-dict") != 0 && strcmp(optarg, "checkpoint") != 0)
-        return usage("export", "layout: expected state-dict or checkpoint, found", optarg);
+        return cored_cli_usage("export", "layout: expected state-dict or checkpoint, found",
+                               optarg);
       layout = optarg[0] == 's' ? CORED_PTH_STATE_DICT : CORED_PTH_CHECKPOINT;
     }
   }
   if (argc - optind != 1)
-    return usage("export", "expected one model to read", NULL);
+    return cored_cli_usage("export", "expected one model to read", NULL);
   if (!output)
-    return usage("export", "expected -o FILE", NULL);
+    return cored_cli_usage("export", "expected -o FILE", NULL);
   return run_export(argv[optind], output, layout, quiet);
 }
 
@@ -347,7 +316,7 @@ static int run_inspect(const char *path, const CoredReadOptions *read, uint64_t 
                        bool as_json) {
   json_t *description = cored_inspect(path, read, max_bytes);
   if (!description)
-    return fail(path, "NO_MEMORY", "no memory for a description");
+    return cored_cli_fail(path, "NO_MEMORY", "no memory for a description");
   if (as_json) {
     json_dumpf(description, stdout, JSON_COMPACT);
     printf("\n");
@@ -371,18 +340,18 @@ static int command_inspect(int argc, char **argv) {
   bool as_json = false;
   for (int c; (c = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
     if (c == 'h')
-      return help(inspect_help);
+      return cored_cli_help(inspect_help);
     if (c == '?')
-      return usage("inspect", "unknown option or missing value", NULL);
+      return cored_cli_usage("inspect", "unknown option or missing value", NULL);
     as_json |= c == OPT_JSON;
     read.ignore_crc |= c == OPT_IGNORE_CRC;
     if (c == OPT_KEY)
       read.key = optarg;
     if (c == OPT_MAX_BYTES && !parse_bytes(optarg, &max_bytes))
-      return usage("inspect", "expected a number of bytes, found", optarg);
+      return cored_cli_usage("inspect", "expected a number of bytes, found", optarg);
   }
   if (optind == argc)
-    return usage("inspect", "expected a file", NULL);
+    return cored_cli_usage("inspect", "expected a file", NULL);
   int status = EXIT_DONE;
   for (int i = optind; i < argc; i++) {
     if (i > optind && !as_json)
@@ -399,12 +368,13 @@ int main(int argc, char **argv) {
   static const struct {
     const char *name;
     int (*run)(int argc, char **argv);
-  } commands[] = {
-      {"import", command_import}, {"export", command_export}, {"inspect", command_inspect}};
+  } commands[] = {{"import", command_import},   {"export", command_export},
+                  {"inspect", command_inspect}, {"keygen", cored_command_keygen},
+                  {"sign", cored_command_sign}, {"verify", cored_command_verify}};
   setlocale(LC_CTYPE, "");
   const char *command = argc > 1 ? argv[1] : "";
   if (strcmp(command, "--help") == 0 || strcmp(command, "-h") == 0 || strcmp(command, "help") == 0)
-    return help(main_help);
+    return cored_cli_help(main_help);
   if (strcmp(command, "--version") == 0) {
     printf("cored-convert %s\n", CORED_VERSION);
     return EXIT_DONE;
