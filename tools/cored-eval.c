@@ -13,7 +13,8 @@ static int run(const EvalOptions *options) {
   if (ok)
     eval_print(&result);
   ok = ok && (!options->json || eval_write_json(&result, options, &error)) &&
-       (!options->csv || eval_write_csv(&result, options, &error));
+       (!options->csv || eval_write_csv(&result, options, &error)) &&
+       (!options->html || eval_write_html(&result, options, &error));
   if (!ok && !stop_asked())
     ui_line(&ui, "cored-eval: %s", error.message);
   eval_result_clear(&result);

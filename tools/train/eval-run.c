@@ -80,15 +80,15 @@ static bool compute(EvalCell *cell, const CoredModelInfo *info, int bootstrap, C
   return cell->grouped;
 }
 
-static bool judge(EvalResult *result, int i, const CoredModel *model, const EvalOptions *options,
-                  Ui *ui, CoredError *error) {
-  Evaluator *evaluator = evaluator_new(model, options->threads, error);
+bool eval_judge(EvalResult *result, int i, const CoredModel *model, int threads, int loader_threads,
+                int bootstrap, Ui *ui, CoredError *error) {
+  Evaluator *evaluator = evaluator_new(model, threads, error);
   bool ok = evaluator != NULL;
   for (int j = 0; ok && j < result->n_tasks; j++) {
     EvalCell *cell = &result->cells[i * result->n_tasks + j];
-    ok = evaluator_predict(evaluator, result->sets[j], options->loader_threads, ui,
-                           result->names[j], &cell->prediction, error) &&
-         compute(cell, &result->infos[i], options->bootstrap, error);
+    ok = evaluator_predict(evaluator, result->sets[j], loader_threads, ui, result->names[j],
+                           &cell->prediction, error) &&
+         compute(cell, &result->infos[i], bootstrap, error);
   }
   evaluator_free(evaluator);
   return ok;
@@ -111,7 +111,8 @@ static bool run_model(EvalResult *result, int i, const EvalOptions *options, Ui 
       ok = check_alike(&result->infos[0], &result->infos[i], path, error);
     }
   }
-  ok = ok && judge(result, i, model, options, ui, error);
+  ok = ok && eval_judge(result, i, model, options->threads, options->loader_threads,
+                        options->bootstrap, ui, error);
   cored_model_unref(model);
   free(path);
   return ok;
@@ -125,15 +126,20 @@ bool eval_run(EvalResult *result, const EvalOptions *options, Ui *ui, CoredError
   return true;
 }
 
-void eval_result_clear(EvalResult *result) {
+void eval_clear_cells(EvalResult *result) {
   for (int i = 0; result->cells && i < result->n_models * result->n_tasks; i++) {
     prediction_clear(&result->cells[i].prediction);
     cored_metrics_clear(&result->cells[i].metrics);
     cored_metrics_clear(&result->cells[i].by_group);
   }
+  free(result->cells);
+  result->cells = NULL;
+}
+
+void eval_result_clear(EvalResult *result) {
+  eval_clear_cells(result);
   for (int j = 0; j < result->n_tasks; j++)
     cored_dataset_free(result->sets[j]);
-  free(result->cells);
   *result = (EvalResult){0};
 }
 

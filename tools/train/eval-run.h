@@ -26,6 +26,11 @@ typedef struct EvalResult {
 
 bool eval_run(EvalResult *result, const EvalOptions *options, Ui *ui, CoredError *error);
 void eval_result_clear(EvalResult *result);
+/* Fill the cells of model i on all sets of result. */
+bool eval_judge(EvalResult *result, int i, const CoredModel *model, int threads, int loader_threads,
+                int bootstrap, Ui *ui, CoredError *error);
+/* Free what eval_judge filled in. */
+void eval_clear_cells(EvalResult *result);
 
 /* AUC of every cell, [n_models * n_tasks]. */
 void eval_matrix(const EvalResult *result, double *auc);
@@ -34,5 +39,6 @@ void eval_print(const EvalResult *result);
 json_t *eval_json(const EvalResult *result, const EvalOptions *options);
 bool eval_write_json(const EvalResult *result, const EvalOptions *options, CoredError *error);
 bool eval_write_csv(const EvalResult *result, const EvalOptions *options, CoredError *error);
+bool eval_write_html(const EvalResult *result, const EvalOptions *options, CoredError *error);
 
 #endif /* CORED_TOOLS_TRAIN_EVAL_RUN_H */

@@ -7,8 +7,6 @@
 
 #include "error.h"
 
-#define KEY_MATRIX "train.matrix"
-
 static bool auc_of(const Prediction *prediction, double *auc, CoredError *error) {
   CoredMetrics metrics;
   const CoredPredictions view = prediction_view(prediction);

@@ -10,6 +10,9 @@
 #include "options.h"
 #include "sets.h"
 
+/* Metadata: [{"after": task, "auc": {task: auc, ...}}, ...], a row per task learned. */
+#define KEY_MATRIX "train.matrix"
+
 /* What the model was made of, besides its weights. */
 typedef struct Lineage {
   const CoredModel *base;   /* of the tasks before; NULL in task 1 */

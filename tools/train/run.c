@@ -7,6 +7,7 @@
 
 #include "error.h"
 #include "stop.h"
+#include "tools/convert/pth-write.h"
 #include "trace.h"
 
 static RunStatus status_of(const CoredError *error) {
@@ -68,7 +69,7 @@ static bool set_up(Run *run, CoredError *error) {
   run->at.best = -(double)INFINITY;
   if (!run->config || !run->at.history)
     return cored_error_set(error, CORED_ERROR_NO_MEMORY, "settings");
-  return make_trainer(run, error) && run_resume(run, error);
+  return make_trainer(run, error) && run_resume(run, error) && run_open_events(run, error);
 }
 
 static void tear_down(Run *run) {
@@ -80,6 +81,7 @@ static void tear_down(Run *run) {
   weights_clear(&run->models);
   json_decref(run->config);
   json_decref(run->at.history);
+  cored_tensorboard_close(run->board, NULL); /* every epoch was flushed */
   run_close_folder(run);
 }
 
@@ -109,7 +111,8 @@ static bool close_epoch(Run *run, CoredError *error) {
   run->at.next_batch = 0;
   run->at.sums = (LossSums){0};
   snprintf(name, sizeof name, "epoch-%04d.checkpoint", finished);
-  return run_write_history(run, error) && run_save_checkpoint(run, error) &&
+  return run_write_history(run, error) && run_write_events(run, error) &&
+         run_save_checkpoint(run, error) &&
          (!better || run_keep_checkpoint(run, "best.checkpoint", error)) &&
          (finished % run->options->output.checkpoint_every != 0 ||
           run_keep_checkpoint(run, name, error));
@@ -164,22 +167,28 @@ static RunStatus publish(Run *run, const CoredModel *best, CoredError *error) {
   return result.passed ? RUN_OK : RUN_REJECTED;
 }
 
+/* What is made of the best model besides its file. */
+static bool write_best(Run *run, const CoredModel *best, CoredError *error) {
+  const char *pth = run->options->output.export_pth;
+  return run_write_report(run, best, error) &&
+         (!pth || cored_pth_write(best, pth, CORED_PTH_STATE_DICT, error));
+}
+
 static RunStatus deliver(Run *run, CoredError *error) {
-  const OutputOptions *output = &run->options->output;
-  char *path = run_path(run, "best.safetensors");
-  RunStatus status = RUN_OK;
   if (run->at.best_epoch == 0) {
-    free(path);
     cored_error_set(error, CORED_ERROR_CONSTANT_OUTPUT,
                     "no epoch gave a model that can be judged; nothing was delivered");
     return RUN_NOT_FINITE;
   }
+  char *path = run_path(run, "best.safetensors");
+  CoredModel *best = path ? cored_model_load(path, NULL, error) : NULL;
+  RunStatus status = RUN_OK;
   ui_line(&run->ui, "best: epoch %d, %s", run->at.best_epoch, path ? path : "?");
-  if (output->publish) {
-    CoredModel *best = path ? cored_model_load(path, NULL, error) : NULL;
-    status = best ? publish(run, best, error) : status_of(error);
-    cored_model_unref(best);
-  }
+  if (!best || !write_best(run, best, error))
+    status = status_of(error);
+  else if (run->options->output.publish)
+    status = publish(run, best, error);
+  cored_model_unref(best);
   free(path);
   return status;
 }

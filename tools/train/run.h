@@ -7,6 +7,7 @@
  *   FOLDER/best.checkpoint        the state that the best model is of
  *   FOLDER/epoch-0020.checkpoint  every 20th
  *   FOLDER/history.csv            a line per epoch
+ *   FOLDER/report.html            what was learned and forgotten, when the run has ended
  *   FOLDER/.lock                  held while a run is going on
  */
 #ifndef CORED_TOOLS_TRAIN_RUN_H
@@ -17,6 +18,7 @@
 #include "options.h"
 #include "parallel.h"
 #include "sets.h"
+#include "tools/report/tensorboard.h"
 #include "ui.h"
 #include "weights.h"
 
@@ -56,6 +58,7 @@ typedef struct Run {
   CoredSchedule schedule;
   Prediction val[MAX_TASKS]; /* of the last validation */
   RunPosition at;
+  CoredTensorboard *board; /* NULL: no event file */
 } Run;
 
 RunStatus run_train(const Options *options, Parallel *parallel);
@@ -75,6 +78,13 @@ json_t *run_config(const Run *run);
 RunStatus run_epoch(Run *run, CoredError *error);
 /* The teacher's stores, once before the first step. */
 bool run_fill_stores(Run *run, CoredError *error);
+
+/* run-report.c: of the best model, on all validation sets. */
+bool run_write_report(Run *run, const CoredModel *best, CoredError *error);
+
+/* run-events.c: the last row of the history as points of TensorBoard's curves. */
+bool run_open_events(Run *run, CoredError *error);
+bool run_write_events(Run *run, CoredError *error);
 
 /* run-validate.c: all sets, a row of the history, and whether the model is the best so far. */
 bool run_validate(Run *run, bool *better, CoredError *error);
