@@ -143,7 +143,10 @@ bool cored_dataset_check(CoredDataset *set, const CoredDataParams *params,
                  .lock = PTHREAD_MUTEX_INITIALIZER};
   bool ok = true;
   set->params = *params;
-  set->params.cascade = NULL; /* the caller's string; later readers name their own */
+  set->params.cascade = NULL;
+  if (params->cascade && params->faces) /* frames of videos are all made by now */
+    ok = (set->params.cascade = set->cascade = strdup(params->cascade)) != NULL ||
+         cored_error_set(error, CORED_ERROR_NO_MEMORY, "'%s'", params->cascade);
   for (int i = 0; ok && i < n_threads; i++)
     ok = (check.readers[i] = cored_data_reader_new(params, error)) != NULL;
   if (ok) {

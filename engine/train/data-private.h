@@ -15,7 +15,8 @@ struct CoredDataset {
   CoredDataSample *samples; /* NULL before check */
   size_t n_samples;
   CoredDataParams params;
-  float *cache; /* inputs of the first n_cached files, [n_cached, h, w, 3]; videos have theirs */
+  char *cascade; /* what params.cascade points to */
+  float *cache;  /* inputs of the first n_cached files, [n_cached, h, w, 3]; videos have theirs */
   size_t n_cached;
 };
 

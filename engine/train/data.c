@@ -31,6 +31,7 @@ void cored_dataset_free(CoredDataset *set) {
   }
   free(set->files);
   free(set->root);
+  free(set->cascade);
   free(set->classes);
   free(set->samples);
   free(set->cache);

@@ -232,8 +232,7 @@ static bool reserve_slots(CoredLoader *loader, CoredError *error) {
 }
 
 static bool start_makers(CoredLoader *loader, CoredError *error) {
-  CoredDataParams data = *cored_dataset_params(loader->set);
-  data.cascade = loader->params.cascade;
+  const CoredDataParams data = *cored_dataset_params(loader->set);
   for (int i = 0; i < loader->params.threads; i++) {
     Maker *maker = &loader->makers[i];
     maker->loader = loader;

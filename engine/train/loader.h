@@ -19,7 +19,6 @@ typedef struct CoredLoaderParams {
   int threads;     /* 1..64 */
   int depth;       /* batches made ahead, 1..16 */
   int rank, ranks; /* this process makes slice rank of every batch; ranks 0 means 1 */
-  const char *cascade;
 } CoredLoaderParams;
 
 typedef struct CoredLoaderBatch { /* valid until the next call of cored_loader_next */

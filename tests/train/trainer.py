@@ -16,7 +16,7 @@ import time
 import unittest
 
 TRAIN = os.path.abspath(sys.argv.pop(1))
-KILLS = int(os.environ.get("CORED_TEST_KILLS", "6"))
+KILLS = int(os.environ.get("CORED_TEST_KILLS", "4"))
 
 from trainer_kit import SIDE, SMALL, make_task, np, picture, run, sha256, tensors  # noqa: E402
 

@@ -12,6 +12,13 @@ static bool is_sequence(const EvalResult *result) {
   return result->n_models == result->n_tasks && result->n_tasks > 1;
 }
 
+static void print_figure(double x) {
+  if (isnan(x))
+    printf(" %12s", "-");
+  else
+    printf(" %12.4f", x);
+}
+
 static void print_matrix(const EvalResult *result) {
   double auc[MAX_TASKS * MAX_TASKS];
   eval_matrix(result, auc);
@@ -23,10 +30,12 @@ static void print_matrix(const EvalResult *result) {
     const CoredModelInfo *info = &result->infos[i];
     printf("after %-14.14s", info->n_tasks ? info->tasks[info->n_tasks - 1].name : info->network);
     for (int j = 0; j < result->n_tasks; j++)
-      printf(" %12.4f", auc[i * result->n_tasks + j]);
+      print_figure(auc[i * result->n_tasks + j]);
     if (is_sequence(result)) {
       const CoredContinual c = cored_metrics_continual(auc, result->n_tasks, i);
-      printf(" %12.4f %12.4f %12.4f", c.average, c.forgetting, c.backward);
+      print_figure(c.average);
+      print_figure(c.forgetting);
+      print_figure(c.backward);
     }
     putchar('\n');
   }

@@ -27,8 +27,7 @@ bool run_fill_stores(Run *run, CoredError *error) {
                                     .threads = options->loader_threads,
                                     .depth = 2,
                                     .rank = run->parallel->rank,
-                                    .ranks = run->parallel->ranks,
-                                    .cascade = run->sets.cascade[0] ? run->sets.cascade : NULL};
+                                    .ranks = run->parallel->ranks};
   CoredLoader *loader = cored_loader_new(run->sets.train, &params, error);
   bool ok = loader && cored_loader_start(loader, 0, 0, error);
   CoredLoaderBatch batch;

@@ -46,8 +46,7 @@ static bool make_trainer(Run *run, CoredError *error) {
                                     .threads = options->loader_threads,
                                     .depth = 3,
                                     .rank = run->parallel->rank,
-                                    .ranks = run->parallel->ranks,
-                                    .cascade = run->sets.cascade[0] ? run->sets.cascade : NULL};
+                                    .ranks = run->parallel->ranks};
   if (run->trainer)
     run->loader = cored_loader_new(run->sets.train, &loader, error);
   if (run->loader)

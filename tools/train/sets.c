@@ -195,8 +195,6 @@ bool data_sets_open(DataSets *sets, const DataOptions *options, const CoredModel
   for (int i = 0; ok && i < options->n_sources; i++)
     ok = open_val(sets, options->sources[i], &needs, ui, error);
   ok = ok && check_overlap(sets, options, ui, error);
-  if (ok && cascade && options->faces)
-    snprintf(sets->cascade, sizeof sets->cascade, "%s", cascade);
   if (!ok)
     data_sets_close(sets);
   return ok;

@@ -14,7 +14,6 @@ typedef struct DataSets {
   CoredDataset *val[MAX_TASKS]; /* the target's, then the sources' in the order given */
   const char *names[MAX_TASKS];
   int n_tasks;
-  char cascade[512]; /* "" where pictures are taken whole; frames of videos are made by then */
 } DataSets;
 
 /* What a set is read for. */

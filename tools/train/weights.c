@@ -9,6 +9,7 @@
 
 #include "error.h"
 #include "sets.h"
+#include "tools/convert/import.h"
 
 static bool has_suffix(const char *name, const char *suffix) {
   const size_t n = strlen(name), m = strlen(suffix);
@@ -69,9 +70,26 @@ char *weights_file(const char *path, CoredError *error) {
   return NULL;
 }
 
+/* PyTorch and Keras files, with the networks' usual input and class order. */
+static CoredModel *import(const char *path, CoredError *error) {
+  const CoredImportOptions options = {.threshold = -1.0, .temperature = -1.0};
+  CoredImportReport report = {0};
+  CoredRefusal refusal = {0};
+  CoredModel *model = cored_import(path, &options, &report, &refusal);
+  if (!model)
+    cored_error_set(error, CORED_ERROR_OPEN, "%s (cored-convert import has more options)",
+                    refusal.message);
+  cored_import_report_clear(&report);
+  return model;
+}
+
 CoredModel *weights_load(const char *path, CoredError *error) {
   char *file = weights_file(path, error);
-  CoredModel *model = file ? cored_model_load(file, NULL, error) : NULL;
+  CoredModel *model = NULL;
+  if (file)
+    model = has_suffix(file, ".pth") || has_suffix(file, ".pth.tar") || has_suffix(file, ".h5")
+                ? import(file, error)
+                : cored_model_load(file, NULL, error);
   free(file);
   return model;
 }

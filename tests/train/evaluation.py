@@ -1,0 +1,148 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+# cored-eval and cored-train --test: their figures against scikit-learn on their own list of scores, the
+# matrix, and the files they write.
+import csv
+import json
+import os
+import re
+import sys
+import tempfile
+import unittest
+
+TRAIN, EVAL = (os.path.abspath(sys.argv.pop(1)) for _ in range(2))
+
+from trainer_kit import SMALL, make_task, np, run, sha256  # noqa: E402
+
+try:
+    from sklearn import metrics as sk
+except ImportError as missing:
+    print("skipped: no", missing.name)
+    sys.exit(77)
+
+
+class Evaluation(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.tmp = tempfile.TemporaryDirectory()
+        cls.data = os.path.join(cls.tmp.name, "dataset")
+        make_task(os.path.join(cls.data, "A"), "checks", val=20, seed=1)
+        make_task(os.path.join(cls.data, "B"), "stripes", val=20, seed=2)
+        for i in range(20):  # pairs are one person each
+            for label in ("fake", "real"):
+                folder = os.path.join(cls.data, "B", "test", label)
+                os.rename(os.path.join(folder, f"x{i:03}z.png"),
+                          os.path.join(folder, f"id{i // 2:02}{label[0]}_{i % 2}.png"))
+        cls.models = [os.path.join(cls.tmp.name, n) for n in ("one", "two")]
+        done = run(TRAIN, "-t", "A", "-d", cls.data, "-me", 5, "--output", cls.models[0], *SMALL)
+        assert done.returncode == 0, done.stderr
+        done = run(TRAIN, "-s", "A", "-t", "B", "-f", "-m", "FT", "-w", cls.models[0], "-d", cls.data, "-me", 2,
+                   "--output", cls.models[1], *SMALL)
+        assert done.returncode == 0, done.stderr
+        cls.files = {k: os.path.join(cls.tmp.name, "report." + k) for k in ("json", "csv", "html")}
+        done = run(EVAL, "-d", cls.data, "-t", "A,B", "-w", cls.models[0], "-w", cls.models[1], "--quiet",
+                   *[x for k, f in cls.files.items() for x in ("--" + k, f)])
+        assert done.returncode == 0, done.stderr
+        cls.text = done.stdout
+        with open(cls.files["json"]) as f:
+            cls.json = json.load(f)
+        with open(cls.files["csv"]) as f:
+            cls.rows = list(csv.DictReader(f))
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.tmp.cleanup()
+
+    def cell(self, model, task):
+        return next(c for c in self.json["results"] if (c["model"], c["task"]) == (model, task))
+
+    def scores(self, model, task):
+        rows = [r for r in self.rows if (r["model"], r["task"]) == (str(model + 1), task)]
+        return (np.array([r["label"] == "fake" for r in rows]), np.array([float(r["p_fake"]) for r in rows]),
+                [r["group"] for r in rows])
+
+    def test_figures_are_those_of_scikit_learn(self):
+        for model in (0, 1):
+            for task in "AB":
+                fake, p, _ = self.scores(model, task)
+                m = self.cell(model, task)["metrics"]
+                self.assertEqual(m["n"], 40)
+                self.assertAlmostEqual(m["auc"], sk.roc_auc_score(fake, p), 6)
+                self.assertAlmostEqual(m["ap"], sk.average_precision_score(fake, p), 6)
+                self.assertAlmostEqual(m["brier"], sk.brier_score_loss(fake, p), 6)
+                self.assertAlmostEqual(m["log_loss"], sk.log_loss(fake, p, eps=1e-12), 5)
+                self.assertAlmostEqual(m["accuracy"], sk.accuracy_score(fake, p > 0.5), 6)
+                threshold = self.json["models"][model]["threshold"]
+                self.assertAlmostEqual(m["accuracy_at_threshold"], sk.accuracy_score(fake, p >= threshold), 6)
+                self.assertAlmostEqual(m["classes"]["fake"]["recall"], sk.recall_score(fake, p > 0.5), 6)
+                low, high = m["auc_interval"]
+                self.assertTrue(low <= m["auc"] <= high)
+
+    def test_groups(self):
+        fake, p, groups = self.scores(1, "B")
+        self.assertEqual(len(set(groups)), 20)
+        by_group = self.cell(1, "B")["by_group"]
+        self.assertEqual(by_group["n"], 20)
+        logit = np.log(p) - np.log1p(-p)
+        means = {}
+        for g, f, z in zip(groups, fake, logit):
+            means.setdefault((g, f), []).append(z)
+        want = sk.roc_auc_score([f for _, f in means], [np.mean(z) for z in means.values()])
+        self.assertAlmostEqual(by_group["auc"], want, 6)
+        self.assertIsNone(self.cell(1, "A")["by_group"])
+
+    def test_matrix(self):
+        a = np.array(self.json["auc_matrix"])
+        for i in (0, 1):
+            for j, task in enumerate("AB"):
+                self.assertEqual(a[i, j], self.cell(i, task)["metrics"]["auc"])
+        last = self.json["continual"][1]
+        self.assertAlmostEqual(last["average_auc"], a[1].mean(), 9)
+        self.assertAlmostEqual(last["forgetting"], a[0, 0] - a[1, 0], 9)
+        self.assertAlmostEqual(last["backward_transfer"], a[1, 0] - a[0, 0], 9)
+        self.assertIsNone(self.json["continual"][0]["forgetting"])
+        self.assertIn("after B", self.text)
+
+    def test_what_was_judged_is_named(self):
+        for model, entry in zip(self.models, self.json["models"]):
+            self.assertEqual(entry["sha256"], sha256(os.path.join(model, "best.safetensors")))
+        self.assertEqual([t["name"] for t in self.json["models"][1]["tasks"]], ["A", "B"])
+        self.assertTrue(all(len(t["manifest"]) == 64 for t in self.json["tasks"]))
+
+    def test_html_stands_alone(self):
+        with open(self.files["html"]) as f:
+            html = f.read()
+        self.assertIn("<svg", html)
+        self.assertIn("after B", html)
+        self.assertNotRegex(html, r'(src|href)="(?!data:|#)')
+        self.assertNotIn("<script", html)
+
+    def test_test_mode_agrees(self):
+        done = run(TRAIN, "--test", "-w", self.models[1], "-d", os.path.join(self.data, "A", "test"), "--quiet")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        auc = float(re.search(r"^AUC +([\d.]+)", done.stdout, re.M)[1])
+        self.assertAlmostEqual(auc, self.cell(1, "A")["metrics"]["auc"], 4)
+
+    def test_pytorch_file_and_back(self):
+        pth = os.path.join(self.tmp.name, "best.pth")
+        done = run(TRAIN, "-t", "A", "-d", self.data, "-me", 1, "-n", "Compact", "-nb", 8, "--quiet",
+                   "--output", os.path.join(self.tmp.name, "meso"), "--export-pth", pth)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertTrue(os.path.getsize(pth) > 10000)
+        done = run(TRAIN, "--test", "-w", pth, "-d", os.path.join(self.data, "A", "test"), "--quiet")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("AUC", done.stdout)
+
+    def test_errors(self):
+        for args, code, text in ((["-d", self.data], 2, "no model"), (["-w", "x"], 2, "no data folder"),
+                                 (["-d", self.data, "-w", "/nowhere"], 1, "/nowhere"),
+                                 (["-d", self.data, "-w", self.models[0]], 1, "no folder 'fake'"),
+                                 (["-d", self.data, "-w", self.models[0], "-t", "C"], 1, "C/test"),
+                                 (["-d", self.data, "-w", self.models[0], "-t", "A", "--json", "/no/x"], 74, "/no")):
+            done = run(EVAL, *args)
+            self.assertEqual(done.returncode, code, (args, done.stderr))
+            self.assertIn(text, done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main(warnings="ignore")
