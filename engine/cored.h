@@ -293,6 +293,13 @@ CORED_API float *cored_session_input(CoredSession *session);
  * does not depend on the number of threads. Not thread-safe on one session. */
 CORED_API void cored_session_run(CoredSession *session, const float *input, int n,
                                  CoredOutput *output);
+/* Where the evidence of image `index` of an output with features lies (class activation map):
+ * map[feature_h * feature_w] gets what each place adds to the logit of the fake class less that of
+ * the real one; the mean of the map is that difference but for a constant of the model. False,
+ * with map untouched, without features or where the network does not end in global average pooling
+ * and one linear layer (MesoNet). Thread-safe. */
+CORED_API bool cored_plan_evidence(const CoredPlan *plan, const CoredOutput *output, int index,
+                                   float *map);
 /* Softmax of logits[n_classes] / temperature, in double, summed over all classes but the real one;
  * 0..1. Thread-safe. */
 CORED_API double cored_p_fake(const CoredModelInfo *info, const float *logits);

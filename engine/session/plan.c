@@ -33,7 +33,8 @@ static CoredPlan *build_plan(const CoredGraph *graph, const float *const *params
   plan->input_height = height;
   plan->n_classes = graph->n_classes;
   plan->one_output = graph->outputs == 1;
-  if (!cored_plan_lower(plan, graph, params, error)) {
+  if (!cored_evidence_init(&plan->evidence, graph, params, info, error) ||
+      !cored_plan_lower(plan, graph, params, error)) {
     cored_plan_unref(plan);
     return NULL;
   }
@@ -72,6 +73,7 @@ void cored_plan_unref(CoredPlan *plan) {
     return;
   cored_plan_clear_steps(plan);
   cored_block_free(plan->weights, plan->weight_floats);
+  cored_evidence_clear(&plan->evidence);
   free(plan);
 }
 
@@ -88,7 +90,8 @@ void cored_plan_input_size(const CoredPlan *plan, int *width, int *height) {
 
 size_t cored_plan_memory(const CoredPlan *plan) {
   return sizeof *plan + (size_t)plan->n_steps * sizeof *plan->steps +
-         (size_t)plan->n_values * sizeof *plan->values + plan->weight_floats * sizeof(float);
+         (size_t)plan->n_values * sizeof *plan->values + plan->weight_floats * sizeof(float) +
+         (size_t)plan->evidence.channels * sizeof(float);
 }
 
 double cored_p_fake(const CoredModelInfo *info, const float *logits) {

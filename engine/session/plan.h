@@ -12,6 +12,7 @@
 #include "kernels/kernels.h"
 #include "layers/graph.h"
 #include "pool.h"
+#include "session/evidence.h"
 
 #define CORED_NO_VALUE (-1)
 
@@ -76,6 +77,7 @@ struct CoredPlan {
   size_t weight_floats;
   size_t arena_floats;   /* of one image */
   size_t scratch_floats; /* of one thread */
+  CoredEvidence evidence;
 };
 
 /* What a step sees of the session that runs it. */
