@@ -20,20 +20,59 @@
 #define GEMM_VECTORS 2
 #endif
 #define GEMM_COLUMNS (GEMM_VECTORS * CORED_LANES)
-#define GEMM_BLOCK_FLOATS (48 * 1024) /* of A kept in the second cache while panels change */
+#define GEMM_BLOCK_FLOATS (128 * 1024) /* of A kept in the second cache while panels change */
 
 typedef struct GemmTile {
   const float *a[GEMM_ROWS];
   const CoredGemmChunk *chunks;
   int n_chunks;
   const float *b;
-  const float *init; /* row i starts at init + i * init_pixel; NULL: bias alone */
+  const char *prefetch;    /* walks through what will be needed next, ... */
+  ptrdiff_t prefetch_step; /* ... this many bytes every k */
+  const float *init;       /* row i starts at init + i * init_pixel; NULL: bias alone */
   ptrdiff_t init_pixel;
   const float *bias; /* NULL: init alone */
   float low;         /* lower bound of the result: 0 is ReLU, -inf none */
   float *c;
   ptrdiff_t c_pixel;
 } GemmTile;
+
+/* One k: acc[i][:] += a[i][k] * b[:]. */
+VF_INLINE void gemm_step(const int mr, const int nv, vf acc[GEMM_ROWS][GEMM_VECTORS],
+                         const float *const *a, ptrdiff_t k, const float *b) {
+  vf bv[GEMM_VECTORS];
+#pragma GCC unroll 3
+  for (int j = 0; j < nv; j++)
+    bv[j] = vf_load(b + j * CORED_LANES);
+#pragma GCC unroll 8
+  for (int i = 0; i < mr; i++) {
+    const vf av = vf_splat(a[i][k]);
+#pragma GCC unroll 3
+    for (int j = 0; j < nv; j++)
+      acc[i][j] = vf_fma(av, bv[j], acc[i][j]);
+  }
+}
+
+/* All k of a block. */
+VF_INLINE void gemm_sum(const int mr, const int nv, vf acc[GEMM_ROWS][GEMM_VECTORS],
+                        const GemmTile *t) {
+  const float *b = t->b;
+  const char *prefetch = t->prefetch;
+  const ptrdiff_t prefetch_step = t->prefetch_step;
+  for (int s = 0; s < t->n_chunks; s++) {
+    const float *a[GEMM_ROWS];
+#pragma GCC unroll 8
+    for (int i = 0; i < mr; i++)
+      a[i] = t->a[i] + t->chunks[s].offset;
+    const ptrdiff_t length = t->chunks[s].length;
+#pragma GCC unroll 4
+    for (ptrdiff_t k = 0; k < length; k++, b += nv * CORED_LANES) {
+      __builtin_prefetch(prefetch, 0, 2);
+      prefetch += prefetch_step;
+      gemm_step(mr, nv, acc, a, k, b);
+    }
+  }
+}
 
 /* c[i, :] = max(low, bias + init[i, :] + sum over k of a[i][k] * b[k, :]), mr rows, nv vectors. */
 VF_INLINE void gemm_tile(const int mr, const int nv, const GemmTile *t) {
@@ -45,28 +84,7 @@ VF_INLINE void gemm_tile(const int mr, const int nv, const GemmTile *t) {
       const vf bias = t->bias ? vf_load(t->bias + j * CORED_LANES) : vf_splat(0.0f);
       acc[i][j] = t->init ? bias + vf_load(t->init + i * t->init_pixel + j * CORED_LANES) : bias;
     }
-  const float *b = t->b;
-  for (int s = 0; s < t->n_chunks; s++) {
-    const float *a[GEMM_ROWS];
-#pragma GCC unroll 8
-    for (int i = 0; i < mr; i++)
-      a[i] = t->a[i] + t->chunks[s].offset;
-    const ptrdiff_t length = t->chunks[s].length;
-#pragma GCC unroll 4
-    for (ptrdiff_t k = 0; k < length; k++, b += nv * CORED_LANES) {
-      vf bv[GEMM_VECTORS];
-#pragma GCC unroll 3
-      for (int j = 0; j < nv; j++)
-        bv[j] = vf_load(b + j * CORED_LANES);
-#pragma GCC unroll 8
-      for (int i = 0; i < mr; i++) {
-        const vf av = vf_splat(a[i][k]);
-#pragma GCC unroll 3
-        for (int j = 0; j < nv; j++)
-          acc[i][j] = vf_fma(av, bv[j], acc[i][j]);
-      }
-    }
-  }
+  gemm_sum(mr, nv, acc, t);
   const vf low = vf_splat(t->low);
 #pragma GCC unroll 8
   for (int i = 0; i < mr; i++)
@@ -125,8 +143,8 @@ static GemmFinish plan_finish(const CoredEpilogue *e) {
   return f;
 }
 
-/* The columns [col, col + columns) of one tile go through a buffer when they do not fill whole
- * vectors, because vectors must not be read or written beyond column n. */
+/* Tiles whose columns do not fill whole vectors go through a buffer, because vectors must not be
+ * read or written beyond column n. */
 static void run_partial_tile(GemmTileFn *fn, const GemmTile *t, int mr, int columns) {
   float in[GEMM_ROWS * GEMM_COLUMNS] = {0}, out[GEMM_ROWS * GEMM_COLUMNS];
   GemmTile part = *t;
@@ -143,44 +161,7 @@ static void run_partial_tile(GemmTileFn *fn, const GemmTile *t, int mr, int colu
     memcpy(t->c + i * t->c_pixel, out + i * GEMM_COLUMNS, (size_t)columns * sizeof *out);
 }
 
-/* One tile of one block of the sum; the block decides what the sum starts from. */
-static void run_tile(const CoredGemm *g, const GemmFinish *f, const GemmTile *rows, int row, int mr,
-                     int col, int block, const float *b) {
-  const int columns = g->n - col < GEMM_COLUMNS ? g->n - col : GEMM_COLUMNS;
-  const int vectors = (columns + CORED_LANES - 1) / CORED_LANES;
-  const bool first = block == 0, last = block == g->n_blocks - 1;
-  GemmTile t = *rows;
-  t.chunks = g->chunks + g->blocks[block];
-  t.n_chunks = g->blocks[block + 1] - g->blocks[block];
-  t.b = b;
-  t.c = g->c + row * g->c_pixel + col;
-  t.c_pixel = g->c_pixel;
-  t.low = last ? f->low : -INFINITY;
-  t.bias = first ? g->epilogue.bias + col : NULL;
-  if (!first) {
-    t.init = t.c;
-    t.init_pixel = g->c_pixel;
-  } else if (g->epilogue.residual) {
-    t.init = g->epilogue.residual + row * g->epilogue.residual_pixel + col;
-    t.init_pixel = g->epilogue.residual_pixel;
-  } else {
-    t.init = NULL;
-    t.init_pixel = 0;
-  }
-  GemmTileFn *const fn = gemm_tiles[mr - 1][vectors - 1];
-  if (columns == vectors * CORED_LANES)
-    fn(&t);
-  else
-    run_partial_tile(fn, &t, mr, columns);
-  if (last && f->rest) {
-    CoredEpilogue e = f->epilogue;
-    e.scale = e.scale ? e.scale + col : NULL;
-    e.shift = e.shift ? e.shift + col : NULL;
-    pointwise_rows(&e, t.c, t.c_pixel, t.c, t.c_pixel, mr, columns);
-  }
-}
-
-/* Start of the mr rows from `row` on; y is row / line, kept by the caller to save divisions. */
+/* Start of the mr rows from `row` on. */
 static void set_rows(const CoredGemm *g, GemmTile *t, int row, int mr) {
   int y = row / g->line, x = row - y * g->line;
   for (int i = 0; i < mr; i++) {
@@ -189,6 +170,77 @@ static void set_rows(const CoredGemm *g, GemmTile *t, int row, int mr) {
       x = 0;
       y++;
     }
+  }
+}
+
+/* What is left of the epilogue after the last block, for the tile at (row, col). */
+static void finish_tile(const CoredEpilogue *rest, const GemmTile *t, int mr, int col,
+                        int columns) {
+  CoredEpilogue e = *rest;
+  e.scale = e.scale ? e.scale + col : NULL;
+  e.shift = e.shift ? e.shift + col : NULL;
+  pointwise_rows(&e, t->c, t->c_pixel, t->c, t->c_pixel, mr, columns);
+}
+
+/* One block of the sum in one panel. */
+typedef struct GemmPanel {
+  int col, columns, vectors;
+  int block, length; /* of the sum */
+  const float *b;
+} GemmPanel;
+
+/* What the sums of a block start from and end with: the fields of a tile that rows do not change.
+ * init is where row 0 starts. */
+static GemmTile open_block(const CoredGemm *g, const GemmFinish *f, const GemmPanel *p) {
+  const bool first = p->block == 0, last = p->block == g->n_blocks - 1;
+  const float *const residual = g->epilogue.residual;
+  return (GemmTile){
+      .chunks = g->chunks + g->blocks[p->block],
+      .n_chunks = g->blocks[p->block + 1] - g->blocks[p->block],
+      .b = p->b,
+      .init = !first     ? g->c + p->col
+              : residual ? residual + p->col
+                         : NULL,
+      .init_pixel = !first     ? g->c_pixel
+                    : residual ? g->epilogue.residual_pixel
+                               : 0,
+      .bias = first ? g->epilogue.bias + p->col : NULL,
+      .low = last ? f->low : -INFINITY,
+      .c = g->c + p->col,
+      .c_pixel = g->c_pixel,
+  };
+}
+
+/* Rows row0..row1 of one block. While they run, the block behind it (weights lie in the order in
+ * which they are used, across layers too) is fetched into the second cache, evenly over the tiles:
+ * a batch of one image uses every weight once, so without this they would come from memory too
+ * late. */
+static void gemm_block(const CoredGemm *g, const GemmFinish *f, const GemmPanel *p, int row0,
+                       int row1) {
+  const ptrdiff_t bytes = p->vectors * VF_BYTES; /* of B per k */
+  const int tiles = (row1 - row0 + GEMM_ROWS - 1) / GEMM_ROWS;
+  const ptrdiff_t share = (bytes / tiles + 15) / 16 * 16, step = share < 64 ? share : 64;
+  const char *const next = (const char *)p->b + bytes * p->length;
+  const bool rest = f->rest && p->block == g->n_blocks - 1;
+  const bool partial = p->columns != p->vectors * CORED_LANES;
+  const GemmTile start = open_block(g, f, p);
+  GemmTile t = start;
+  ptrdiff_t fetched = 0;
+  for (int row = row0; row < row1; row += GEMM_ROWS) {
+    const int mr = row1 - row < GEMM_ROWS ? row1 - row : GEMM_ROWS;
+    set_rows(g, &t, row, mr);
+    t.c = start.c + row * t.c_pixel;
+    t.init = start.init ? start.init + row * t.init_pixel : NULL;
+    t.prefetch = next + fetched;
+    t.prefetch_step = fetched < bytes * p->length ? step : 0;
+    fetched += step * p->length;
+    GemmTileFn *const fn = gemm_tiles[mr - 1][p->vectors - 1];
+    if (partial)
+      run_partial_tile(fn, &t, mr, p->columns);
+    else
+      fn(&t);
+    if (rest)
+      finish_tile(&f->epilogue, &t, mr, p->col, p->columns);
   }
 }
 
@@ -202,27 +254,35 @@ static int block_length(const CoredGemm *g, int block) {
 static void gemm_rows(const CoredGemm *g, const GemmFinish *f, int row0, int row1, int col0,
                       int col1) {
   for (int col = col0; col < col1; col += GEMM_COLUMNS) {
-    const int columns = g->n - col < GEMM_COLUMNS ? g->n - col : GEMM_COLUMNS;
-    const int width = (columns + CORED_LANES - 1) / CORED_LANES * CORED_LANES;
-    const float *b = g->b + (size_t)col * (size_t)g->k;
-    for (int block = 0; block < g->n_blocks; block++) {
-      for (int row = row0; row < row1; row += GEMM_ROWS) {
-        const int mr = row1 - row < GEMM_ROWS ? row1 - row : GEMM_ROWS;
-        GemmTile t;
-        set_rows(g, &t, row, mr);
-        run_tile(g, f, &t, row, mr, col, block, b);
-      }
-      b += (size_t)width * (size_t)block_length(g, block);
+    GemmPanel p = {.col = col, .b = g->b + (size_t)col * (size_t)g->k};
+    p.columns = g->n - col < GEMM_COLUMNS ? g->n - col : GEMM_COLUMNS;
+    p.vectors = (p.columns + CORED_LANES - 1) / CORED_LANES;
+    for (; p.block < g->n_blocks; p.block++) {
+      p.length = block_length(g, p.block);
+      gemm_block(g, f, &p, row0, row1);
+      p.b += (size_t)p.vectors * CORED_LANES * (size_t)p.length;
     }
   }
 }
 
+/* Part i of n of `rows`, in whole tiles. */
+static void split_rows(int rows, int i, int n, int *from, int *to) {
+  const long long tiles = (rows + GEMM_ROWS - 1) / GEMM_ROWS;
+  *from = (int)(tiles * i / n) * GEMM_ROWS;
+  *to = (int)(tiles * (i + 1) / n) * GEMM_ROWS;
+  *to = *to < rows ? *to : rows;
+}
+
 static void gemm(const CoredGemm *g, int row0, int row1, int col0, int col1) {
   const GemmFinish f = plan_finish(&g->epilogue);
-  int step = GEMM_BLOCK_FLOATS / g->k / GEMM_ROWS * GEMM_ROWS;
-  step = step < 8 * GEMM_ROWS ? 8 * GEMM_ROWS : step;
-  for (int row = row0; row < row1; row += step)
-    gemm_rows(g, &f, row, row1 - row < step ? row1 : row + step, col0, col1);
+  const int most =
+      GEMM_BLOCK_FLOATS / g->k > 8 * GEMM_ROWS ? GEMM_BLOCK_FLOATS / g->k : 8 * GEMM_ROWS;
+  const int n_blocks = (row1 - row0 + most - 1) / most; /* of equal size */
+  for (int i = 0; i < n_blocks; i++) {
+    int from, to;
+    split_rows(row1 - row0, i, n_blocks, &from, &to);
+    gemm_rows(g, &f, row0 + from, row0 + to, col0, col1);
+  }
 }
 
 #endif /* CORED_KERNELS_GEMM_SIMD_H */

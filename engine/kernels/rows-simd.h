@@ -50,8 +50,8 @@ static void pointwise_rows(const CoredEpilogue *e, const float *x, ptrdiff_t x_p
 
 /* ---- Depthwise convolution ------------------------------------------------------------------ */
 
-#define DW_GROUP 4 /* output pixels of one row computed together */
-#define DW_MAX_COLUMNS ((DW_GROUP - 1) * 4 + CORED_DEPTHWISE_KERNEL)
+#define DW_GROUP 8 /* output pixels of one row computed together */
+#define DW_MAX_COLUMNS ((DW_GROUP - 1) * 2 + CORED_DEPTHWISE_KERNEL)
 
 /* What a group of neighbouring output pixels reads: taps[i][j] is the input pixel in kernel row i
  * and column j, counted from the left column of the first output pixel; or the zeros. */
@@ -59,29 +59,41 @@ typedef struct DwGroup {
   const float *taps[CORED_DEPTHWISE_KERNEL][DW_MAX_COLUMNS];
   const float *residual;
   float *out;
+  bool finish; /* there is more than a bias to apply */
 } DwGroup;
 
-/* k x k, stride s, n output pixels, channels [c, c + lanes) (or `part` of them). Output pixel q
- * reads columns q * s + j. */
-VF_INLINE void dw_vector(const int k, const int s, const int n, const int part,
-                         const CoredDepthwise *d, const DwGroup *g, int c, vf slope) {
+/* The epilogue of one vector of n pixels; kept out of line, or its activations would be copied into
+ * every variant of the function below. */
+static __attribute__((noinline)) void dw_finish(const CoredDepthwise *d, const DwGroup *g, int n,
+                                                int c, const vf *sums) {
+  const vf slope = vf_splat(d->epilogue.slope);
+  for (int q = 0; q < n; q++) {
+    const float *const residual = g->residual ? g->residual + q * d->epilogue.residual_pixel : NULL;
+    vf_store(g->out + q * d->out_pixel + c, finish(&d->epilogue, residual, slope, c, 0, sums[q]));
+  }
+}
+
+/* k x k, stride s, n output pixels, channels [c, c + lanes). Output pixel q reads columns
+ * q * s + j. */
+VF_INLINE void dw_vector(const int k, const int s, const int n, const CoredDepthwise *d,
+                         const DwGroup *g, int c) {
   vf acc[DW_GROUP];
-#pragma GCC unroll 4
+#pragma GCC unroll 8
   for (int q = 0; q < n; q++)
-    acc[q] = d->epilogue.bias ? load_at(d->epilogue.bias, c, part) : vf_splat(0.0f);
+    acc[q] = d->epilogue.bias ? vf_load(d->epilogue.bias + c) : vf_splat(0.0f);
 #pragma GCC unroll 5
   for (int i = 0; i < k; i++) {
     vf w[CORED_DEPTHWISE_KERNEL];
 #pragma GCC unroll 5
     for (int j = 0; j < k; j++)
-      w[j] = load_at(d->weight + (ptrdiff_t)(i * k + j) * d->channels, c, part);
+      w[j] = vf_load(d->weight + (ptrdiff_t)(i * k + j) * d->channels + c);
     const int columns = (n - 1) * s + k;
-#pragma GCC unroll 16
+#pragma GCC unroll 24
     for (int col = 0; col < columns; col++) {
-      vf x = load_at(g->taps[i][col], c, part);
+      vf x = vf_load(g->taps[i][col] + c);
       if (d->relu_in)
         x = vf_relu(x);
-#pragma GCC unroll 4
+#pragma GCC unroll 8
       for (int q = 0; q < n; q++) {
         const int j = col - q * s;
         if (j >= 0 && j < k)
@@ -89,22 +101,47 @@ VF_INLINE void dw_vector(const int k, const int s, const int n, const int part,
       }
     }
   }
-#pragma GCC unroll 4
-  for (int q = 0; q < n; q++) {
-    const float *const residual = g->residual ? g->residual + q * d->epilogue.residual_pixel : NULL;
-    store_at(g->out + q * d->out_pixel, c, part,
-             finish(&d->epilogue, residual, slope, c, part, acc[q]));
+  if (g->finish) {
+    vf sums[DW_GROUP];
+#pragma GCC unroll 8
+    for (int q = 0; q < n; q++)
+      sums[q] = acc[q];
+    dw_finish(d, g, n, c, sums);
+    return;
   }
+#pragma GCC unroll 8
+  for (int q = 0; q < n; q++)
+    vf_store(g->out + q * d->out_pixel + c, acc[q]);
+}
+
+/* Any kernel size, any number of channels, pixel by pixel in loops: the common shapes use it for
+ * the channels that do not fill a vector. The same chain of operations as above. */
+static void dw_plain(const CoredDepthwise *d, const DwGroup *g, int n, int c0, int c1) {
+  const vf slope = vf_splat(d->epilogue.slope);
+  for (int q = 0; q < n; q++)
+    for (int c = c0; c < c1; c += CORED_LANES) {
+      const int part = c1 - c < CORED_LANES ? c1 - c : 0;
+      vf acc = d->epilogue.bias ? load_at(d->epilogue.bias, c, part) : vf_splat(0.0f);
+      for (int i = 0; i < d->kernel; i++)
+        for (int j = 0; j < d->kernel; j++) {
+          const vf x = load_at(g->taps[i][q * d->stride + j], c, part);
+          const float *const w = d->weight + (ptrdiff_t)(i * d->kernel + j) * d->channels;
+          acc = vf_fma(d->relu_in ? vf_relu(x) : x, load_at(w, c, part), acc);
+        }
+      const float *const residual =
+          g->residual ? g->residual + q * d->epilogue.residual_pixel : NULL;
+      store_at(g->out + q * d->out_pixel, c, part,
+               finish(&d->epilogue, residual, slope, c, part, acc));
+    }
 }
 
 VF_INLINE void dw_channels(const int k, const int s, const int n, const CoredDepthwise *d,
                            const DwGroup *g, int c0, int c1) {
-  const vf slope = vf_splat(d->epilogue.slope);
   int c = c0;
   for (; c + CORED_LANES <= c1; c += CORED_LANES)
-    dw_vector(k, s, n, 0, d, g, c, slope);
+    dw_vector(k, s, n, d, g, c);
   if (c < c1)
-    dw_vector(k, s, n, c1 - c, d, g, c, slope);
+    dw_plain(d, g, n, c, c1);
 }
 
 typedef void DwFn(const CoredDepthwise *d, const DwGroup *g, int c0, int c1);
@@ -114,18 +151,25 @@ typedef void DwFn(const CoredDepthwise *d, const DwGroup *g, int c0, int c1);
                                                            const DwGroup *g, int c0, int c1) {     \
     dw_channels(k, s, n, d, g, c0, c1);                                                            \
   }
-#define DW_FNS(k, s) DW_FN(k, s, 1) DW_FN(k, s, 2) DW_FN(k, s, 3) DW_FN(k, s, 4)
+#define DW_FNS(k, s)                                                                               \
+  DW_FN(k, s, 1)                                                                                   \
+  DW_FN(k, s, 2)                                                                                   \
+  DW_FN(k, s, 3)                                                                                   \
+  DW_FN(k, s, 4)                                                                                   \
+  DW_FN(k, s, 5)                                                                                   \
+  DW_FN(k, s, 6)                                                                                   \
+  DW_FN(k, s, 7)                                                                                   \
+  DW_FN(k, s, 8)
 DW_FNS(3, 1)
 DW_FNS(3, 2)
 DW_FNS(5, 1)
 DW_FNS(5, 2)
+#define DW_NAME(k, s, n) dw_##k##_##s##_##n
 #define DW_ROW(k, s)                                                                               \
-  { dw_##k##_##s##_1, dw_##k##_##s##_2, dw_##k##_##s##_3, dw_##k##_##s##_4 }
-
-/* Any kernel size: one pixel, not unrolled. */
-static void dw_any(const CoredDepthwise *d, const DwGroup *g, int c0, int c1) {
-  dw_channels(d->kernel, 1, 1, d, g, c0, c1);
-}
+  {                                                                                                \
+    DW_NAME(k, s, 1), DW_NAME(k, s, 2), DW_NAME(k, s, 3), DW_NAME(k, s, 4), DW_NAME(k, s, 5),      \
+        DW_NAME(k, s, 6), DW_NAME(k, s, 7), DW_NAME(k, s, 8)                                       \
+  }
 
 static DwFn *choose_depthwise(const CoredDepthwise *d, int n) {
   static DwFn *const table[2][2][DW_GROUP] = {{DW_ROW(3, 1), DW_ROW(3, 2)},
@@ -150,22 +194,50 @@ static void set_taps(const CoredDepthwise *d, DwGroup *g, int y, int x, int colu
   }
 }
 
+/* The taps of the group `pixels` to the right, when both groups lie wholly inside. */
+static void move_taps(const CoredDepthwise *d, DwGroup *g, int pixels, int columns) {
+  const ptrdiff_t step = pixels * d->stride * d->x_pixel;
+  for (int i = 0; i < d->kernel; i++)
+    for (int j = 0; j < columns; j++)
+      g->taps[i][j] += step;
+}
+
+static bool is_inside(const CoredDepthwise *d, int y, int x, int columns) {
+  const int iy = y * d->stride - d->pad_top, ix = x * d->stride - d->pad_left;
+  return iy >= 0 && iy + (d->kernel - 1) * d->dilation < d->h && ix >= 0 &&
+         ix + (columns - 1) * d->dilation < d->w;
+}
+
+/* One output line, in groups of nearly equal size. */
+static void dw_line(const CoredDepthwise *d, int y, int c0, int c1) {
+  const int most = has_groups(d) ? DW_GROUP : 1;
+  const int groups = (d->out_w + most - 1) / most;
+  const CoredEpilogue *const e = &d->epilogue;
+  DwGroup g = {.finish = e->act != CORED_KERNEL_ACT_NONE || e->scale || e->residual};
+  bool was_inside = false;
+  for (int i = 0, x = 0, last = 0; i < groups; i++, x += last) {
+    const int n = (int)((long long)d->out_w * (i + 1) / groups) - x;
+    const int columns = (n - 1) * d->stride + d->kernel;
+    const bool inside = is_inside(d, y, x, columns);
+    if (was_inside && inside && n <= last)
+      move_taps(d, &g, last, columns);
+    else
+      set_taps(d, &g, y, x, columns);
+    was_inside = inside;
+    last = n;
+    const ptrdiff_t pixel = (ptrdiff_t)(y - d->out_row0) * d->out_w + x;
+    g.out = d->out + pixel * d->out_pixel;
+    g.residual = e->residual ? e->residual + pixel * e->residual_pixel : NULL;
+    if (most > 1)
+      choose_depthwise(d, n)(d, &g, c0, c1);
+    else
+      dw_plain(d, &g, n, c0, c1);
+  }
+}
+
 static void depthwise(const CoredDepthwise *d, int y0, int y1, int c0, int c1) {
-  const bool groups = has_groups(d);
   for (int y = y0; y < y1; y++)
-    for (int x = 0; x < d->out_w;) {
-      const int n = !groups ? 1 : d->out_w - x < DW_GROUP ? d->out_w - x : DW_GROUP;
-      const ptrdiff_t pixel = (ptrdiff_t)(y - d->out_row0) * d->out_w + x;
-      DwGroup g = {.out = d->out + pixel * d->out_pixel};
-      if (d->epilogue.residual)
-        g.residual = d->epilogue.residual + pixel * d->epilogue.residual_pixel;
-      set_taps(d, &g, y, x, (n - 1) * d->stride + d->kernel);
-      if (groups)
-        choose_depthwise(d, n)(d, &g, c0, c1);
-      else
-        dw_any(d, &g, c0, c1);
-      x += n;
-    }
+    dw_line(d, y, c0, c1);
 }
 
 /* ---- Pooling -------------------------------------------------------------------------------- */

@@ -6,7 +6,10 @@
 
 #include "error.h"
 
-#define BAND_FLOATS (32 * 1024) /* rows of A prepared at a time: an eighth of a second cache */
+/* Rows of A prepared at a time: an eighth of a second cache, but half of one where the matrix is
+ * large, because every band reads it all. */
+#define BAND_FLOATS (32 * 1024)
+#define LARGE_BAND_FLOATS (128 * 1024)
 #define BLOCK_LENGTH 256        /* of a sum between two partial results; see CoredGemm */
 #define SHARED_FLOATS (1 << 20) /* largest map prepared in shared memory, per image */
 
@@ -90,9 +93,14 @@ static bool set_chunks(CoredStep *step, ptrdiff_t line, ptrdiff_t pixel) {
   return true;
 }
 
-static int band_of(size_t line_floats, int lines) {
-  const size_t band = BAND_FLOATS / line_floats;
-  return band < 1 ? 1 : band < (size_t)lines ? (int)band : lines;
+/* Lines of a band, all of nearly the same size. */
+static int band_of(const CoredGemm *g, size_t line_floats, int lines) {
+  const bool large = (size_t)g->k * (size_t)g->n > LARGE_BAND_FLOATS;
+  const size_t most = (large ? LARGE_BAND_FLOATS : BAND_FLOATS) / line_floats;
+  if (most <= 1)
+    return 1;
+  const int bands = (int)(((size_t)lines + most - 1) / most);
+  return (lines + bands - 1) / bands;
 }
 
 /* Strides of A and the scratch memory its rows need. */
@@ -113,14 +121,14 @@ static void set_rows(CoredLower *l, CoredStep *step, CoredShape in, CoredShape o
     g->a_pixel = (ptrdiff_t)w->stride * in.c;
     g->a_line = g->a_pixel * width;
     g->line = out.w;
-    step->band = band_of(line * (size_t)w->stride, out.h);
+    step->band = band_of(g, line * (size_t)w->stride, out.h);
     step->scratch = (size_t)span(w, step->band) * line;
     break;
   }
   case CORED_SOURCE_SCALED:
   case CORED_SOURCE_DEPTHWISE:
     g->a_pixel = g->k;
-    step->band = band_of(row_line, out.h);
+    step->band = band_of(g, row_line, out.h);
     step->scratch = (size_t)step->band * row_line;
     if (row_line * (size_t)out.h <= SHARED_FLOATS)
       step->shared = cored_lower_new_value(l, (CoredShape){out.h, out.w, g->k});
