@@ -16,6 +16,7 @@
 #include "model/model.h"
 #include "model/safetensors.h"
 #include "model/text.h"
+#include "model/trust.h"
 
 /* A valid file of random weights, made once: its header's text and its data part. */
 static struct {
@@ -60,13 +61,22 @@ static void make_base(void) {
   cored_model_unref(made);
 }
 
-static void load(const void *bytes, size_t size) {
-  const CoredModelLoadParams params = {.skip_canary = true};
+/* Twice: as it is, and by a reader who trusts one key that signed nothing. */
+static void load_as(const void *bytes, size_t size, const CoredTrust *trust) {
+  const CoredModelLoadParams params = {.skip_canary = true, .trust = trust};
   CoredError error = {0};
   CoredModel *const model = cored_model_load_memory(bytes, size, "fuzz", &params, &error);
   if (!model && (error.code == CORED_ERROR_NONE || !error.message[0]))
     abort(); /* every refusal has a code and a message */
+  if (model && trust)
+    abort();
   cored_model_unref(model);
+}
+
+static void load(const void *bytes, size_t size) {
+  static const CoredTrust trust = {.refs = 1, .n_keys = 1, .keys = {{.id = "0123456789abcdef"}}};
+  load_as(bytes, size, NULL);
+  load_as(bytes, size, &trust);
 }
 
 /* Load text as the header of a file; hashes made anew where they can be found. */
@@ -163,6 +173,10 @@ static const char *const seeds[] = {
     "\005{\"a\":{\"dtype\":\"F16\",\"shape\":[],\"data_offsets\":[0,2]},\"b\\u0041\\ud83d\\ude00\":"
     "{\"shape\":[31],\"data_offsets\":[2,64],\"dtype\":\"BF16\"},\"__metadata__\":{\"k\":\"v\"}}",
     "\002xx\001\"",
+    "\002\100\001\020,\"cored.key-id\":\"0123456789abcdef\",\"cored.signature\":\"0000000000000000"
+    "0000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000"
+    "00"
+    "0000000000000000\"",
     "\002\100\000\020cored.x",
     "\003\001xception",
     "\003\002"
@@ -193,7 +207,7 @@ size_t cored_fuzz_seed(size_t index, uint8_t *out, size_t max) {
   if (index > n)
     return 0;
   /* \000 may be inside: the place of an edit. */
-  const size_t size = index == 4 ? 11 : strlen(seeds[index]);
+  const size_t size = index == 5 ? 11 : strlen(seeds[index]);
   memcpy(out, seeds[index], size);
   return size;
 }

@@ -521,6 +521,59 @@ static void a_killed_writer_leaves_no_partial_model(void **state) {
   place_free(&place);
 }
 
+#define REQUESTS 150
+
+typedef struct Crowd {
+  Place *place;
+  char other[160];
+} Crowd;
+
+static void *publish_much(void *arg) {
+  const Crowd *const crowd = arg;
+  for (int i = 0; i < REQUESTS; i++) {
+    put(crowd->place->path, i % 2);
+    put(crowd->other, i % 2);
+  }
+  return NULL;
+}
+
+static void *trigger_much(void *arg) {
+  const Crowd *const crowd = arg;
+  for (int i = 0; i < REQUESTS; i++)
+    cored_watch_trigger(crowd->place->watch);
+  return NULL;
+}
+
+static void *move_much(void *arg) {
+  const Crowd *const crowd = arg;
+  for (int i = 0; i < REQUESTS; i++)
+    assert_true(
+        cored_watch_set_path(crowd->place->watch, i % 2 ? crowd->place->path : crowd->other));
+  return NULL;
+}
+
+/* Requests from all sides at once; when they have ended the last one holds. */
+static void requests_come_from_many_threads(void **state) {
+  (void)state;
+  Place place = place_running((CoredWatchParams){.settle_ms = 5});
+  Crowd crowd = {.place = &place};
+  snprintf(crowd.other, sizeof crowd.other, "%s/other", place.folder);
+  put(crowd.other, 1);
+  void *(*const work[])(void *) = {publish_much, trigger_much, move_much};
+  pthread_t threads[3];
+  for (int i = 0; i < 3; i++)
+    assert_int_equal(pthread_create(&threads[i], NULL, work[i], &crowd), 0);
+  for (int i = 0; i < 3; i++)
+    pthread_join(threads[i], NULL);
+  put(crowd.other, 2);
+  assert_true(cored_watch_set_path(place.watch, crowd.other));
+  Told told = {0};
+  while (strcmp(told.hash, hashes[2]) != 0)
+    if (!next(place.log, WAIT_MS, &told))
+      fail_msg("the last request was not served");
+  place_free(&place);
+}
+
 static int count_entries(const char *folder) {
   int n = 0;
   DIR *const dir = opendir(folder);
@@ -592,6 +645,7 @@ int main(void) {
       cmocka_unit_test(an_older_generation_is_refused),
       cmocka_unit_test(a_plan_of_another_size_is_made),
       cmocka_unit_test(a_killed_writer_leaves_no_partial_model),
+      cmocka_unit_test(requests_come_from_many_threads),
       cmocka_unit_test(nothing_is_left_behind),
   };
   return cmocka_run_group_tests(tests, setup, teardown);
