@@ -12,9 +12,10 @@ CoredNet *cored_net_new(CoredPlan *plan, const char *path, guint64 load_us) {
   return net;
 }
 
-CoredNet *cored_net_load(const char *path, CoredError *error) {
+CoredNet *cored_net_load(const char *path, const CoredTrust *trust, CoredError *error) {
   const gint64 start = g_get_monotonic_time();
-  CoredModel *model = cored_model_load(path, NULL, error);
+  const CoredModelLoadParams params = {.trust = trust};
+  CoredModel *model = cored_model_load(path, &params, error);
   if (!model)
     return NULL;
   CoredPlan *plan = cored_plan_new(model, NULL, error);
@@ -75,6 +76,11 @@ const char *cored_error_hint(CoredErrorCode code) {
     return "Convert it with 'cored-convert import'.";
   case CORED_ERROR_FILE_CHANGED:
     return "Write models beside the old one and rename them over it.";
+  case CORED_ERROR_SIGNATURE:
+  case CORED_ERROR_SIGNATURE_KEY:
+    return "Sign it with a key listed in 'trusted-keys'.";
+  case CORED_ERROR_GENERATION:
+    return "Publish it with a higher generation, or use the action 'previous-model'.";
   case CORED_ERROR_NO_MEMORY:
     return "Free memory or use a smaller network.";
   case CORED_ERROR_VERSION:

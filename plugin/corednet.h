@@ -15,8 +15,9 @@ typedef struct CoredNet {
   guint64 load_us;
 } CoredNet;
 
-/* Read, verify and lower. The caller owns one reference; NULL with *error filled on failure. */
-CoredNet *cored_net_load(const char *path, CoredError *error);
+/* Read, verify and lower; trust may be NULL, see CoredModelLoadParams. The caller owns one
+ * reference; NULL with *error filled on failure. */
+CoredNet *cored_net_load(const char *path, const CoredTrust *trust, CoredError *error);
 /* A plan that is verified already; takes its own reference. */
 CoredNet *cored_net_new(CoredPlan *plan, const char *path, guint64 load_us);
 CoredNet *cored_net_ref(CoredNet *net);

@@ -14,7 +14,7 @@ struct CoredReload {
   GMutex mutex;     /* all below */
   gboolean open;    /* between start and stop: requests are taken */
   gboolean started; /* start has returned: requests are carried out */
-  char *path, *instance;
+  char *path, *instance, *trusted_keys;
   gboolean watch;
   guint threads;
   gboolean path_changed, again, back; /* asked for */
@@ -53,7 +53,7 @@ static void on_news(gpointer user, CoredNews *news) {
 
 typedef struct Errand { /* what there is to do, taken out of the object at once */
   gboolean join, again;
-  char *path, *instance;
+  char *path, *instance, *trusted_keys;
   gboolean watch;
   guint threads;
   GQueue news, retired, retired_nets;
@@ -67,6 +67,7 @@ static void take_errand(CoredReload *reload, Errand *errand) {
                      .again = started && reload->again,
                      .path = g_strdup(reload->path),
                      .instance = g_strdup(reload->instance),
+                     .trusted_keys = g_strdup(reload->trusted_keys),
                      .watch = reload->watch,
                      .threads = reload->threads,
                      .news = reload->news,
@@ -102,8 +103,11 @@ static void join(CoredReload *reload, Errand *errand) {
   reload->source = NULL;
   if (!errand->path || !*errand->path)
     return;
-  reload->source = cored_source_join(errand->path, errand->instance, errand->watch, FALSE, on_news,
-                                     reload, &error);
+  const CoredSourceSettings settings = {.path = errand->path,
+                                        .instance = errand->instance,
+                                        .trusted_keys = errand->trusted_keys,
+                                        .watch = errand->watch};
+  reload->source = cored_source_join(&settings, FALSE, on_news, reload, &error);
   CoredNet *net = cored_source_net(reload->source);
   if (net) { /* loaded already by somebody else, so there may be no news */
     cored_net_unref(errand->candidate);
@@ -174,6 +178,7 @@ static void work(gpointer user) {
   cored_net_unref(errand.candidate);
   g_free(errand.path);
   g_free(errand.instance);
+  g_free(errand.trusted_keys);
 }
 
 /* ---- Start, stop, requests ------------------------------------------------------------------ */
@@ -181,10 +186,9 @@ static void work(gpointer user) {
 /* Load and make the first judge, while the lane leaves the source alone. */
 static gboolean open_first(CoredReload *reload, const CoredReloadSettings *settings,
                            CoredError *error) {
-  if (!settings->path || !*settings->path)
+  if (!settings->source.path || !*settings->source.path)
     return TRUE;
-  reload->source = cored_source_join(settings->path, settings->instance, settings->watch, TRUE,
-                                     on_news, reload, error);
+  reload->source = cored_source_join(&settings->source, TRUE, on_news, reload, error);
   if (!reload->source)
     return FALSE;
   CoredNet *net = cored_source_net(reload->source);
@@ -210,10 +214,10 @@ gboolean cored_reload_start(CoredReload *reload, const CoredReloadSettings *sett
   g_mutex_lock(&reload->mutex);
   reload->open = TRUE;
   g_free(reload->path);
-  g_free(reload->instance);
-  reload->path = g_strdup(settings->path);
-  reload->instance = g_strdup(settings->instance);
-  reload->watch = settings->watch;
+  reload->path = g_strdup(settings->source.path);
+  reload->instance = g_strdup(settings->source.instance);
+  reload->trusted_keys = g_strdup(settings->source.trusted_keys);
+  reload->watch = settings->source.watch;
   reload->threads = settings->threads;
   g_mutex_unlock(&reload->mutex);
   const gboolean ok = open_first(reload, settings, error);
@@ -234,6 +238,7 @@ static void clear(CoredReload *reload) {
   g_clear_pointer(&reload->previous, cored_net_unref);
   g_clear_pointer(&reload->path, g_free);
   g_clear_pointer(&reload->instance, g_free);
+  g_clear_pointer(&reload->trusted_keys, g_free);
   reload->path_changed = reload->again = reload->back = FALSE;
 }
 

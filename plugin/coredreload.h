@@ -30,9 +30,8 @@ typedef struct CoredReloadReport {
 typedef void (*CoredReloadFunc)(gpointer user, const CoredReloadReport *report);
 
 typedef struct CoredReloadSettings {
-  const char *path, *instance; /* copied */
-  gboolean watch;
-  guint threads; /* of a judge, see cored_judge_new */
+  CoredSourceSettings source; /* copied */
+  guint threads;              /* of a judge, see cored_judge_new */
 } CoredReloadSettings;
 
 CoredReload *cored_reload_new(CoredReloadFunc report, gpointer user);

@@ -10,11 +10,13 @@ typedef struct Listener {
 } Listener;
 
 struct CoredSource {
-  char *key, *path;
+  char *key, *path, *trusted_keys;
+  gboolean watched;
   guint users;
   GMutex load_mutex;
   CoredFileStamp stamp; /* of the version loaded last; under load_mutex */
   CoredWatch *watch;    /* under load_mutex */
+  CoredTrust *trust;    /* under load_mutex; read when first needed */
   GMutex mutex;
   CoredNet *net;
   GList *listeners;
@@ -68,28 +70,42 @@ static void on_watch(void *user, const CoredWatchEvent *event) {
 
 /* ---- Joining -------------------------------------------------------------------------------- */
 
-static CoredSource *find_or_make(const char *path, const char *instance, gboolean watch) {
-  char *absolute = g_canonicalize_filename(path, NULL);
-  char *key = g_strdup_printf("%s\n%s\n%d", absolute, instance ? instance : "", watch);
+static char *key_of(const CoredSourceSettings *settings) {
+  char *absolute = g_canonicalize_filename(settings->path, NULL);
+  char *key =
+      g_strdup_printf("%s\n%s\n%s\n%d", absolute, settings->instance ? settings->instance : "",
+                      settings->trusted_keys ? settings->trusted_keys : "", settings->watch);
+  g_free(absolute);
+  return key;
+}
+
+static CoredSource *source_new(const CoredSourceSettings *settings, const char *key) {
+  CoredSource *source = g_new0(CoredSource, 1);
+  source->key = g_strdup(key);
+  source->path = g_strdup(settings->path);
+  if (settings->trusted_keys && *settings->trusted_keys)
+    source->trusted_keys = g_strdup(settings->trusted_keys);
+  source->watched = settings->watch;
+  g_mutex_init(&source->load_mutex);
+  g_mutex_init(&source->mutex);
+  return source;
+}
+
+static CoredSource *find_or_make(const CoredSourceSettings *settings) {
+  char *key = key_of(settings);
   CoredSource *source = NULL;
   g_mutex_lock(&sources_mutex);
   for (GList *item = sources; item && !source; item = item->next) {
     if (g_str_equal(((CoredSource *)item->data)->key, key))
       source = item->data;
   }
-  if (source) {
-    g_free(key);
-  } else {
-    source = g_new0(CoredSource, 1);
-    source->key = key;
-    source->path = g_strdup(path);
-    g_mutex_init(&source->load_mutex);
-    g_mutex_init(&source->mutex);
+  if (!source) {
+    source = source_new(settings, key);
     sources = g_list_prepend(sources, source);
   }
   source->users++;
   g_mutex_unlock(&sources_mutex);
-  g_free(absolute);
+  g_free(key);
   return source;
 }
 
@@ -102,18 +118,49 @@ static void add_listener(CoredSource *source, CoredSourceFunc func, gpointer use
   g_mutex_unlock(&source->mutex);
 }
 
+/* With load_mutex held. Keys that cannot be read are no reason to believe everybody. */
+static gboolean read_keys(CoredSource *source, CoredError *error) {
+  if (source->trusted_keys && !source->trust)
+    source->trust = cored_trust_load(source->trusted_keys, error);
+  return !source->trusted_keys || source->trust;
+}
+
+/* Where signatures count, nobody may bring back an old model that was signed once. */
+static gboolean may_follow(const CoredSource *source, const CoredNet *old, const CoredNet *net,
+                           CoredError *error) {
+  if (!source->trust || !old || net->info->generation >= old->info->generation)
+    return TRUE;
+  error->code = CORED_ERROR_GENERATION;
+  g_snprintf(error->message, sizeof error->message,
+             "%s: expected generation %" G_GUINT64_FORMAT " or later, found %" G_GUINT64_FORMAT,
+             source->path, old->info->generation, net->info->generation);
+  return FALSE;
+}
+
+/* With load_mutex held: the version that is there now, NULL with *error on failure. */
+static CoredNet *load_net(CoredSource *source, const CoredNet *old, CoredError *error) {
+  if (!read_keys(source, error))
+    return NULL;
+  CoredNet *net = cored_net_load(source->path, source->trust, error);
+  if (net && !may_follow(source, old, net, error))
+    g_clear_pointer(&net, cored_net_unref);
+  return net;
+}
+
 /* Load unless the version that is there now is loaded. With load_mutex held. `tell_all`: the
  * caller asked in the background and hears of it as news, like everybody else. */
 static gboolean load(CoredSource *source, gboolean force, gboolean tell_all, CoredError *error) {
   CoredFileStamp stamp;
   cored_file_stamp(source->path, &stamp);
-  g_mutex_lock(&source->mutex);
-  const gboolean loaded = source->net != NULL;
-  g_mutex_unlock(&source->mutex);
-  if (loaded && !force && memcmp(&stamp, &source->stamp, sizeof stamp) == 0)
+  CoredNet *old = cored_source_net(source);
+  const gboolean loaded = old != NULL;
+  if (loaded && !force && memcmp(&stamp, &source->stamp, sizeof stamp) == 0) {
+    cored_net_unref(old);
     return TRUE;
+  }
   source->stamp = stamp;
-  CoredNet *net = cored_net_load(source->path, error);
+  CoredNet *net = load_net(source, old, error);
+  cored_net_unref(old);
   if (!net) {
     if (tell_all)
       tell(source, NULL, error, FALSE);
@@ -133,24 +180,30 @@ static gboolean load(CoredSource *source, gboolean force, gboolean tell_all, Cor
 /* With load_mutex held. A watch that cannot be had is news, not a failure. */
 static void start_watch(CoredSource *source) {
   CoredError error = {CORED_ERROR_NONE, ""};
-  g_mutex_lock(&source->mutex);
-  const gboolean loaded = source->net != NULL;
-  g_mutex_unlock(&source->mutex);
-  const CoredWatchParams params = {.known = loaded ? &source->stamp : NULL};
+  if (!read_keys(source, &error)) {
+    tell(source, NULL, &error, FALSE);
+    return;
+  }
+  CoredNet *net = cored_source_net(source);
+  const CoredWatchParams params = {.known = net ? &source->stamp : NULL,
+                                   .generation = net ? net->info->generation : 0,
+                                   .trust = source->trust,
+                                   .refuse_older = source->trust != NULL};
+  cored_net_unref(net);
   source->watch = cored_watch_new(source->path, &params, on_watch, source, &error);
   if (!source->watch)
     tell(source, NULL, &error, TRUE);
 }
 
-CoredSource *cored_source_join(const char *path, const char *instance, gboolean watch, gboolean now,
+CoredSource *cored_source_join(const CoredSourceSettings *settings, gboolean now,
                                CoredSourceFunc func, gpointer user, CoredError *error) {
-  CoredSource *source = find_or_make(path, instance, watch);
+  CoredSource *source = find_or_make(settings);
   gboolean ok = TRUE;
   add_listener(source, func, user);
   g_mutex_lock(&source->load_mutex);
-  if (now || !watch)
+  if (now || !source->watched)
     ok = load(source, FALSE, !now, error);
-  if (watch && !source->watch && (ok || !now))
+  if (source->watched && !source->watch && (ok || !now))
     start_watch(source);
   g_mutex_unlock(&source->load_mutex);
   if (ok || !now)
@@ -161,11 +214,13 @@ CoredSource *cored_source_join(const char *path, const char *instance, gboolean 
 
 static void source_free(CoredSource *source) {
   cored_watch_free(source->watch);
+  cored_trust_unref(source->trust);
   cored_net_unref(source->net);
   g_mutex_clear(&source->load_mutex);
   g_mutex_clear(&source->mutex);
   g_free(source->key);
   g_free(source->path);
+  g_free(source->trusted_keys);
   g_free(source);
 }
 

@@ -18,10 +18,17 @@ typedef struct CoredNews { /* what a source reports */
 /* Called from the source's own thread with no lock held; must only note the news. */
 typedef void (*CoredSourceFunc)(gpointer user, CoredNews *news);
 
+typedef struct CoredSourceSettings { /* all of it must agree for a source to be shared */
+  const char *path;
+  const char *instance;     /* NULL is "" */
+  const char *trusted_keys; /* file of public keys; NULL or "": models need no signature */
+  gboolean watch;           /* notice new versions of the file */
+} CoredSourceSettings;
+
 /* Join the source of a file, opening it when nobody has. With `now`, the file is loaded before the
  * call returns, unless it is loaded already; NULL with *error when that fails. Without, an absent
- * net will be news. watch: notice new versions of the file. */
-CoredSource *cored_source_join(const char *path, const char *instance, gboolean watch, gboolean now,
+ * net or what keeps it from loading will be news. */
+CoredSource *cored_source_join(const CoredSourceSettings *settings, gboolean now,
                                CoredSourceFunc func, gpointer user, CoredError *error);
 /* Leave; func is not called any more when this returns. NULL is fine. */
 void cored_source_leave(CoredSource *source, gpointer user);

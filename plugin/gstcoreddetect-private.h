@@ -31,7 +31,7 @@ struct _CoredDetect {
   CoredEvaluator *evaluator;
 
   /* Under the object lock. */
-  char *model_path, *model_instance, *cascade_path, *stream_id, *pad_stream_id;
+  char *model_path, *model_instance, *trusted_keys, *cascade_path, *stream_id, *pad_stream_id;
   gboolean model_watch;
   const char *model_status; /* static text */
   guint threads;

@@ -27,6 +27,7 @@ enum {
   PROP_MODEL,
   PROP_MODEL_WATCH,
   PROP_MODEL_INSTANCE_ID,
+  PROP_TRUSTED_KEYS,
   PROP_MODEL_ID,
   PROP_MODEL_GENERATION,
   PROP_MODEL_STATUS,
@@ -79,6 +80,9 @@ static void set_property(GObject *object, guint id, const GValue *value, GParamS
     break;
   case PROP_MODEL_INSTANCE_ID:
     set_string(&self->model_instance, value);
+    break;
+  case PROP_TRUSTED_KEYS:
+    set_string(&self->trusted_keys, value);
     break;
   case PROP_FACE_CASCADE:
     set_string(&self->cascade_path, value);
@@ -133,6 +137,9 @@ static void get_property(GObject *object, guint id, GValue *value, GParamSpec *s
   case PROP_MODEL_INSTANCE_ID:
     g_value_set_string(value, self->model_instance);
     break;
+  case PROP_TRUSTED_KEYS:
+    g_value_set_string(value, self->trusted_keys);
+    break;
   case PROP_MODEL_STATUS:
     g_value_set_static_string(value, self->model_status);
     break;
@@ -184,6 +191,12 @@ static void install_model_properties(GObjectClass *klass) {
       klass, PROP_MODEL_INSTANCE_ID,
       g_param_spec_string("model-instance-id", "Model instance id",
                           "Elements with the same file share its weights, unless their ids differ",
+                          NULL, READY));
+  g_object_class_install_property(
+      klass, PROP_TRUSTED_KEYS,
+      g_param_spec_string("trusted-keys", "Trusted keys",
+                          "File of public keys: only models signed with one of them are used, and "
+                          "none older than the running one; unset: no signature is needed",
                           NULL, READY));
   g_object_class_install_property(klass, PROP_MODEL_ID,
                                   g_param_spec_string("model-id", "Model id",
@@ -266,10 +279,9 @@ static gboolean load_model(CoredDetect *self, CoredMode mode) {
   CoredError error = {CORED_ERROR_NONE, ""};
   GST_OBJECT_LOCK(self);
   char *path = g_strdup(self->model_path), *instance = g_strdup(self->model_instance);
+  char *keys = g_strdup(self->trusted_keys);
   const CoredReloadSettings settings = {
-      .path = path,
-      .instance = instance,
-      .watch = self->model_watch,
+      .source = {path, instance, keys, self->model_watch},
       .threads = self->threads == 0 && mode >= CORED_MODE_LATEST ? 1 : self->threads};
   GST_OBJECT_UNLOCK(self);
   const gboolean ok = cored_reload_start(self->reload, &settings, &error);
@@ -282,6 +294,7 @@ static gboolean load_model(CoredDetect *self, CoredMode mode) {
                         (NULL));
   g_free(path);
   g_free(instance);
+  g_free(keys);
   return ok;
 }
 
@@ -340,6 +353,7 @@ static void finalize(GObject *object) {
   cored_reload_free(self->reload);
   g_free(self->model_path);
   g_free(self->model_instance);
+  g_free(self->trusted_keys);
   g_free(self->cascade_path);
   g_free(self->stream_id);
   g_free(self->pad_stream_id);

@@ -145,6 +145,12 @@ static guint8 sample(guint seed, guint component, guint x, guint y) {
   return (guint8)(32 + wave + (hash >> 13) % 64);
 }
 
+/* Planes of padded frames may start at odd addresses. */
+static void put_le16(guint8 *at, guint value) {
+  at[0] = (guint8)value;
+  at[1] = (guint8)(value >> 8);
+}
+
 static void paint(GstVideoFrame *frame, guint seed) {
   for (guint c = 0; c < GST_VIDEO_FRAME_N_COMPONENTS(frame); c++) {
     const gint width = GST_VIDEO_FRAME_COMP_WIDTH(frame, c);
@@ -158,7 +164,7 @@ static void paint(GstVideoFrame *frame, guint seed) {
       for (gint x = 0; x < width; x++) {
         const guint value = sample(seed, c, (guint)x, (guint)y);
         if (depth > 8)
-          GST_WRITE_UINT16_LE(row + x * step, (value << (depth - 8)) << shift);
+          put_le16(row + x * step, (value << (depth - 8)) << shift);
         else
           row[x * step] = (guint8)value;
       }
