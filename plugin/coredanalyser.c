@@ -103,8 +103,9 @@ static gboolean judge_face(CoredAnalyser *analyser, const CoredParams *params,
                            const CoredView *view, const CoredRegion *region, CoredTrack *track,
                            CoredFaceResult *face, CoredError *error) {
   CoredImage image = view->image;
-  CoredBox crop =
+  const CoredBox seen =
       cored_region_crop(region, params->roi_padding, view->par, image.width, image.height);
+  CoredBox crop = seen;
   double p_fake;
   face->quality = cored_judge_quality(analyser->judge, &crop);
   if (view->interlaced) {
@@ -117,6 +118,8 @@ static gboolean judge_face(CoredAnalyser *analyser, const CoredParams *params,
     face->reason = CORED_REASON_NO_OUTPUT;
     return FALSE;
   }
+  if (params->heat_map)
+    cored_judge_heat(analyser->judge, &seen, &face->heat);
   cored_track_judge(track, p_fake, face->quality, params->smoothing);
   face->p_fake = track->p_fake;
   face->p_fake_smoothed = track->p_fake_smoothed;

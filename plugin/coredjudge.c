@@ -8,11 +8,13 @@ struct CoredJudge {
   CoredSession *session;
   CoredPreprocessor *preprocessor;
   gint width, height; /* of the network's input */
+  CoredOutput output; /* of the last run */
+  float *map;         /* [feature_h, feature_w], NULL until asked for */
 };
 
 CoredJudge *cored_judge_new(CoredNet *net, guint threads, CoredError *error) {
   CoredJudge *judge = g_new0(CoredJudge, 1);
-  const CoredSessionParams params = {.max_batch = 1, .threads = (int)threads};
+  const CoredSessionParams params = {.max_batch = 1, .threads = (int)threads, .features = true};
   judge->net = cored_net_ref(net);
   cored_plan_input_size(net->plan, &judge->width, &judge->height);
   judge->session = cored_session_new(net->plan, &params, error);
@@ -32,6 +34,7 @@ void cored_judge_free(CoredJudge *judge) {
   cored_preprocessor_free(judge->preprocessor);
   cored_session_free(judge->session);
   cored_net_unref(judge->net);
+  g_free(judge->map);
   g_free(judge);
 }
 
@@ -49,11 +52,10 @@ void cored_judge_warm_up(CoredJudge *judge) {
 gboolean cored_judge_run(CoredJudge *judge, const CoredImage *image, const CoredBox *crop,
                          double *p_fake, CoredError *error) {
   float *input = cored_session_input(judge->session);
-  CoredOutput output;
   if (!cored_preprocessor_run(judge->preprocessor, image, crop, input, error))
     return FALSE;
-  cored_session_run(judge->session, input, 1, &output);
-  const double p = cored_p_fake(judge->net->info, output.logits);
+  cored_session_run(judge->session, input, 1, &judge->output);
+  const double p = cored_p_fake(judge->net->info, judge->output.logits);
   if (!isfinite(p)) {
     error->code = CORED_ERROR_PARAMETER_VALUE;
     g_snprintf(error->message, sizeof error->message, "%s: the output is not finite",
@@ -62,6 +64,15 @@ gboolean cored_judge_run(CoredJudge *judge, const CoredImage *image, const Cored
   }
   *p_fake = CLAMP(p, 0.0, 1.0);
   return TRUE;
+}
+
+void cored_judge_heat(CoredJudge *judge, const CoredBox *box, CoredHeat *heat) {
+  const CoredOutput *output = &judge->output;
+  *heat = (CoredHeat){0};
+  if (!judge->map)
+    judge->map = g_new(float, (gsize)output->feature_h *(gsize)output->feature_w);
+  if (cored_plan_evidence(judge->net->plan, output, 0, judge->map))
+    cored_heat_set(heat, judge->map, (guint)output->feature_h, (guint)output->feature_w, box);
 }
 
 double cored_judge_quality(const CoredJudge *judge, const CoredBox *crop) {

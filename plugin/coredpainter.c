@@ -157,6 +157,46 @@ static void paint_box(Painter *p, const CoredSceneFace *face) {
   paint_line(p, right - line, top + line - edge, line, h - 2 * line + 2 * edge, edge, color);
 }
 
+/* One pixel per cell, premultiplied: places that speak for a forgery in its colour, the others
+ * weakly in that of real; faint evidence is nearly clear. */
+static void color_cells(const Painter *p, const CoredHeat *heat, guint8 *pixels, int stride) {
+  for (guint r = 0; r < heat->rows; r++)
+    for (guint c = 0; c < heat->columns; c++) {
+      const double e = (heat->value[r * heat->columns + c] - 128) / 127.0;
+      const guint color = p->look->color[e > 0 ? CORED_SCENE_FAKE : CORED_SCENE_REAL];
+      const double alpha = (e > 0 ? 0.6 * e : -0.25 * e) * (color >> 24) / 255.0;
+      guint32 pixel = (guint32)lrint(alpha * 255) << 24;
+      for (int shift = 0; shift < 24; shift += 8)
+        pixel |= (guint32)lrint((color >> shift & 0xff) * alpha) << shift;
+      memcpy(pixels + r * (guint)stride + 4 * c, &pixel, sizeof pixel);
+    }
+}
+
+static void paint_heat(Painter *p, const CoredHeat *heat) {
+  const CoredBox *b = &heat->box;
+  if (!heat->rows || !(b->w >= 1) || !(b->h >= 1) || b->x >= p->scene->width ||
+      b->y >= p->scene->height)
+    return;
+  const double w = MIN(b->w, p->scene->width - b->x), h = MIN(b->h, p->scene->height - b->y);
+  cairo_surface_t *cells =
+      cairo_image_surface_create(CAIRO_FORMAT_ARGB32, (int)heat->columns, (int)heat->rows);
+  Piece piece;
+  if (cairo_surface_status(cells) == CAIRO_STATUS_SUCCESS &&
+      piece_begin(&piece, p, (gint)b->x, (gint)b->y, (gint)w, (gint)h)) {
+    cairo_surface_flush(cells);
+    color_cells(p, heat, cairo_image_surface_get_data(cells),
+                cairo_image_surface_get_stride(cells));
+    cairo_surface_mark_dirty(cells);
+    cairo_scale(piece.cr, b->w / heat->columns, b->h / heat->rows);
+    cairo_set_source_surface(piece.cr, cells, 0, 0);
+    cairo_pattern_set_filter(cairo_get_source(piece.cr), CAIRO_FILTER_BILINEAR);
+    cairo_pattern_set_extend(cairo_get_source(piece.cr), CAIRO_EXTEND_PAD);
+    cairo_paint(piece.cr);
+    piece_end(&piece, p);
+  }
+  cairo_surface_destroy(cells);
+}
+
 /* The parts of a panel from top to bottom, in pixels. */
 typedef struct Panel {
   char *label, *track;
@@ -324,6 +364,9 @@ GstVideoOverlayComposition *cored_paint(const CoredScene *scene, const CoredHist
   const gint side = MIN(scene->width, scene->height);
   Painter p = {
       .scene = scene, .look = look, .em = look->text_scale * MAX(MIN_EM, side / EMS_PER_SIDE)};
+  if (look->show & CORED_SHOW_HEAT)
+    for (guint i = 0; i < scene->n_faces; i++)
+      paint_heat(&p, &scene->face[i].heat);
   if (look->show & CORED_SHOW_BOXES)
     for (guint i = 0; i < scene->n_faces; i++)
       paint_box(&p, &scene->face[i]);

@@ -15,7 +15,8 @@ typedef enum CoredShow { /* what is drawn */
                          CORED_SHOW_BAR = 1 << 2,
                          CORED_SHOW_HISTORY = 1 << 3,
                          CORED_SHOW_STATUS = 1 << 4,
-                         CORED_SHOW_ALL = (1 << 5) - 1
+                         CORED_SHOW_HEAT = 1 << 5,
+                         CORED_SHOW_ALL = (1 << 6) - 1
 } CoredShow;
 
 typedef struct CoredLook {

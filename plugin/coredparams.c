@@ -139,6 +139,9 @@ static const Field fields[] = {
      "Smoothed probability below which an alert ends; negative: so much below the threshold"},
     {"min-duration", KIND_TIME, AT(min_duration), 0, 0, NULL, 0, "Minimum duration",
      "How long a face must look fake for an alert to begin, and real for it to end, nanoseconds"},
+    {"heat-map", KIND_BOOLEAN, AT(heat_map), 0, 0, NULL, 0, "Heat map",
+     "Add to each face where the evidence lies (networks with a pooled head; coredoverlay draws "
+     "it)"},
     {"post-messages", KIND_BOOLEAN, AT(post_messages), 0, 0, NULL, 0, "Post messages",
      "Post 'cored' messages on the bus"},
     {"message-interval", KIND_TIME, AT(message_interval), 0, 0, NULL, 0, "Message interval",

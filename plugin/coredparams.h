@@ -52,6 +52,7 @@ typedef struct CoredParams {
   guint inference_interval;
   double threshold; /* < 0: the model's */
   double smoothing; /* weight of the past, 0..<1 */
+  gboolean heat_map;
   gboolean post_messages;
   GstClockTime message_interval;
   double threshold_off; /* < 0: so much below the threshold */

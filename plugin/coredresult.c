@@ -148,6 +148,7 @@ GstStructure *cored_face_result_to_structure(const CoredFaceResult *face, const 
                     "alert", G_TYPE_BOOLEAN, face->alert, NULL);
   if (face->quality >= 0.0)
     gst_structure_set(structure, "quality", G_TYPE_DOUBLE, face->quality, NULL);
+  cored_heat_write(&face->heat, structure);
   return structure;
 }
 

@@ -4,6 +4,7 @@
 #ifndef CORED_RESULT_H
 #define CORED_RESULT_H
 
+#include "coredheat.h"
 #include "coredregions.h"
 
 #include "cored.h"
@@ -41,6 +42,7 @@ typedef struct CoredFaceResult {
   gboolean alert; /* an alert about this face has begun and not ended */
   gint roi_index; /* see CoredRegion */
   gint64 mtd_id;
+  CoredHeat heat;
 } CoredFaceResult;
 
 typedef struct CoredResult {

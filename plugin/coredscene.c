@@ -47,6 +47,9 @@ static void read_face(CoredSceneFace *face, const GstStructure *s, double fx, do
   gst_structure_get_uint64(s, "track-id", &face->track_id);
   gst_structure_get_boolean(s, "full-frame", &face->full_frame);
   gst_structure_get_boolean(s, "alert", &face->alert);
+  if (cored_heat_read(&face->heat, s))
+    face->heat.box = (CoredBox){face->heat.box.x * fx, face->heat.box.y * fy, face->heat.box.w * fx,
+                                face->heat.box.h * fy};
 }
 
 static void read_faces(CoredScene *scene, const GstStructure *result, double fx, double fy) {

@@ -3,7 +3,7 @@
 #ifndef CORED_SCENE_H
 #define CORED_SCENE_H
 
-#include <gst/gst.h>
+#include "coredheat.h"
 
 #define CORED_SCENE_FACES 32
 #define CORED_SCENE_TEXT 32
@@ -22,6 +22,7 @@ typedef struct CoredSceneFace {
   char reason[CORED_SCENE_TEXT];
   guint64 track_id;
   gboolean full_frame, alert;
+  CoredHeat heat; /* box in pixels of the frame that is drawn on */
 } CoredSceneFace;
 
 typedef struct CoredScene {

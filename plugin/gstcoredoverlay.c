@@ -91,6 +91,7 @@ static GType cored_show_get_type(void) {
       {CORED_SHOW_BAR, "Probability as a bar, with the threshold", "bar"},
       {CORED_SHOW_HISTORY, "The last seconds of each track", "history"},
       {CORED_SHOW_STATUS, "Verdict and model of the frame", "status"},
+      {CORED_SHOW_HEAT, "Where the evidence lies, when coreddetect has heat-map=true", "heat"},
       {0, NULL, NULL}};
   if (g_once_init_enter(&type))
     g_once_init_leave(&type, g_flags_register_static("CoredOverlayShow", values));

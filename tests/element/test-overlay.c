@@ -3,6 +3,7 @@
  * or into it, and that no metadata, however odd, breaks it. */
 #include "support.h"
 
+#include "coredheat.h"
 #include "coredhistory.h"
 #include "coredpainter.h"
 
@@ -289,6 +290,80 @@ static void test_alert_of_detector(void **state) {
   }
 }
 
+/* ---- Heat maps ------------------------------------------------------------------------------ */
+
+static void test_heat_fields(void **state) {
+  (void)state;
+  static const float map[6] = {0.f, 1.f, -2.f, 4.f, -4.f, 0.5f};
+  float large[64 * 32];
+  CoredHeat heat, read;
+  GstStructure *face = gst_structure_new_empty("face");
+  cored_heat_set(&heat, map, 2, 3, &(CoredBox){10, 20, 60, 40});
+  assert_int_equal(heat.rows, 2);
+  assert_int_equal(heat.columns, 3);
+  assert_true(heat.scale == 4);
+  assert_int_equal(heat.value[0], 128);
+  assert_int_equal(heat.value[3], 255);
+  assert_int_equal(heat.value[4], 1);
+  cored_heat_write(&heat, face);
+  assert_true(cored_heat_read(&read, face));
+  assert_memory_equal(&read, &heat, sizeof heat);
+  gst_structure_set(face, "heat-rows", G_TYPE_UINT, 3, NULL);
+  assert_false(cored_heat_read(&read, face));
+  gst_structure_set(face, "heat-rows", G_TYPE_UINT, 2, "heat-map", G_TYPE_STRING, "!", NULL);
+  assert_false(cored_heat_read(&read, face));
+  assert_int_equal(read.rows, 0);
+  gst_structure_free(face);
+  /* Averaged to 16 x 16: every block of 4 x 2 is one value. */
+  for (int i = 0; i < 64 * 32; i++)
+    large[i] = (float)(i / 32 / 4 * 16 + i % 32 / 2) + (i % 2 ? 0.5f : -0.5f);
+  cored_heat_set(&heat, large, 64, 32, &(CoredBox){0, 0, 64, 64});
+  assert_int_equal(heat.rows, 16);
+  assert_true(heat.scale == 255);
+  for (int i = 0; i < 256; i++)
+    assert_int_equal(heat.value[i], lrint(128 + 127 * i / 255.));
+  memset(large, 0, sizeof large);
+  cored_heat_set(&heat, large, 4, 4, &(CoredBox){0, 0, 1, 1});
+  assert_int_equal(heat.rows, 0);
+}
+
+/* From coreddetect to the picture: places of the face change colour, places outside do not. */
+static void test_heat_drawn(void **state) {
+  (void)state;
+  guint changed[2];
+  for (int i = 0; i < 2; i++) {
+    char *launch = g_strdup_printf("coreddetect model=%s inference-region=roi-list mode=sync "
+                                   "heat-map=%s ! coredoverlay show=heat composition=blend",
+                                   support_model(3), i ? "true" : "false");
+    Overlay o = {.harness = gst_harness_new_parse(launch)};
+    GstCaps *caps = gst_caps_from_string("video/x-raw,format=RGB,width=640,height=360");
+    assert_true(gst_video_info_from_caps(&o.info, caps));
+    gst_harness_set_src_caps(o.harness, caps);
+    GstBuffer *frame = gray_frame(&o.info, 0);
+    gst_buffer_memset(frame, 640 * 3 * 100, 90, 640 * 3 * 40); /* something to see */
+    GstBuffer *plain = gst_buffer_copy_deep(frame);
+    frame_add_roi(frame, "face", 200, 80, 100, 100);
+    GstBuffer *out = through(&o, frame);
+    changed[i] = 0;
+    for (int y = 0; y < 360; y += 3)
+      for (int x = 0; x < 640; x += 3) {
+        guint8 a[3], b[3];
+        pixel_at(&o, plain, x, y, a);
+        pixel_at(&o, out, x, y, b);
+        const gboolean differs = memcmp(a, b, 3) != 0;
+        changed[i] += differs;
+        /* the square that the network saw: 1.3 times the face */
+        assert_true(!differs || (x >= 184 && x <= 316 && y >= 64 && y <= 196));
+      }
+    gst_buffer_unref(plain);
+    gst_buffer_unref(out);
+    gst_harness_teardown(o.harness);
+    g_free(launch);
+  }
+  assert_int_equal(changed[0], 0);
+  assert_true(changed[1] > 300);
+}
+
 /* ---- Formats and sizes ---------------------------------------------------------------------- */
 
 static void test_formats(void **state) {
@@ -540,6 +615,7 @@ int main(void) {
       cmocka_unit_test(test_without_result), cmocka_unit_test(test_shared_frame),
       cmocka_unit_test(test_properties),     cmocka_unit_test(test_opacity),
       cmocka_unit_test(test_alert),          cmocka_unit_test(test_alert_of_detector),
+      cmocka_unit_test(test_heat_fields),    cmocka_unit_test(test_heat_drawn),
       cmocka_unit_test(test_formats),        cmocka_unit_test(test_sizes),
       cmocka_unit_test(test_attaches),       cmocka_unit_test(test_keeps_composition),
       cmocka_unit_test(test_history),        cmocka_unit_test(test_history_drawn),
