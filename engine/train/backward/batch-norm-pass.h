@@ -107,10 +107,11 @@ static inline __attribute__((always_inline)) void REAL(norm_apply)(const REAL(No
                                                                    const real *restrict x,
                                                                    real *restrict y, size_t rows,
                                                                    const CoredAct act) {
+  const size_t c = b->c; /* in a register: stores may alias *b */
   const real *const restrict scale = b->scale, *const restrict shift = b->shift;
   const real slope = (real)b->pass->slope;
-  for (size_t i = 0; i < rows; i++, x += b->c, y += b->c)
-    for (size_t j = 0; j < b->c; j++)
+  for (size_t i = 0; i < rows; i++, x += c, y += c)
+    for (size_t j = 0; j < c; j++)
       y[j] = REAL(act_value)(act, slope, scale[j] * x[j] + shift[j]);
 }
 
@@ -156,11 +157,12 @@ static void REAL(batch_norm_forward)(Pass *pass) {
 static inline __attribute__((always_inline)) void
 REAL(norm_dsum)(const REAL(Norm) * b, const real *x, const real *dy, size_t rows,
                 real *restrict sum, real *restrict moment, const CoredAct act) {
+  const size_t c = b->c; /* in a register: stores may alias *b */
   const real *const restrict scale = b->scale, *const restrict shift = b->shift;
   const real *const restrict mean = b->mean;
   const real slope = (real)b->pass->slope;
-  for (size_t i = 0; i < rows; i++, x += b->c, dy += b->c)
-    for (size_t j = 0; j < b->c; j++) {
+  for (size_t i = 0; i < rows; i++, x += c, dy += c)
+    for (size_t j = 0; j < c; j++) {
       const real dz = dy[j] * REAL(act_slope)(act, slope, scale[j] * x[j] + shift[j]);
       sum[j] += dz;
       moment[j] += dz * (x[j] - mean[j]);
@@ -198,12 +200,13 @@ static inline __attribute__((always_inline)) void REAL(norm_dx)(const REAL(Norm)
                                                                 const real *dy, real *dx,
                                                                 size_t rows, const CoredAct act,
                                                                 const bool add) {
+  const size_t c = b->c; /* in a register: stores may alias *b */
   const real *const restrict scale = b->scale, *const restrict shift = b->shift;
   const real *const restrict mean = b->mean, *const restrict k0 = b->k0, *const restrict k1 = b->k1;
   const real slope = (real)b->pass->slope;
-  for (size_t i = 0; i < rows; i++, x += b->c, dy += b->c, dx += b->c)
+  for (size_t i = 0; i < rows; i++, x += c, dy += c, dx += c)
 #pragma GCC ivdep
-    for (size_t j = 0; j < b->c; j++) {
+    for (size_t j = 0; j < c; j++) {
       const real dz = dy[j] * REAL(act_slope)(act, slope, scale[j] * x[j] + shift[j]);
       const real d = scale[j] * (dz - k0[j] - (x[j] - mean[j]) * k1[j]);
       dx[j] = add ? dx[j] + d : d;

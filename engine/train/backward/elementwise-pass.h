@@ -41,12 +41,13 @@ static void REAL(activation_backward_task)(void *context, int task, int thread) 
   const CoredAct act = pass->node->act;
   const real slope = (real)pass->node->slope, keep = pass->add[0] ? 1 : 0;
   const size_t begin = split_begin(&e->split, task), end = begin + split_count(&e->split, task);
+  const real *const x = pass->x[0], *const y = pass->y, *const dy = pass->dy;
   real *const dx = pass->dx[0];
 #pragma GCC ivdep
   for (size_t i = begin; i < end; i++) {
-    const real d = act == CORED_ACT_SWISH ? REAL(act_slope)(CORED_ACT_SWISH, slope, pass->x[0][i])
-                                          : REAL(slope_from_output)(act, slope, pass->y[i]);
-    dx[i] = keep != 0 ? dx[i] + pass->dy[i] * d : pass->dy[i] * d;
+    const real d = act == CORED_ACT_SWISH ? REAL(act_slope)(CORED_ACT_SWISH, slope, x[i])
+                                          : REAL(slope_from_output)(act, slope, y[i]);
+    dx[i] = keep != 0 ? dx[i] + dy[i] * d : dy[i] * d;
   }
 }
 
@@ -122,32 +123,42 @@ static void REAL(add_forward)(Pass *pass) {
 static void REAL(scale_forward_task)(void *context, int n, int thread) {
   (void)thread;
   const Pass *const pass = context;
-  const size_t c = (size_t)pass->out.c, pixels = pixels_of(pass->out);
-  const real *const s = pass->x[1] + (size_t)n * c;
-  for (size_t i = (size_t)n * pixels; i < ((size_t)n + 1) * pixels; i++)
+  const size_t c = (size_t)pass->out.c, image = pixels_of(pass->out) * c;
+  const real *const restrict s = pass->x[1] + (size_t)n * c;
+  const real *const restrict x = pass->x[0] + (size_t)n * image;
+  real *const restrict y = pass->y + (size_t)n * image;
+  for (size_t i = 0; i < image; i += c)
     for (size_t j = 0; j < c; j++)
-      pass->y[i * c + j] = pass->x[0][i * c + j] * s[j];
+      y[i + j] = x[i + j] * s[j];
+}
+
+/* ds[c] += sum over pixels of dy x */
+static void REAL(scale_factor_gradient)(const real *restrict dy, const real *restrict x,
+                                        size_t image, size_t c, real *restrict ds) {
+  for (size_t i = 0; i < image; i += c)
+    for (size_t j = 0; j < c; j++)
+      ds[j] += dy[i + j] * x[i + j];
 }
 
 static void REAL(scale_backward_task)(void *context, int n, int thread) {
   (void)thread;
   const Pass *const pass = context;
-  const size_t c = (size_t)pass->out.c, pixels = pixels_of(pass->out), image = pixels * c;
-  const real *const s = pass->x[1] + (size_t)n * c, *const x = pass->x[0] + (size_t)n * image;
-  const real *const dy = pass->dy + (size_t)n * image;
-  real *const ds = pass->dx[1] ? pass->dx[1] + (size_t)n * c : NULL;
-  real *const dx = pass->dx[0] ? pass->dx[0] + (size_t)n * image : NULL;
-  if (ds && !pass->add[1])
-    memset(ds, 0, c * sizeof *ds);
-  for (size_t i = 0; i < image; i += c) { /* ds first: dx may be dy */
-    for (size_t j = 0; ds && j < c; j++)
-      ds[j] += dy[i + j] * x[i + j];
-    if (!dx)
-      continue;
+  const size_t c = (size_t)pass->out.c, image = pixels_of(pass->out) * c;
+  const real *const s = pass->x[1] + (size_t)n * c, *const dy = pass->dy + (size_t)n * image;
+  if (pass->dx[1]) { /* first, because dx[0] may be dy */
+    real *const ds = pass->dx[1] + (size_t)n * c;
+    if (!pass->add[1])
+      memset(ds, 0, c * sizeof *ds);
+    REAL(scale_factor_gradient)(dy, pass->x[0] + (size_t)n * image, image, c, ds);
+  }
+  if (!pass->dx[0])
+    return;
+  real *const dx = pass->dx[0] + (size_t)n * image;
+  const bool add = pass->add[0];
+  for (size_t i = 0; i < image; i += c)
 #pragma GCC ivdep
     for (size_t j = 0; j < c; j++)
-      dx[i + j] = (pass->add[0] ? dx[i + j] : 0) + dy[i + j] * s[j];
-  }
+      dx[i + j] = (add ? dx[i + j] : 0) + dy[i + j] * s[j];
 }
 
 static void REAL(scale_forward)(Pass *pass) {
