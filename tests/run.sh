@@ -6,7 +6,7 @@ set -u
 
 usage() {
   cat <<TXT
-Usage: tests/run.sh [--no-install] [--build DIR] [-D OPTION=VALUE]... [SUITE...]
+Usage: tests/run.sh [--no-install] [--build DIR] [--without SUITE]... [-D OPTION=VALUE]... [SUITE...]
 
 On a Debian 12 or 13 machine: installs the packages of tests/packages.txt that are missing (with
 apt-get, through sudo when not root), configures and builds in build/ and runs the named test
@@ -14,6 +14,7 @@ suites, or all but "slow". The last line reads "N passed, N failed, N skipped".
 
   --no-install      install nothing
   --build DIR       build there instead of in build/
+  --without SUITE   leave that suite out as well
   -D OPTION=VALUE   handed to meson
 With CI set in the environment warnings are errors.
 Exit status: 0 all passed or were skipped, 1 a test failed or nothing could be built, 2 usage.
@@ -24,11 +25,13 @@ install=yes
 build=$cored_root/build
 options=(-Dtests=true)
 suites=()
+without=(slow)
 while [ $# -gt 0 ]; do
   case $1 in
     -h | --help) usage; exit 0 ;;
     --no-install) install=no ;;
     --build) [ $# -gt 1 ] || usage_error "--build needs a folder"; build=$2; shift ;;
+    --without) [ $# -gt 1 ] || usage_error "--without needs a suite"; without+=("$2"); shift ;;
     -D) [ $# -gt 1 ] || usage_error "-D needs OPTION=VALUE"; options+=("-D$2"); shift ;;
     -D*) options+=("$1") ;;
     -*) usage_error "unknown option $1" ;;
@@ -42,7 +45,7 @@ case $build in /*) ;; *) build=$PWD/$build ;; esac
 [ $install = no ] || install_packages all
 build_tree "$build" "${options[@]}"
 
-chosen=(--no-suite slow)
+chosen=("${without[@]/#/--no-suite=}")
 [ ${#suites[@]} -eq 0 ] || chosen=("${suites[@]/#/--suite=}")
 results=$build/meson-logs/testlog.json
 rm -f "$results"
