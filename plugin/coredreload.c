@@ -37,6 +37,8 @@ CoredReload *cored_reload_new(CoredReloadFunc report, gpointer user) {
 
 void cored_reload_free(CoredReload *reload) {
   cored_reload_stop(reload);
+  g_free(reload->path); /* set, but never started */
+  g_free(reload->instance);
   g_mutex_clear(&reload->mutex);
   g_free(reload);
 }
