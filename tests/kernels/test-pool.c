@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT
+ * The thread pool: everyone runs, barriers hold, work is divided without gaps. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include <string.h>
+
+#include "pool.h"
+
+#define ROUNDS 300
+
+typedef struct Round {
+  CoredPool *pool;
+  int seen[CORED_POOL_MAX_THREADS]; /* rounds each thread has finished */
+  int errors[CORED_POOL_MAX_THREADS];
+} Round;
+
+/* Between two barriers every thread sees that all others have come as far as itself. */
+static void count_rounds(void *arg, int thread, int n_threads) {
+  Round *const round = arg;
+  for (int i = 1; i <= ROUNDS; i++) {
+    round->seen[thread] = i;
+    cored_pool_barrier(round->pool);
+    for (int j = 0; j < n_threads; j++)
+      round->errors[thread] += round->seen[j] != i;
+    cored_pool_barrier(round->pool);
+  }
+}
+
+static void test_barriers(void **state) {
+  (void)state;
+  for (int threads = 1; threads <= 5; threads++) { /* more than there may be CPUs */
+    CoredError error;
+    Round round;
+    memset(&round, 0, sizeof round);
+    round.pool = cored_pool_new(threads, &error);
+    assert_non_null(round.pool);
+    assert_int_equal(cored_pool_threads(round.pool), threads);
+    for (int run = 0; run < 3; run++) {
+      cored_pool_run(round.pool, count_rounds, &round);
+      for (int i = 0; i < threads; i++) {
+        assert_int_equal(round.seen[i], ROUNDS);
+        assert_int_equal(round.errors[i], 0);
+      }
+    }
+    cored_pool_free(round.pool);
+  }
+}
+
+static void test_arguments(void **state) {
+  (void)state;
+  CoredError error;
+  assert_null(cored_pool_new(CORED_POOL_MAX_THREADS + 1, &error));
+  assert_int_equal(error.code, CORED_ERROR_ARGUMENT);
+  assert_null(cored_pool_new(-1, &error));
+  CoredPool *const pool = cored_pool_new(0, &error);
+  assert_non_null(pool);
+  assert_in_range(cored_pool_threads(pool), 1, CORED_POOL_MAX_THREADS);
+  cored_pool_free(pool);
+  cored_pool_free(NULL);
+}
+
+static void test_parts(void **state) {
+  (void)state;
+  for (int count = 0; count < 70; count += 3)
+    for (int grain = 1; grain < 20; grain += 5)
+      for (int n = 1; n < 9; n++) {
+        int end = 0;
+        for (int i = 0; i < n; i++) {
+          int from, to;
+          cored_pool_part(count, grain, i, n, &from, &to);
+          assert_int_equal(from, end);
+          assert_true(from % grain == 0 || from == count);
+          assert_true(to - from <= ((count + grain - 1) / grain + n - 1) / n * grain);
+          end = to;
+        }
+        assert_int_equal(end, count);
+      }
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_barriers),
+      cmocka_unit_test(test_arguments),
+      cmocka_unit_test(test_parts),
+  };
+  return cmocka_run_group_tests_name("pool", tests, NULL, NULL);
+}
