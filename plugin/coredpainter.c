@@ -323,11 +323,18 @@ static void paint_panel(Painter *p, const CoredSceneFace *face, const float *col
 
 /* ---- The frame ------------------------------------------------------------------------------ */
 
+/* "xception-0123456789abcdef": of the hash, six digits tell models apart. */
+static char *short_model_id(const char *id) {
+  const char *hash = strrchr(id, '-');
+  return g_strndup(id, hash ? (gsize)(hash - id) + MIN(strlen(hash), 7) : strlen(id));
+}
+
 static char *status_text(const CoredScene *s) {
   char *verdict = verdict_text(s->verdict, s->p_fake, s->reason);
-  char *model = *s->model_id ? g_strdup_printf("  model %.12s  generation %" G_GUINT64_FORMAT,
-                                               s->model_id, s->generation)
-                             : g_strdup("  no model");
+  char *id = short_model_id(s->model_id);
+  char *model = *id ? g_strdup_printf("  %s  generation %" G_GUINT64_FORMAT, id, s->generation)
+                    : g_strdup("  no model");
+  g_free(id);
   char *text = g_strconcat(s->alert ? "ALERT  " : "", verdict, model, NULL);
   g_free(verdict);
   g_free(model);
