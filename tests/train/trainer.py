@@ -98,17 +98,19 @@ class Trainer(unittest.TestCase):
         make_task(os.path.join(cwd, "dataset", "TransferLearning", "FaceSwap"), "checks", train=3, seed=8,
                   splits=("train",))
         os.rename(os.path.join(cwd, "dataset", "DeepFake", "test"), os.path.join(cwd, "dataset", "DeepFake", "testset"))
-        quick = ("-me=2", "-nb=4", "-ng=0", "--input-size=64")
-        first = run(TRAIN, "-s=DeepFake", "-d=./dataset/", *quick, cwd=cwd)
+        quick = ("-me=1", "-nb=4", "-ng=0", "--input-size=64")
+        for name in ("weights", "pytorch"):
+            os.mkdir(os.path.join(cwd, name))
+        first = run(TRAIN, "-s=DeepFake", "-d=./dataset/", *quick, "--export-pth=pytorch/bestmodel.pth", cwd=cwd)
         self.assertEqual(first.returncode, 0, first.stderr)
         made = os.path.join(cwd, "runs", "CoReD", "DeepFake", "best.safetensors")
-        os.mkdir(os.path.join(cwd, "weights"))
         shutil.move(made, os.path.join(cwd, "weights", "best.safetensors"))
         third = run(TRAIN, "-s=Face2Face_DeepFake", "-t=FaceSwap", "-d=./dataset", "-w=./weights", *quick, "-lr=1e-5",
                     cwd=cwd)
         self.assertEqual(third.returncode, 0, third.stderr)
         self.assertIn("TransferLearning/FaceSwap/train: 3 fake", third.stderr)
-        test = run(TRAIN, "-d=./dataset/DeepFake/testset", "-w=./weights", "--test", cwd=cwd)
+        shutil.move(os.path.join(cwd, "pytorch", "bestmodel.pth"), os.path.join(cwd, "weights"))
+        test = run(TRAIN, "-d=./dataset/DeepFake/testset", "-w=./weights/bestmodel.pth", "--test", cwd=cwd)
         self.assertEqual(test.returncode, 0, test.stderr)
         for word in ("accuracy", "AUC", "EER", "precision"):
             self.assertIn(word, test.stdout)
