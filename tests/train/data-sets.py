@@ -322,6 +322,20 @@ class DataSets(unittest.TestCase):
         self.assertEqual(error[0], "NO_MEMORY")
         self.assertIn("fewer", error[1])
 
+    def test_faces(self):
+        cascade = "/usr/share/opencv4/lbpcascades/lbpcascade_frontalface_improved.xml"
+        videos = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../../shared/data/videos")
+        if not (os.path.exists(cascade) and os.path.isdir(videos)):
+            self.skipTest("no opencv-data or no ../shared/data/videos")
+        for c in ("fake", "real"):
+            for name in os.listdir(os.path.join(videos, c)):
+                os.symlink(os.path.realpath(os.path.join(videos, c, name)), self.path(c, name))
+        facts = probe("-c", cascade, "-w", SIZE, "-n", 2, "-s", 10, "-j", 2, self.root)
+        self.assertEqual(facts.bad(), {})
+        self.assertEqual({f["frames"] for n, f in facts.files.items() if n.endswith(".mp4")}, {2})
+        facts = probe("-c", cascade, "-f", "-w", SIZE, "-n", 1, self.root)
+        self.assertEqual(facts.bad(), {"base.png": "no face found"})
+
 
 if __name__ == "__main__":
     unittest.main(warnings="ignore")
