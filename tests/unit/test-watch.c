@@ -14,7 +14,7 @@
 
 #define SETTLE_MS 40
 #define QUIET_MS 300  /* longer than settling: what has not come by then does not come */
-#define WAIT_MS 20000 /* a test fails after that */
+#define WAIT_MS 60000 /* a test fails after that */
 
 static Blob models[3];
 static char hashes[3][65]; /* of their data parts */
