@@ -255,6 +255,7 @@ typedef struct CoredPlanParams {
   int input_width, input_height; /* 0: the model's */
   unsigned cpu;                  /* CoredCpu flags to use at most; 0 is plain C. Default (NULL
                                     params): cored_cpu_flags() */
+  const int *cancel;             /* may be NULL; as in CoredModelLoadParams */
 } CoredPlanParams;
 
 typedef struct CoredSessionParams {

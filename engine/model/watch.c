@@ -182,16 +182,17 @@ static bool warm_up(CoredPlan *plan, CoredError *error) {
 }
 
 static CoredPlan *prepare(CoredWatch *watch, const CoredModel *model, CoredError *error) {
-  if (cored_cancelled(&watch->cancel)) {
-    cored_fail_cancelled(watch->path, error);
-    return NULL;
-  }
-  CoredPlan *const plan =
-      cored_plan_new(model, watch->params.use_plan ? &watch->params.plan : NULL, error);
+  CoredPlanParams params = {.cpu = cored_cpu_flags()};
+  if (watch->params.use_plan)
+    params = watch->params.plan;
+  params.cancel = &watch->cancel;
+  CoredPlan *const plan = cored_plan_new(model, &params, error);
   if (!plan)
     return NULL;
-  bool ok = !cored_cancelled(&watch->cancel) || cored_fail_cancelled(watch->path, error);
-  ok = ok && cored_canary_verify(model, plan, watch->path, error) && warm_up(plan, error);
+  bool ok = cored_canary_verify(model, plan, watch->path, error);
+  if (ok && cored_cancelled(&watch->cancel))
+    ok = cored_fail_cancelled(watch->path, error);
+  ok = ok && warm_up(plan, error);
   if (ok)
     return plan;
   cored_plan_unref(plan);

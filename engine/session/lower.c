@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "error.h"
+#include "model/file.h"
 
 /* ---- Chains --------------------------------------------------------------------------------- */
 
@@ -259,9 +260,12 @@ static bool lower_nodes(CoredLower *l, CoredError *error) {
   memset(l->absorbed, 0, (size_t)l->graph->n_nodes * sizeof *l->absorbed);
   memset(l->pending, 0, (size_t)l->graph->n_nodes * sizeof *l->pending);
   l->blob.used = 0;
-  for (int i = 0; i < l->graph->n_nodes && !l->no_memory; i++)
+  for (int i = 0; i < l->graph->n_nodes && !l->no_memory; i++) {
+    if (cored_cancelled(l->cancel))
+      return cored_fail_cancelled("plan", error);
     if (!l->absorbed[i] && !lower_node(l, i, error))
       return false;
+  }
   if (!l->no_memory) {
     l->plan->features = cored_lower_materialise(l, l->graph->features);
     l->plan->logits = cored_lower_materialise(l, l->graph->logits);
@@ -285,11 +289,12 @@ static bool lower_twice(CoredLower *l, CoredError *error) {
 }
 
 bool cored_plan_lower(CoredPlan *plan, const CoredGraph *graph, const float *const *params,
-                      CoredError *error) {
+                      const int *cancel, CoredError *error) {
   const size_t n = (size_t)graph->n_nodes;
   CoredLower l = {.plan = plan,
                   .graph = graph,
                   .params = params,
+                  .cancel = cancel,
                   .shapes = calloc(n, sizeof *l.shapes),
                   .uses = calloc(n, sizeof *l.uses),
                   .consumer = calloc(n, sizeof *l.consumer),

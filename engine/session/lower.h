@@ -30,6 +30,7 @@ typedef struct CoredLower {
   CoredPlan *plan;
   const CoredGraph *graph;
   const float *const *params;
+  const int *cancel;     /* of CoredPlanParams */
   CoredShape *shapes;    /* of every node */
   int *uses;             /* consumers, the caller counted as one */
   int *consumer;         /* the last of them */

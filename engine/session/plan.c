@@ -19,8 +19,8 @@ static bool check_size(const CoredNetwork *network, int width, int height, Cored
 }
 
 static CoredPlan *build_plan(const CoredGraph *graph, const float *const *params,
-                             const CoredModelInfo *info, int width, int height, unsigned cpu,
-                             CoredError *error) {
+                             const CoredModelInfo *info, int width, int height,
+                             const CoredPlanParams *asked, CoredError *error) {
   CoredPlan *const plan = calloc(1, sizeof *plan);
   if (!plan) {
     cored_error_set(error, CORED_ERROR_NO_MEMORY, "plan: no memory");
@@ -28,13 +28,13 @@ static CoredPlan *build_plan(const CoredGraph *graph, const float *const *params
   }
   plan->references = 1;
   plan->info = *info;
-  plan->kernels = cored_kernels(cpu & cored_cpu_flags());
+  plan->kernels = cored_kernels(asked->cpu & cored_cpu_flags());
   plan->input_width = width;
   plan->input_height = height;
   plan->n_classes = graph->n_classes;
   plan->one_output = graph->outputs == 1;
   if (!cored_evidence_init(&plan->evidence, graph, params, info, error) ||
-      !cored_plan_lower(plan, graph, params, error)) {
+      !cored_plan_lower(plan, graph, params, asked->cancel, error)) {
     cored_plan_unref(plan);
     return NULL;
   }
@@ -54,7 +54,7 @@ CoredPlan *cored_plan_new_from_graph(const CoredGraph *graph, const float *const
   }
   if (!check_size(network, width, height, error))
     return NULL;
-  return build_plan(graph, params, info, width, height, asked.cpu, error);
+  return build_plan(graph, params, info, width, height, &asked, error);
 }
 
 CoredPlan *cored_plan_new(const CoredModel *model, const CoredPlanParams *params,

@@ -97,7 +97,7 @@ CoredStepFn cored_step_conv, cored_step_depthwise, cored_step_max_pool, cored_st
 /* Fill in values, steps and weights of a plan whose kernels and input size are set.
  * params[i] is graph->params[i]. */
 bool cored_plan_lower(CoredPlan *plan, const CoredGraph *graph, const float *const *params,
-                      CoredError *error);
+                      const int *cancel, CoredError *error);
 /* Free steps and values; both are then empty. */
 void cored_plan_clear_steps(CoredPlan *plan);
 /* Lifetimes and offsets of the values; arena_floats. */

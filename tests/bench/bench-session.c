@@ -62,7 +62,7 @@ static CoredModel *make_model(const Case *c) {
 
 static CoredPlan *make_plan(const CoredModel *model, const Case *c, unsigned cpu) {
   CoredError error;
-  const CoredPlanParams params = {c->size, c->size, cpu};
+  const CoredPlanParams params = {.input_width = c->size, .input_height = c->size, .cpu = cpu};
   CoredPlan *const plan = cored_plan_new(model, &params, &error);
   if (!plan)
     die(&error);

@@ -141,7 +141,7 @@ static Result run_session(CoredPlan *plan, int threads, int max_batch, const flo
 
 static CoredPlan *make_plan(const CoredModel *model, const Case *c, unsigned cpu) {
   CoredError error;
-  const CoredPlanParams params = {c->width, c->height, cpu};
+  const CoredPlanParams params = {.input_width = c->width, .input_height = c->height, .cpu = cpu};
   CoredPlan *const plan = cored_plan_new(model, &params, &error);
   if (!plan)
     fail_msg("%s %dx%d: %s", c->network, c->width, c->height, error.message);
@@ -343,7 +343,9 @@ static void test_errors(void **state) {
   (void)state;
   CoredError error;
   CoredModel *const model = make_model("cored-compact"), *const meso = make_model("meso4");
-  const CoredPlanParams large = {5000, 64, 0}, unfit = {64, 256, 0}, good = {32, 32, 0};
+  const CoredPlanParams large = {.input_width = 5000, .input_height = 64},
+                        unfit = {.input_width = 64, .input_height = 256},
+                        good = {.input_width = 32, .input_height = 32};
   assert_null(cored_plan_new(model, &large, &error));
   assert_int_equal(error.code, CORED_ERROR_INPUT_SIZE);
   assert_null(cored_plan_new(meso, &unfit, &error));

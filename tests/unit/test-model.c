@@ -412,6 +412,24 @@ static void a_wrong_canary_is_refused(void **state) {
   blob_free(&base);
 }
 
+static void the_caller_can_give_up(void **state) {
+  (void)state;
+  const int cancel = 1;
+  const CoredModelLoadParams load_params = {.cancel = &cancel};
+  const CoredPlanParams plan_params = {.cancel = &cancel};
+  Blob blob = blob_meso4();
+  CoredError error = {0};
+  assert_null(cored_model_load_memory(blob.data, blob.size, "m", &load_params, &error));
+  assert_int_equal(error.code, CORED_ERROR_CANCELLED);
+  assert_null(cored_model_load("/proc/self/exe", &load_params, &error));
+  assert_int_equal(error.code, CORED_ERROR_CANCELLED);
+  CoredModel *const model = load(&blob);
+  assert_null(cored_plan_new(model, &plan_params, &error));
+  assert_int_equal(error.code, CORED_ERROR_CANCELLED);
+  cored_model_unref(model);
+  blob_free(&blob);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_file_keeps_everything),
@@ -425,6 +443,7 @@ int main(void) {
       cmocka_unit_test(a_full_disk_leaves_the_old_file),
       cmocka_unit_test(the_canary_picture_is_what_the_format_says),
       cmocka_unit_test(a_wrong_canary_is_refused),
+      cmocka_unit_test(the_caller_can_give_up),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
