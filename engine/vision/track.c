@@ -12,6 +12,11 @@
 #define VELOCITY_GAIN 0.5
 /* Nothing is predicted farther than this beyond the last sighting, seconds. */
 #define MAX_PREDICTION 0.5
+/* A face that moved on a lot between two scans hardly overlaps: it may still continue a track when
+ * its centre is within this part of its side and its size is within MAX_GROWTH. */
+#define NEAR_CENTRES 0.75
+/* Such a match is worth less than any overlap that counts. */
+#define NEAR_GAIN 0.01
 /* A box may shrink or grow by at most this factor while unseen. */
 #define MAX_GROWTH 1.5
 
@@ -182,17 +187,28 @@ static void begin(CoredTracker *t, const CoredFace *face, int index) {
   sight(t, i, face, index);
 }
 
-/* Gains above min_overlap for each track and face; where the prediction went wrong the old place
- * still counts. */
-static void overlaps(const CoredTracker *t, const CoredFace *faces, int n,
-                     double gain[CORED_ASSIGN_MAX][CORED_ASSIGN_MAX]) {
+static double nearness(const CoredBox *a, const CoredBox *b) {
+  const double side = 0.25 * (a->w + a->h + b->w + b->h);
+  const Motion m = between(a, b);
+  const double distance = hypot(m.x, m.y) / (NEAR_CENTRES * side);
+  if (distance >= 1. || fabs(m.log_w) > log(MAX_GROWTH) || fabs(m.log_h) > log(MAX_GROWTH))
+    return 0.;
+  return NEAR_GAIN * (1. - distance);
+}
+
+/* Where the prediction went wrong the old place still counts. */
+static double gain_of(const CoredTracker *t, const CoredTrackedFace *track, const CoredBox *box) {
+  const double best = fmax(overlap(&track->box, box), overlap(&track->seen_box, box));
+  if (best > 0. && best >= t->params.min_overlap)
+    return best;
+  return fmax(nearness(&track->box, box), nearness(&track->seen_box, box));
+}
+
+static void all_gains(const CoredTracker *t, const CoredFace *faces, int n,
+                      double gain[CORED_ASSIGN_MAX][CORED_ASSIGN_MAX]) {
   for (int i = 0; i < t->n; i++)
-    for (int k = 0; k < n; k++) {
-      const double best = is_box(&faces[k].box) ? fmax(overlap(&t->face[i].box, &faces[k].box),
-                                                       overlap(&t->face[i].seen_box, &faces[k].box))
-                                                : 0.;
-      gain[i][k] = best >= t->params.min_overlap ? best : 0.;
-    }
+    for (int k = 0; k < n; k++)
+      gain[i][k] = is_box(&faces[k].box) ? gain_of(t, &t->face[i], &faces[k].box) : 0.;
 }
 
 void cored_tracker_update(CoredTracker *tracker, double time, const CoredFace *faces, int n) {
@@ -203,7 +219,7 @@ void cored_tracker_update(CoredTracker *tracker, double time, const CoredFace *f
   go_to(tracker, time);
   if (!isfinite(tracker->time)) /* the first time was no number */
     tracker->time = 0.;
-  overlaps(tracker, faces, n_faces, gain);
+  all_gains(tracker, faces, n_faces, gain);
   cored_assign(gain, tracker->n, n_faces, face_of);
   const int n_old = tracker->n;
   for (int i = 0; i < n_old; i++)

@@ -16,7 +16,8 @@ typedef enum CoredMotion {
 } CoredMotion;
 
 typedef struct CoredTrackerParams {
-  double min_overlap; /* intersection over union a face needs to continue a track, 0..1 */
+  double min_overlap; /* intersection over union with which a face continues a track, 0..1; below
+                         it only a face of like size whose centre is near does */
   double max_gap;     /* seconds without a sighting after which a track ends */
   int confirm_hits;   /* sightings after which a track counts as confirmed */
   CoredMotion motion;

@@ -135,6 +135,30 @@ static void test_gaps(void **state) {
   cored_tracker_free(t);
 }
 
+/* A face that moved by more than half its size is near enough to go on; one farther away or of
+ * another size is another face. */
+static void test_jumps(void **state) {
+  (void)state;
+  static const struct {
+    double x, y, side;
+    uint64_t id;
+  } jumps[] = {{145, 145, 100, 1}, {100, 100, 100, 1}, {170, 100, 100, 1},
+               {100, 100, 110, 1}, {190, 100, 100, 2}, {100, 100, 250, 2}};
+  CoredTrackerParams params = cored_tracker_defaults;
+  params.motion = CORED_MOTION_HOLD;
+  for (size_t i = 0; i < sizeof jumps / sizeof *jumps; i++) {
+    CoredTracker *const t = tracker_new(&params);
+    const CoredFace first = face_at(100, 100, 100);
+    const CoredFace next = face_at(jumps[i].x, jumps[i].y, jumps[i].side);
+    int n;
+    cored_tracker_update(t, 0, &first, 1);
+    cored_tracker_update(t, 0.2, &next, 1);
+    const CoredTrackedFace *const f = cored_tracker_faces(t, &n);
+    assert_int_equal(f[n - 1].id, jumps[i].id);
+    cored_tracker_free(t);
+  }
+}
+
 static void test_odd_input(void **state) {
   (void)state;
   static const double nan_ = NAN;
@@ -224,10 +248,15 @@ static void test_assignment_is_best(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_follows_motion), cmocka_unit_test(test_predicts),
-      cmocka_unit_test(test_holds),          cmocka_unit_test(test_two_faces),
-      cmocka_unit_test(test_gaps),           cmocka_unit_test(test_odd_input),
-      cmocka_unit_test(test_refuses),        cmocka_unit_test(test_assignment_is_best),
+      cmocka_unit_test(test_follows_motion),
+      cmocka_unit_test(test_predicts),
+      cmocka_unit_test(test_holds),
+      cmocka_unit_test(test_two_faces),
+      cmocka_unit_test(test_gaps),
+      cmocka_unit_test(test_odd_input),
+      cmocka_unit_test(test_jumps),
+      cmocka_unit_test(test_refuses),
+      cmocka_unit_test(test_assignment_is_best),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
