@@ -143,22 +143,31 @@ static GemmFinish plan_finish(const CoredEpilogue *e) {
   return f;
 }
 
+VF_INLINE void copy_columns(float *to, const float *from, int columns) {
+  int j = 0;
+  for (; j + CORED_LANES <= columns; j += CORED_LANES)
+    vf_store(to + j, vf_load(from + j));
+  if (j < columns)
+    vf_store_part(to + j, vf_load_part(from + j, columns - j), columns - j);
+}
+
 /* Tiles whose columns do not fill whole vectors go through a buffer, because vectors must not be
  * read or written beyond column n. */
 static void run_partial_tile(GemmTileFn *fn, const GemmTile *t, int mr, int columns) {
-  float in[GEMM_ROWS * GEMM_COLUMNS] = {0}, out[GEMM_ROWS * GEMM_COLUMNS];
+  float in[GEMM_ROWS * GEMM_COLUMNS], out[GEMM_ROWS * GEMM_COLUMNS];
   GemmTile part = *t;
   part.c = out;
   part.c_pixel = GEMM_COLUMNS;
   if (t->init) {
+    memset(in, 0, sizeof in);
     for (int i = 0; i < mr; i++)
-      memcpy(in + i * GEMM_COLUMNS, t->init + i * t->init_pixel, (size_t)columns * sizeof *in);
+      copy_columns(in + i * GEMM_COLUMNS, t->init + i * t->init_pixel, columns);
     part.init = in;
     part.init_pixel = GEMM_COLUMNS;
   }
   fn(&part);
   for (int i = 0; i < mr; i++)
-    memcpy(t->c + i * t->c_pixel, out + i * GEMM_COLUMNS, (size_t)columns * sizeof *out);
+    copy_columns(t->c + i * t->c_pixel, out + i * GEMM_COLUMNS, columns);
 }
 
 /* Start of the mr rows from `row` on. */

@@ -22,29 +22,43 @@ VF_INLINE void store_at(float *p, int c, int part, vf v) {
     vf_store(p + c, v);
 }
 
-/* scale * act(x + residual) + shift; the bias is already in x. residual points at the pixel. */
-VF_INLINE vf finish(const CoredEpilogue *e, const float *residual, vf slope, int c, int part,
-                    vf x) {
+/* scale * act(x + residual) + shift; the bias is already in x. residual points at the pixel. act is
+ * e->act, apart so that it can be a constant. */
+VF_INLINE vf finish(const CoredEpilogue *e, CoredKernelAct act, const float *residual, vf slope,
+                    int c, int part, vf x) {
   if (residual)
     x = x + load_at(residual, c, part);
-  x = vf_act(e->act, slope, x);
+  x = vf_act(act, slope, x);
   if (e->scale)
     x = vf_fma(x, load_at(e->scale, c, part), load_at(e->shift, c, part));
   return x;
 }
 
+VF_INLINE void pointwise_pixel(const CoredEpilogue *e, CoredKernelAct act, const float *residual,
+                               const float *x, float *y, int channels) {
+  const vf slope = vf_splat(e->slope);
+  int c = 0;
+  for (; c + CORED_LANES <= channels; c += CORED_LANES) {
+    const vf v = e->bias ? vf_load(x + c) + vf_load(e->bias + c) : vf_load(x + c);
+    vf_store(y + c, finish(e, act, residual, slope, c, 0, v));
+  }
+  if (c < channels) {
+    const int part = channels - c;
+    const vf v = e->bias ? load_at(x, c, part) + load_at(e->bias, c, part) : load_at(x, c, part);
+    store_at(y, c, part, finish(e, act, residual, slope, c, part, v));
+  }
+}
+
 static void pointwise_rows(const CoredEpilogue *e, const float *x, ptrdiff_t x_pixel, float *y,
                            ptrdiff_t y_pixel, int pixels, int channels) {
-  const vf slope = vf_splat(e->slope);
   for (int p = 0; p < pixels; p++, x += x_pixel, y += y_pixel) {
     const float *const residual = e->residual ? e->residual + p * e->residual_pixel : NULL;
-    for (int c = 0; c < channels; c += CORED_LANES) {
-      const int part = channels - c < CORED_LANES ? channels - c : 0;
-      vf v = load_at(x, c, part);
-      if (e->bias)
-        v = v + load_at(e->bias, c, part);
-      store_at(y, c, part, finish(e, residual, slope, c, part, v));
-    }
+    if (e->act == CORED_KERNEL_ACT_SWISH) /* worth a loop of its own */
+      pointwise_pixel(e, CORED_KERNEL_ACT_SWISH, residual, x, y, channels);
+    else if (e->act == CORED_KERNEL_ACT_NONE)
+      pointwise_pixel(e, CORED_KERNEL_ACT_NONE, residual, x, y, channels);
+    else
+      pointwise_pixel(e, e->act, residual, x, y, channels);
   }
 }
 
@@ -66,10 +80,15 @@ typedef struct DwGroup {
  * every variant of the function below. */
 static __attribute__((noinline)) void dw_finish(const CoredDepthwise *d, const DwGroup *g, int n,
                                                 int c, const vf *sums) {
-  const vf slope = vf_splat(d->epilogue.slope);
-  for (int q = 0; q < n; q++) {
-    const float *const residual = g->residual ? g->residual + q * d->epilogue.residual_pixel : NULL;
-    vf_store(g->out + q * d->out_pixel + c, finish(&d->epilogue, residual, slope, c, 0, sums[q]));
+  const CoredEpilogue *const e = &d->epilogue;
+  const vf slope = vf_splat(e->slope);
+  float *out = g->out + c;
+  for (int q = 0; q < n; q++, out += d->out_pixel) {
+    const float *const residual = g->residual ? g->residual + q * e->residual_pixel : NULL;
+    if (e->act == CORED_KERNEL_ACT_SWISH && !residual && !e->scale)
+      vf_store(out, vf_act(CORED_KERNEL_ACT_SWISH, slope, sums[q]));
+    else
+      vf_store(out, finish(e, e->act, residual, slope, c, 0, sums[q]));
   }
 }
 
@@ -131,7 +150,7 @@ static void dw_plain(const CoredDepthwise *d, const DwGroup *g, int n, int c0, i
       const float *const residual =
           g->residual ? g->residual + q * d->epilogue.residual_pixel : NULL;
       store_at(g->out + q * d->out_pixel, c, part,
-               finish(&d->epilogue, residual, slope, c, part, acc));
+               finish(&d->epilogue, d->epilogue.act, residual, slope, c, part, acc));
     }
 }
 
@@ -252,7 +271,7 @@ static void pool_pixel(const CoredMaxPool *p, const float *const *taps, int n_ta
       m = vf_max(m, load_at(taps[i], c, part));
     if (p->epilogue.bias)
       m = m + load_at(p->epilogue.bias, c, part);
-    store_at(out, c, part, finish(&p->epilogue, residual, slope, c, part, m));
+    store_at(out, c, part, finish(&p->epilogue, p->epilogue.act, residual, slope, c, part, m));
   }
 }
 

@@ -26,21 +26,18 @@ VF_INLINE void vf_store(float *p, vf v) {
   *(vf_unaligned *)p = v;
 }
 
-/* The first n < CORED_LANES floats, zeros behind them. */
-VF_INLINE vf vf_load_part(const float *p, int n) {
-  vf v = {0};
-  memcpy(&v, p, (size_t)n * sizeof(float));
-  return v;
-}
-
-VF_INLINE void vf_store_part(float *p, vf v, int n) {
-  memcpy(p, &v, (size_t)n * sizeof(float));
-}
-
+/* load_part: the first n < CORED_LANES floats, zeros behind them; nothing beyond them is read.
+ * store_part: the first n lanes. */
 #if CORED_LANES == 16 && defined(__AVX512F__)
 
 VF_INLINE vf vf_splat(float x) {
   return (vf)_mm512_set1_ps(x);
+}
+VF_INLINE vf vf_load_part(const float *p, int n) {
+  return (vf)_mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1u), p);
+}
+VF_INLINE void vf_store_part(float *p, vf v, int n) {
+  _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1u), (__m512)v);
 }
 VF_INLINE vf vf_fma(vf a, vf b, vf c) {
   return (vf)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
@@ -57,6 +54,27 @@ VF_INLINE vf vf_min(vf a, vf b) {
 
 VF_INLINE vf vf_splat(float x) {
   return (vf)_mm256_set1_ps(x);
+}
+VF_INLINE vf vf_load_part(const float *p, int n) {
+  static const int32_t mask[16] = {-1, -1, -1, -1, -1, -1, -1, -1};
+  return (vf)_mm256_maskload_ps(p,
+                                _mm256_loadu_si256((const __m256i *)(const void *)(mask + 8 - n)));
+}
+/* In halves: masked stores are slow on many CPUs. */
+VF_INLINE void vf_store_part(float *p, vf v, int n) {
+  __m128 x = _mm256_castps256_ps128((__m256)v);
+  if (n & 4) {
+    _mm_storeu_ps(p, x);
+    x = _mm256_extractf128_ps((__m256)v, 1);
+    p += 4;
+  }
+  if (n & 2) {
+    _mm_storel_pi((__m64 *)(void *)p, x);
+    x = _mm_movehl_ps(x, x);
+    p += 2;
+  }
+  if (n & 1)
+    _mm_store_ss(p, x);
 }
 VF_INLINE vf vf_fma(vf a, vf b, vf c) {
   return (vf)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
@@ -75,6 +93,14 @@ typedef union VfPair {
   __m256 half[2];
 } VfPair;
 
+VF_INLINE vf vf_load_part(const float *p, int n) {
+  vf v = {0};
+  memcpy(&v, p, (size_t)n * sizeof(float));
+  return v;
+}
+VF_INLINE void vf_store_part(float *p, vf v, int n) {
+  memcpy(p, &v, (size_t)n * sizeof(float));
+}
 VF_INLINE vf vf_splat(float x) {
   const VfPair r = {.half = {_mm256_set1_ps(x), _mm256_set1_ps(x)}};
   return r.v;

@@ -2,8 +2,6 @@
  * The steps that are not matrix products. */
 #include "session/step.h"
 
-#include <string.h>
-
 #define CHANNEL_GRAIN 16 /* channels are shared out in cache lines */
 
 void cored_step_depthwise(const CoredStep *step, const CoredContext *context) {
@@ -95,12 +93,12 @@ void cored_step_concat(const CoredStep *step, const CoredContext *context) {
   const CoredShape out = cored_step_shape(context, step->out);
   int from, to;
   cored_pool_part(context->n * out.h * out.w, 1, context->thread, context->n_threads, &from, &to);
+  const CoredEpilogue copy = {.act = CORED_KERNEL_ACT_NONE};
   float *y = cored_step_data(context, step->out, 0) + (ptrdiff_t)from * out.c;
   for (int i = 0; i < step->n_in; i++) {
     const int c = cored_step_shape(context, step->in[i]).c;
-    const float *x = cored_step_data(context, step->in[i], 0) + (ptrdiff_t)from * c;
-    for (int p = 0; p < to - from; p++)
-      memcpy(y + (ptrdiff_t)p * out.c, x + (ptrdiff_t)p * c, (size_t)c * sizeof *y);
+    const float *const x = cored_step_data(context, step->in[i], 0) + (ptrdiff_t)from * c;
+    context->plan->kernels->pointwise(&copy, x, c, y, out.c, to - from, c);
     y += c;
   }
 }
