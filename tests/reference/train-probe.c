@@ -7,8 +7,7 @@
  *     student, teacher: raw parameters as network-probe reads them (teacher may be missing)
  *     images [batches, batch, size, size, 3] float32, labels [batches, batch] int32; step i takes
  *     batch i modulo their number
- *     gradients, weights: outputs; the gradients of step 0 of every trained parameter, and all
- *     parameters after the last step
+ *     gradients: output, the gradients of every trained parameter, step after step
  *
  * Prints one line per step: total student distillation representation starting_point classifier
  * gate teacher pairs norm, then the counts of the student's stores. */
@@ -114,15 +113,14 @@ static CoredTrainParams read_params(void) {
   return params;
 }
 
-static void write_views(const char *path, const CoredTrainer *trainer,
-                        bool (*get)(const CoredTrainer *, size_t, CoredTensorView *)) {
-  FILE *const file = path ? fopen(path, "wb") : NULL;
+static void write_gradients(const char *path, const CoredTrainer *trainer, bool append) {
   if (!path)
     return;
+  FILE *const file = fopen(path, append ? "ab" : "wb");
   if (!file)
     die(path, strerror(errno));
   CoredTensorView view;
-  for (size_t i = 0; get(trainer, i, &view); i++)
+  for (size_t i = 0; cored_trainer_gradient(trainer, i, &view); i++)
     if (fwrite(view.data, 1, view.size, file) != view.size)
       die(path, strerror(errno));
   if (fclose(file) != 0)
@@ -169,8 +167,7 @@ static void train(CoredTrainer *trainer) {
     double norm = 0;
     if (!cored_trainer_accumulate(trainer, &batch, 1, &losses))
       die("step", "not finite");
-    if (step == 0)
-      write_views(text("gradients"), trainer, cored_trainer_gradient);
+    write_gradients(text("gradients"), trainer, step > 0);
     if (!cored_trainer_update(trainer, number("lr", 0.05), &norm))
       die("update", "not finite");
     print_step(&losses, norm, p->n_stores * cored_trainer_n_classes(trainer));
@@ -199,7 +196,6 @@ int main(int argc, char **argv) {
   cored_model_unref(student);
   cored_model_unref(teacher);
   train(trainer);
-  write_views(text("weights"), trainer, cored_trainer_parameter);
   cored_trainer_free(trainer);
   return 0;
 }

@@ -141,13 +141,9 @@ static void REAL(depthwise_weight_gradient)(const REAL(Depthwise) * d, size_t n,
   g.x = d->pass->x[0] + n * pixels_of(g.in) * d->channels;
   size_t c = 0;
   for (; c + lanes <= d->channels; c += lanes)
-    for (size_t t = 0; t < d->taps; t++)
-      *(REAL(vec) *)(partial + t * d->channels + c) +=
-          REAL(correlate_vector)(&g, dy, (int)t / g.kernel, (int)t % g.kernel, c);
+    REAL(correlate_vector)(&g, dy, c, partial);
   for (; c < d->channels; c++)
-    for (size_t t = 0; t < d->taps; t++)
-      partial[t * d->channels + c] +=
-          REAL(correlate_single)(&g, dy, (int)t / g.kernel, (int)t % g.kernel, c);
+    REAL(correlate_single)(&g, dy, c, partial);
 }
 
 static void REAL(depthwise_backward_task)(void *context, int task, int thread) {
