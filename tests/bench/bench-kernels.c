@@ -2,8 +2,8 @@
  * Time of single kernels on the shapes the networks have, every table this CPU runs.
  *
  * Columns: kernel, table, shape, microseconds of the fastest call (processor time, operands warm
- * in whatever cache they fit), GFLOP/s, ratio to plain C. The first line is the CPU's multiply-add
- * rate as far as one vector table can reach it: a product whose operands lie in the first cache. */
+ * in whatever cache they fit), GFLOP/s, ratio to plain C. The operands of the first product lie in
+ * the first cache. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -63,12 +63,14 @@ static void print(const char *kernel, const CoredKernels *kernels, const char *s
          2e-9 * macs / t, plain / t);
 }
 
+typedef struct GemmCall {
+  CoredGemm gemm;
+  int rows;
+} GemmCall;
+
 static void run_gemm(const CoredKernels *kernels, const void *arg) {
-  const CoredGemm *const g = arg;
-  const int rows = (int)(g->c_pixel >> 32), columns = g->n;
-  CoredGemm call = *g;
-  call.c_pixel = g->n;
-  kernels->gemm(&call, 0, rows, 0, columns);
+  const GemmCall *const call = arg;
+  kernels->gemm(&call->gemm, 0, call->rows, 0, call->gemm.n);
 }
 
 static void bench_gemm(const GemmCase *c) {
@@ -91,19 +93,20 @@ static void bench_gemm(const GemmCase *c) {
     if ((cpu & cored_cpu_flags()) != cpu)
       continue;
     cored_gemm_pack(&kernels->gemm_shape, b, c->n, c->k, c->n, packed);
-    const CoredGemm g = {.a = a,
-                         .a_pixel = c->k,
-                         .line = 1 << 30,
-                         .chunks = chunks,
-                         .blocks = blocks,
-                         .n_blocks = n_blocks,
-                         .k = c->k,
-                         .n = c->n,
-                         .b = packed,
-                         .c = out,
-                         .c_pixel = (ptrdiff_t)c->m << 32,
-                         .epilogue = {.bias = bias}};
-    const double t = fastest(run_gemm, kernels, &g);
+    const GemmCall call = {{.a = a,
+                            .a_pixel = c->k,
+                            .line = c->m,
+                            .chunks = chunks,
+                            .blocks = blocks,
+                            .n_blocks = n_blocks,
+                            .k = c->k,
+                            .n = c->n,
+                            .b = packed,
+                            .c = out,
+                            .c_pixel = c->n,
+                            .epilogue = {.bias = bias}},
+                           c->m};
+    const double t = fastest(run_gemm, kernels, &call);
     plain = i == 0 ? t : plain;
     print("gemm", kernels, shape, t, (double)c->m * c->k * c->n, plain);
   }
