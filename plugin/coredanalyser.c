@@ -7,7 +7,8 @@
 #define MIN_TRACK_GAP 30
 
 struct CoredAnalyser {
-  CoredJudge *judge;
+  CoredJudge *judge, *shadow;
+  guint64 n_runs;
   CoredLocator *locator;
   CoredTracks tracks;
   gboolean searched;     /* `found` is of this stream */
@@ -28,6 +29,10 @@ void cored_analyser_free(CoredAnalyser *analyser) {
 
 void cored_analyser_set_judge(CoredAnalyser *analyser, CoredJudge *judge) {
   analyser->judge = judge;
+}
+
+void cored_analyser_set_shadow(CoredAnalyser *analyser, CoredJudge *shadow) {
+  analyser->shadow = shadow;
 }
 
 void cored_analyser_set_locator(CoredAnalyser *analyser, CoredLocator *locator) {
@@ -91,6 +96,7 @@ static void describe_face(CoredFaceResult *face, const CoredRegion *region,
                             .face_score = region->score,
                             .p_fake = CORED_NOT_COMPUTED,
                             .p_fake_smoothed = CORED_NOT_COMPUTED,
+                            .p_shadow = CORED_NOT_COMPUTED,
                             .track_id = track->id,
                             .quality = CORED_NOT_COMPUTED,
                             .full_frame = region->full_frame,
@@ -120,6 +126,10 @@ static gboolean judge_face(CoredAnalyser *analyser, const CoredParams *params,
   }
   if (params->heat_map)
     cored_judge_heat(analyser->judge, &seen, &face->heat);
+  if (analyser->shadow && analyser->n_runs % params->shadow_interval == 0) {
+    CoredError unused; /* a candidate that fails here simply has no opinion */
+    cored_judge_run(analyser->shadow, &image, &crop, &face->p_shadow, &unused);
+  }
   cored_track_judge(track, p_fake, face->quality, params->smoothing);
   face->p_fake = track->p_fake;
   face->p_fake_smoothed = track->p_fake_smoothed;
@@ -174,6 +184,7 @@ gboolean cored_analyser_run(CoredAnalyser *analyser, const CoredParams *params,
   if (!choose_regions(analyser, params, view, &regions, error))
     return FALSE;
   const gboolean ok = judge_regions(analyser, params, view, &regions, result, error);
+  analyser->n_runs++;
   cored_result_conclude(result);
   result->latency_us = (guint)MIN(g_get_monotonic_time() - start, G_MAXUINT);
   return ok;

@@ -24,6 +24,9 @@ void cored_analyser_free(CoredAnalyser *analyser); /* NULL is fine */
 
 /* The judge stays the caller's, who must keep it until another is set; run() needs one. */
 void cored_analyser_set_judge(CoredAnalyser *analyser, CoredJudge *judge);
+/* A second opinion (CoredFaceResult.p_shadow) on every params->shadow_interval-th frame; NULL:
+ * none. Like the judge it stays the caller's. */
+void cored_analyser_set_shadow(CoredAnalyser *analyser, CoredJudge *shadow);
 /* Takes ownership; NULL: no faces are looked for. */
 void cored_analyser_set_locator(CoredAnalyser *analyser, CoredLocator *locator);
 

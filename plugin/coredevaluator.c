@@ -11,7 +11,7 @@ struct CoredEvaluator {
 
   /* Of whoever evaluates: one thread at a time. */
   CoredAnalyser *analyser;
-  CoredJudge *judge; /* the analyser's */
+  CoredJudge *judge, *shadow; /* the analyser's */
   gboolean locator_asked;
   guint analyser_epoch;
 
@@ -55,6 +55,8 @@ static void follow_settings(CoredEvaluator *evaluator, const CoredParams *params
   evaluator->judge = judge;
   g_mutex_unlock(&evaluator->mutex);
   cored_analyser_set_judge(evaluator->analyser, judge);
+  evaluator->shadow = evaluator->funcs.exchange_shadow(evaluator->user, evaluator->shadow);
+  cored_analyser_set_shadow(evaluator->analyser, evaluator->shadow);
   if (evaluator->locator_asked || params->region_mode != CORED_REGION_MODE_AUTO ||
       params->face_detector != CORED_FACE_DETECTOR_CASCADE)
     return;
@@ -241,7 +243,9 @@ void cored_evaluator_stop(CoredEvaluator *evaluator) {
   evaluator->lane = NULL;
   cored_analyser_set_judge(evaluator->analyser, NULL);
   cored_analyser_set_locator(evaluator->analyser, NULL);
+  cored_analyser_set_shadow(evaluator->analyser, NULL);
   cored_judge_free(g_steal_pointer(&evaluator->judge));
+  cored_judge_free(g_steal_pointer(&evaluator->shadow));
 }
 
 gboolean cored_evaluator_last(CoredEvaluator *evaluator, guint epoch, CoredResult *result) {

@@ -33,6 +33,8 @@ typedef struct CoredFrameTask { /* one frame to evaluate; reference counted */
 typedef struct CoredEvaluatorFuncs { /* called by whoever evaluates, with no lock held */
   /* The judge for the next frame, in place of `current`; NULL when there is none. */
   CoredJudge *(*exchange)(gpointer user, CoredJudge *current);
+  /* The same for the shadow model. */
+  CoredJudge *(*exchange_shadow)(gpointer user, CoredJudge *current);
   /* A face locator, NULL when there is none to be had; asked once between two starts. */
   CoredLocator *(*open_locator)(gpointer user);
   /* A task is done; `error` is NULL when all went well. */

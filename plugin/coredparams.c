@@ -23,6 +23,7 @@ static const CoredParams defaults = {
     .threshold_off = -0.1,
     .min_duration = GST_SECOND,
     .max_fps = 0.0,
+    .shadow_interval = 10,
     .metadata = CORED_METADATA_ALL,
 };
 
@@ -134,6 +135,8 @@ static const Field fields[] = {
      "Weight of the past in a track's running mean of logits; 0: none"},
     {"max-fps", KIND_DOUBLE, AT(max_fps), 0, 1000, NULL, 0, "Maximum inferences per second",
      "Evaluate at most so many frames per second of the stream; 0: no limit"},
+    {"shadow-interval", KIND_UINT, AT(shadow_interval), 1, G_MAXUINT, NULL, 0, "Shadow interval",
+     "Every so many evaluated frames the shadow model judges, too"},
     {"threshold-off", KIND_DOUBLE, AT(threshold_off), -1, 1, NULL, GST_PARAM_CONTROLLABLE,
      "Threshold off",
      "Smoothed probability below which an alert ends; negative: so much below the threshold"},

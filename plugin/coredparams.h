@@ -58,6 +58,7 @@ typedef struct CoredParams {
   double threshold_off; /* < 0: so much below the threshold */
   GstClockTime min_duration;
   double max_fps; /* 0: no limit */
+  guint shadow_interval;
   CoredMetadataFlags metadata;
 } CoredParams;
 

@@ -34,6 +34,7 @@ typedef struct CoredFaceResult {
   CoredBox box; /* whole pixels, inside the frame */
   double face_score;
   double p_fake, p_fake_smoothed; /* 0..1 or CORED_NOT_COMPUTED */
+  double p_shadow;                /* what the shadow model says, or CORED_NOT_COMPUTED */
   CoredVerdict verdict;
   CoredReason reason;
   guint64 track_id;

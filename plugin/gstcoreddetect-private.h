@@ -25,13 +25,19 @@ GST_DEBUG_CATEGORY_EXTERN(cored_model_debug);
 
 typedef struct CoredPassing CoredPassing; /* a frame on its way through, gstcoreddetect-frames.c */
 
+typedef struct CoredComparison { /* of two models on the same faces */
+  guint64 faces, agree;
+  double shift, abs_shift, max_shift; /* sums of p-shadow - p-fake, and the largest */
+} CoredComparison;                    /* since the shadow model was last replaced */
+
 struct _CoredDetect {
   GstBaseTransform parent;
-  CoredReload *reload;
+  CoredReload *reload, *shadow;
   CoredEvaluator *evaluator;
 
   /* Under the object lock. */
-  char *model_path, *model_instance, *trusted_keys, *cascade_path, *stream_id, *pad_stream_id;
+  char *model_path, *model_instance, *trusted_keys, *shadow_path, *cascade_path, *stream_id,
+      *pad_stream_id;
   gboolean model_watch;
   const char *model_status; /* static text */
   guint threads;
@@ -57,6 +63,7 @@ struct _CoredDetect {
   guint reported_epoch;
   GstClockTime last_message;
   CoredAlerts alerts;
+  CoredComparison comparison; /* with the shadow model */
   gboolean analysis_failed;
 };
 
@@ -76,6 +83,10 @@ void cored_detect_post_error(CoredDetect *self, GstMessageType type, const char 
                              const CoredError *error);
 /* CoredReloadFunc: message 'cored-model', signal model-updated, warning on failure. */
 void cored_detect_report_model(gpointer self, const CoredReloadReport *report);
+/* CoredReloadFunc of the shadow model. */
+void cored_detect_report_shadow(gpointer self, const CoredReloadReport *report);
+/* Say how the models compare, in the evaluating thread or with none. */
+void cored_detect_post_comparison(CoredDetect *self);
 /* CoredEvaluatorFuncs.done: alerts, which the result is marked with, counters, message 'cored'. */
 void cored_detect_report_result(gpointer self, CoredFrameTask *task, const CoredError *error);
 /* End alerts, in the evaluating thread or with none. */

@@ -83,6 +83,59 @@ void cored_detect_report_model(gpointer user, const CoredReloadReport *report) {
                   report->path);
 }
 
+/* ---- The shadow model ----------------------------------------------------------------------- */
+
+void cored_detect_report_shadow(gpointer user, const CoredReloadReport *report) {
+  CoredDetect *self = user;
+  if (report->error) {
+    cored_detect_post_error(self, GST_MESSAGE_WARNING, "The shadow model cannot be used",
+                            report->error);
+    return;
+  }
+  memset(&self->comparison, 0, sizeof self->comparison);
+  GST_CAT_INFO_OBJECT(cored_model_debug, self, "shadow model %s, generation %" G_GUINT64_FORMAT,
+                      report->new_id, report->generation);
+}
+
+static GstStructure *describe_comparison(const CoredComparison *seen, const CoredNet *net,
+                                         const CoredNet *shadow) {
+  const double n = (double)seen->faces;
+  return gst_structure_new(CORED_MESSAGE_SHADOW, "faces", G_TYPE_UINT64, seen->faces, "agreement",
+                           G_TYPE_DOUBLE, (double)seen->agree / n, "mean-shift", G_TYPE_DOUBLE,
+                           seen->shift / n, "mean-abs-shift", G_TYPE_DOUBLE, seen->abs_shift / n,
+                           "max-abs-shift", G_TYPE_DOUBLE, seen->max_shift, "model-id",
+                           G_TYPE_STRING, net->id, "model-generation", G_TYPE_UINT64,
+                           net->info->generation, "shadow-id", G_TYPE_STRING, shadow->id,
+                           "shadow-generation", G_TYPE_UINT64, shadow->info->generation, NULL);
+}
+
+void cored_detect_post_comparison(CoredDetect *self) {
+  CoredNet *shadow = cored_reload_net(self->shadow), *net = cored_reload_net(self->reload);
+  if (self->comparison.faces > 0 && shadow && net)
+    gst_element_post_message(
+        GST_ELEMENT(self),
+        gst_message_new_element(GST_OBJECT(self),
+                                describe_comparison(&self->comparison, net, shadow)));
+  cored_net_unref(shadow);
+  cored_net_unref(net);
+}
+
+/* Single values, not smoothed ones: the shadow has no tracks of its own. */
+static void compare(CoredDetect *self, const CoredResult *result) {
+  CoredComparison *seen = &self->comparison;
+  for (guint i = 0; i < result->n_faces; i++) {
+    const CoredFaceResult *face = &result->faces[i];
+    if (face->p_shadow < 0.0 || face->p_fake < 0.0)
+      continue;
+    const double shift = face->p_shadow - face->p_fake;
+    seen->faces++;
+    seen->agree += (face->p_shadow >= result->threshold) == (face->p_fake >= result->threshold);
+    seen->shift += shift;
+    seen->abs_shift += ABS(shift);
+    seen->max_shift = MAX(seen->max_shift, ABS(shift));
+  }
+}
+
 /* ---- Alerts --------------------------------------------------------------------------------- */
 
 static void post_alert(gpointer user, CoredAlertState state, const CoredAlert *alert,
@@ -189,6 +242,9 @@ void cored_detect_report_result(gpointer user, CoredFrameTask *task, const Cored
     cored_detect_post_error(self, GST_MESSAGE_WARNING, "A frame was not judged", error);
   }
   feed_alerts(self, task, now);
-  if (task->params.post_messages && message_due(self, now, task->params.message_interval))
+  compare(self, result);
+  if (task->params.post_messages && message_due(self, now, task->params.message_interval)) {
     post_result(self, task);
+    cored_detect_post_comparison(self);
+  }
 }

@@ -28,6 +28,7 @@ enum {
   PROP_MODEL_WATCH,
   PROP_MODEL_INSTANCE_ID,
   PROP_TRUSTED_KEYS,
+  PROP_SHADOW_MODEL,
   PROP_MODEL_ID,
   PROP_MODEL_GENERATION,
   PROP_MODEL_STATUS,
@@ -84,6 +85,9 @@ static void set_property(GObject *object, guint id, const GValue *value, GParamS
   case PROP_TRUSTED_KEYS:
     set_string(&self->trusted_keys, value);
     break;
+  case PROP_SHADOW_MODEL:
+    set_string(&self->shadow_path, value);
+    break;
   case PROP_FACE_CASCADE:
     set_string(&self->cascade_path, value);
     break;
@@ -106,6 +110,8 @@ static void set_property(GObject *object, guint id, const GValue *value, GParamS
   GST_OBJECT_UNLOCK(self);
   if (id == PROP_MODEL)
     cored_reload_set_path(self->reload, g_value_get_string(value));
+  else if (id == PROP_SHADOW_MODEL)
+    cored_reload_set_path(self->shadow, g_value_get_string(value));
   if (!known)
     G_OBJECT_WARN_INVALID_PROPERTY_ID(object, id, spec);
 }
@@ -139,6 +145,9 @@ static void get_property(GObject *object, guint id, GValue *value, GParamSpec *s
     break;
   case PROP_TRUSTED_KEYS:
     g_value_set_string(value, self->trusted_keys);
+    break;
+  case PROP_SHADOW_MODEL:
+    g_value_set_string(value, self->shadow_path);
     break;
   case PROP_MODEL_STATUS:
     g_value_set_static_string(value, self->model_status);
@@ -198,6 +207,12 @@ static void install_model_properties(GObjectClass *klass) {
                           "File of public keys: only models signed with one of them are used, and "
                           "none older than the running one; unset: no signature is needed",
                           NULL, READY));
+  g_object_class_install_property(
+      klass, PROP_SHADOW_MODEL,
+      g_param_spec_string("shadow-model", "Shadow model",
+                          "A candidate that judges along (shadow-interval) without a say; messages "
+                          "'cored-shadow' tell how it compares. Unset while running it stays",
+                          NULL, LIVE));
   g_object_class_install_property(klass, PROP_MODEL_ID,
                                   g_param_spec_string("model-id", "Model id",
                                                       "Network and hash of the running model", NULL,
@@ -250,6 +265,11 @@ static CoredJudge *exchange_judge(gpointer user, CoredJudge *current) {
   return cored_reload_exchange(self->reload, current);
 }
 
+static CoredJudge *exchange_shadow(gpointer user, CoredJudge *current) {
+  CoredDetect *self = user;
+  return cored_reload_exchange(self->shadow, current);
+}
+
 static CoredLocator *open_default_cascade(CoredError *error) {
   CoredLocator *locator = NULL;
   for (guint i = 0; i < G_N_ELEMENTS(default_cascades) && !locator; i++)
@@ -275,6 +295,19 @@ static CoredLocator *open_locator(gpointer user) {
   return locator;
 }
 
+/* A candidate that does not load is no reason to stop either. */
+static void load_shadow(CoredDetect *self, const CoredReloadSettings *settings) {
+  CoredError error = {CORED_ERROR_NONE, ""};
+  CoredReloadSettings own = *settings;
+  GST_OBJECT_LOCK(self);
+  char *path = g_strdup(self->shadow_path);
+  GST_OBJECT_UNLOCK(self);
+  own.source.path = path;
+  if (!cored_reload_start(self->shadow, &own, &error))
+    cored_detect_post_error(self, GST_MESSAGE_WARNING, "The shadow model cannot be used", &error);
+  g_free(path);
+}
+
 static gboolean load_model(CoredDetect *self, CoredMode mode) {
   CoredError error = {CORED_ERROR_NONE, ""};
   GST_OBJECT_LOCK(self);
@@ -285,6 +318,8 @@ static gboolean load_model(CoredDetect *self, CoredMode mode) {
       .threads = self->threads == 0 && mode >= CORED_MODE_LATEST ? 1 : self->threads};
   GST_OBJECT_UNLOCK(self);
   const gboolean ok = cored_reload_start(self->reload, &settings, &error);
+  if (ok)
+    load_shadow(self, &settings);
   if (!ok)
     cored_detect_post_error(self, GST_MESSAGE_ERROR, "The model cannot be used", &error);
   else if (!path || !*path)
@@ -323,8 +358,10 @@ static gboolean stop(GstBaseTransform *base) {
   CoredDetect *self = CORED_DETECT(base);
   cored_detect_discard(self);
   cored_evaluator_stop(self->evaluator);
-  cored_reload_stop(self->reload);
   cored_detect_end_alerts(self);
+  cored_detect_post_comparison(self);
+  cored_reload_stop(self->reload);
+  cored_reload_stop(self->shadow);
   GST_OBJECT_LOCK(self);
   g_clear_pointer(&self->pad_stream_id, g_free);
   GST_OBJECT_UNLOCK(self);
@@ -351,9 +388,11 @@ static void finalize(GObject *object) {
   CoredDetect *self = CORED_DETECT(object);
   cored_evaluator_free(self->evaluator);
   cored_reload_free(self->reload);
+  cored_reload_free(self->shadow);
   g_free(self->model_path);
   g_free(self->model_instance);
   g_free(self->trusted_keys);
+  g_free(self->shadow_path);
   g_free(self->cascade_path);
   g_free(self->stream_id);
   g_free(self->pad_stream_id);
@@ -394,7 +433,7 @@ static void cored_detect_class_init(CoredDetectClass *klass) {
 }
 
 static void cored_detect_init(CoredDetect *self) {
-  static const CoredEvaluatorFuncs funcs = {exchange_judge, open_locator,
+  static const CoredEvaluatorFuncs funcs = {exchange_judge, exchange_shadow, open_locator,
                                             cored_detect_report_result};
   self->model_watch = DEFAULT_MODEL_WATCH;
   self->model_status = "none";
@@ -403,6 +442,7 @@ static void cored_detect_init(CoredDetect *self) {
   self->threads = DEFAULT_THREADS;
   cored_params_init(&self->params);
   self->reload = cored_reload_new(cored_detect_report_model, self);
+  self->shadow = cored_reload_new(cored_detect_report_shadow, self);
   self->evaluator = cored_evaluator_new(&funcs, self);
   cored_detect_init_frames(self);
   cored_detect_forget(self);

@@ -245,6 +245,35 @@ static void only_trusted_models_run(void **state) {
   g_free(keys);
 }
 
+/* The shadow has no say; every second frame it is asked, and the sums are exact. */
+static void a_shadow_model_is_compared(void **state) {
+  (void)state;
+  double p[8] = {0};
+  GstMessage *message, *last = NULL;
+  Rig rig;
+  rig_open(&rig, support_model(A), CAPS, "inference-region", "full-frame", "shadow-model",
+           support_model(B), "shadow-interval", "2", "message-interval", "0", NULL);
+  p[A] = p_of_model(&rig, A);
+  p[B] = p_of_model(&rig, B);
+  for (guint number = 0; number < 10; number++)
+    assert_int_equal(push_one(&rig, number, p), A);
+  while ((message = rig_message(&rig, GST_MESSAGE_ELEMENT))) {
+    if (gst_structure_has_name(gst_message_get_structure(message), CORED_MESSAGE_SHADOW))
+      gst_message_replace(&last, message);
+    gst_message_unref(message);
+  }
+  assert_non_null(last);
+  const GstStructure *seen = gst_message_get_structure(last);
+  assert_int_equal(result_uint64(seen, "faces"), 5);
+  assert_true(fabs(result_double(seen, "mean-shift") - (p[B] - p[A])) < 1e-6);
+  assert_true(fabs(result_double(seen, "max-abs-shift") - fabs(p[B] - p[A])) < 1e-6);
+  assert_true(result_double(seen, "agreement") == ((p[A] >= 0.5) == (p[B] >= 0.5) ? 1.0 : 0.0));
+  assert_int_equal(result_uint64(seen, "model-generation"), A);
+  assert_int_equal(result_uint64(seen, "shadow-generation"), B);
+  gst_message_unref(last);
+  rig_close(&rig);
+}
+
 static void a_model_can_be_set_where_none_was(void **state) {
   (void)state;
   double p[8] = {0};
@@ -382,6 +411,7 @@ int main(int argc, char **argv) {
       cmocka_unit_test(a_replaced_file_is_taken_over_and_a_bad_one_is_not),
       cmocka_unit_test(without_the_watch_only_the_action_reloads),
       cmocka_unit_test(only_trusted_models_run),
+      cmocka_unit_test(a_shadow_model_is_compared),
       cmocka_unit_test(a_model_can_be_set_where_none_was),
       cmocka_unit_test(reload_races_with_everything),
   };
