@@ -24,20 +24,35 @@ static void extend(CoredTrack *track, const CoredRegion *region, guint64 frame) 
   track->last_frame = frame;
 }
 
-/* Repeatedly the pair with the largest overlap of those left: a face is not lost to a neighbour
- * that merely comes first in the list. */
+/* How surely two boxes are one face, 0: not. Overlap counts first; between two searches a face may
+ * move by half its size, so nearness of the centres, in units of the mean side, counts after it
+ * where the sizes agree within a factor of two. */
+static double affinity(const CoredBox *a, const CoredBox *b) {
+  const double overlap = cored_box_overlap(a, b);
+  if (overlap >= CORED_SAME_FACE_OVERLAP)
+    return 1.0 + overlap;
+  const double side_a = sqrt(a->w * a->h), side_b = sqrt(b->w * b->h);
+  if (side_a > 2.0 * side_b || side_b > 2.0 * side_a)
+    return 0.0;
+  const double dx = (a->x + 0.5 * a->w) - (b->x + 0.5 * b->w);
+  const double dy = (a->y + 0.5 * a->h) - (b->y + 0.5 * b->h);
+  return fmax(0.0, 1.0 - hypot(dx, dy) / (0.75 * 0.5 * (side_a + side_b)));
+}
+
+/* Repeatedly the surest pair of those left: a face is not lost to a neighbour that merely comes
+ * first in the list. */
 static void match(CoredTracks *tracks, const CoredRegions *regions, guint64 frame, guint *index) {
   gboolean taken[2 * CORED_MAX_OBJECTS] = {FALSE};
   for (;;) {
-    double best = CORED_SAME_FACE_OVERLAP;
+    double best = 0.0;
     guint best_region = 0, best_track = G_MAXUINT;
     for (guint r = 0; r < regions->n; r++) {
       for (guint t = 0; index[r] == G_MAXUINT && t < G_N_ELEMENTS(tracks->track); t++) {
         const CoredTrack *track = &tracks->track[t];
         if (!track->id || taken[t] || track->full_frame != regions->item[r].full_frame)
           continue;
-        const double score = cored_box_overlap(&track->box, &regions->item[r].box);
-        if (score >= best && (score > best || best_track == G_MAXUINT)) {
+        const double score = affinity(&track->box, &regions->item[r].box);
+        if (score > best) {
           best = score;
           best_region = r;
           best_track = t;

@@ -26,8 +26,8 @@ typedef struct CoredTracks {
 /* Forget everything; ids go on, so that a new track never has an old one's id. */
 void cored_tracks_reset(CoredTracks *tracks);
 
-/* Assign every region a track by largest overlap (intersection over union, at least 0.3), opening
- * new ones; index[i] is set to the track of regions->item[i]. A track that was not seen for
+/* Assign every region a track by overlap (intersection over union, at least 0.3), else by nearness,
+ * opening new ones; index[i] is set to the track of regions->item[i]. A track that was not seen for
  * max_gap frames ends. frame counts up. */
 void cored_tracks_assign(CoredTracks *tracks, const CoredRegions *regions, guint64 frame,
                          guint64 max_gap, guint index[CORED_MAX_OBJECTS]);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT
- * coreddetect: judges the faces in raw video and attaches the probability that they are forged.
- *
+ * coreddetect: judges the faces in raw video and attaches the probability that they are forged. */
+
+// clang-format off: lines to run must stay lines
+/**
  * SECTION:element-coreddetect
  *
  * The element never changes, drops or copies a picture: it maps frames for reading only and adds
@@ -10,10 +12,10 @@
  *
  * |[
  * gst-launch-1.0 -m filesrc location=talk.mp4 ! decodebin ! coreddetect model=m.safetensors !
- * fakesink gst-launch-1.0 -m v4l2src ! videoconvert ! facedetect display=false ! coreddetect
- * model=m.safetensors ! fakesink
+ * fakesink gst-launch-1.0 -m v4l2src ! videoconvert ! coreddetect model=m.safetensors ! fakesink
  * ]|
  */
+// clang-format on
 #include "gstcoreddetect-private.h"
 
 #include "coredframe.h"

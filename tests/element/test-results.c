@@ -172,6 +172,27 @@ static void tracks_are_followed_and_smoothed_on_logits(void **state) {
   rig_close(&rig);
 }
 
+/* Half a face further, as between two searches: still the same track, also beside another face;
+ * somewhere else it is another. */
+static void quick_faces_keep_their_tracks(void **state) {
+  (void)state;
+  static const guint x[] = {10, 60, 110, 60, 240};
+  static const guint64 tracks[] = {1, 1, 1, 1, 3};
+  Rig rig;
+  rig_open(&rig, support_model(MODEL), CAPS, "roi-padding", "0", NULL);
+  for (guint n = 0; n < G_N_ELEMENTS(x); n++) {
+    const GstStructure *result;
+    GstBuffer *frame = frame_new(&rig.info, n, n);
+    frame_add_roi(frame, "face", x[n], 10, 80, 100);
+    frame_add_roi(frame, "face", 10, 130, 90, 80);
+    GstBuffer *out = rig_frame(&rig, frame, &result);
+    assert_int_equal(result_uint64(result_face(result, 0), "track-id"), tracks[n]);
+    assert_int_equal(result_uint64(result_face(result, 1), "track-id"), 2);
+    gst_buffer_unref(out);
+  }
+  rig_close(&rig);
+}
+
 static void without_smoothing_the_raw_value_is_given(void **state) {
   (void)state;
   Rig rig;
@@ -347,6 +368,7 @@ int main(void) {
       cmocka_unit_test(two_elements_in_a_row_leave_one_result),
       cmocka_unit_test(the_highest_of_several_faces_counts),
       cmocka_unit_test(tracks_are_followed_and_smoothed_on_logits),
+      cmocka_unit_test(quick_faces_keep_their_tracks),
       cmocka_unit_test(without_smoothing_the_raw_value_is_given),
       cmocka_unit_test(what_cannot_be_judged_is_unknown),
       cmocka_unit_test(without_a_model_frames_pass_with_one_warning),
