@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * coreddetect: judges the faces in raw video and attaches the probability that they are forged. */
 
-// clang-format off: lines to run must stay lines
+/* Lines to run must stay lines: */
+// clang-format off
 /**
  * SECTION:element-coreddetect
  *
@@ -11,8 +12,8 @@
  * pipeline runs is taken over between two frames.
  *
  * |[
- * gst-launch-1.0 -m filesrc location=talk.mp4 ! decodebin ! coreddetect model=m.safetensors !
- * fakesink gst-launch-1.0 -m v4l2src ! videoconvert ! coreddetect model=m.safetensors ! fakesink
+ * gst-launch-1.0 -m filesrc location=talk.mp4 ! decodebin ! coreddetect model=m.safetensors ! fakesink
+ * gst-launch-1.0 -m v4l2src ! videoconvert ! coreddetect model=m.safetensors ! fakesink
  * ]|
  */
 // clang-format on
