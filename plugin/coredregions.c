@@ -107,13 +107,35 @@ static void add_analytics(CoredRegions *regions, GstBuffer *buffer, GQuark objec
 }
 #endif
 
+#ifdef HAVE_GST_ANALYTICS
+/* The region metas that say the same as analytics metas get the result, too. */
+static void match_rois(CoredRegions *regions, GstBuffer *buffer, GQuark object_class) {
+  const GstVideoRegionOfInterestMeta *roi;
+  for (gint index = 0; (roi = cored_buffer_nth_roi(buffer, index)); index++) {
+    const CoredBox box = {unwrap(roi->x), unwrap(roi->y), roi->w, roi->h};
+    if (object_class && roi->roi_type != object_class)
+      continue;
+    for (guint i = 0; i < regions->n; i++) {
+      CoredRegion *region = &regions->item[i];
+      if (region->roi_index < 0 &&
+          cored_box_overlap(&region->box, &box) > CORED_SAME_FACE_OVERLAP) {
+        region->roi_index = index;
+        break;
+      }
+    }
+  }
+}
+#endif
+
 void cored_regions_from_buffer(CoredRegions *regions, GstBuffer *buffer, GQuark object_class,
                                gint width, gint height, guint limit) {
   cored_regions_clear(regions);
 #ifdef HAVE_GST_ANALYTICS
   add_analytics(regions, buffer, object_class, width, height, limit);
-  if (regions->n > 0) /* a detector that writes both kinds means the same faces */
+  if (regions->n > 0) { /* a detector that writes both kinds means the same faces */
+    match_rois(regions, buffer, object_class);
     return;
+  }
 #endif
   add_rois(regions, buffer, object_class, width, height, limit);
 }
