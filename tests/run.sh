@@ -24,6 +24,7 @@ TXT
 install=yes
 build=$cored_root/build
 options=(-Dtests=true)
+[ -z "${CI:-}" ] || options+=(-Dwerror=true)
 suites=()
 without=(slow)
 while [ $# -gt 0 ]; do
@@ -40,8 +41,6 @@ while [ $# -gt 0 ]; do
   shift
 done
 case $build in /*) ;; *) build=$PWD/$build ;; esac
-[ -z "${CI:-}" ] || options+=(-Dwerror=true)
-
 [ $install = no ] || install_packages all
 build_tree "$build" "${options[@]}"
 
