@@ -49,7 +49,8 @@ chosen=("${without[@]/#/--no-suite=}")
 results=$build/meson-logs/testlog.json
 rm -f "$results"
 say "testing"
-meson test -C "$build" --no-rebuild --print-errorlogs "${chosen[@]}"
+# Limits are for a machine of its own; this one may be busy, or the build sanitized.
+meson test -C "$build" --no-rebuild --print-errorlogs --timeout-multiplier 6 "${chosen[@]}"
 status=$?
 [ -s "$results" ] || die "meson ran no test"
 
