@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT
+ * What this process holds of the machine. */
+#ifndef TESTS_ELEMENT_PROCESS_H
+#define TESTS_ELEMENT_PROCESS_H
+
+#include <glib.h>
+
+gdouble process_resident_mib(void);
+gdouble process_allocated_mib(void); /* in use by malloc, all arenas */
+guint process_descriptors(void);
+guint process_threads(void);
+/* Threads after those that were told to end have ended: the least of some looks. */
+guint process_settled_threads(void);
+
+#endif /* TESTS_ELEMENT_PROCESS_H */
