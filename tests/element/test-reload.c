@@ -1,18 +1,15 @@
 /* SPDX-License-Identifier: MIT
  * New models while frames flow: which one judged a frame is always said and always true, a bad one
- * changes nothing, and nothing is left behind. With an argument, that many swaps (R01). */
+ * changes nothing. */
 #include "support.h"
 
 #include <glib/gstdio.h>
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #define CAPS "video/x-raw,format=I420,width=160,height=120,framerate=25/1"
 #define A 3
 #define B 4
-
-static guint n_swaps = 500;
 
 static double p_of_model(Rig *rig, guint64 generation) {
   const CoredBox box = {0, 0, 160, 120};
@@ -291,69 +288,6 @@ static void a_model_can_be_set_where_none_was(void **state) {
   rig_close(&rig);
 }
 
-static guint entries(const char *folder) {
-  guint n = 0;
-  GDir *dir = g_dir_open(folder, 0, NULL);
-  while (g_dir_read_name(dir))
-    n++;
-  g_dir_close(dir);
-  return n;
-}
-
-static gulong resident_pages(void) {
-  gulong pages, resident = 0;
-  FILE *statm = fopen("/proc/self/statm", "r");
-  assert_int_equal(fscanf(statm, "%lu %lu", &pages, &resident), 2);
-  fclose(statm);
-  return resident;
-}
-
-/* Threads that were told to end take a moment. */
-static guint settled_threads(void) {
-  guint least = G_MAXUINT;
-  for (guint i = 0; i < 100; i++) {
-    least = MIN(least, entries("/proc/self/task"));
-    g_usleep(3000);
-  }
-  return least;
-}
-
-/* R01 at full speed. */
-static void swaps_lose_nothing_and_leave_nothing(void **state) {
-  (void)state;
-  double p[8] = {0};
-  guint number = 0, seen[8] = {0};
-  gulong warm = 0;
-  Rig rig;
-  open_at(&rig, support_model(A), p); /* libraries make threads of their own when first used */
-  rig_close(&rig);
-  const guint threads = settled_threads(), files = entries("/proc/self/fd");
-  open_at(&rig, support_model(A), p);
-  push_until(&rig, &number, A, p);
-  g_object_set(rig.element, "model", support_model(B), NULL);
-  push_until(&rig, &number, B, p);
-  while (rig_stat(&rig, "model-swaps") < n_swaps) {
-    g_signal_emit_by_name(rig.element, "previous-model");
-    seen[push_one(&rig, number++, p)]++;
-    rig_drop_messages(&rig);
-    if (rig_stat(&rig, "model-swaps") == n_swaps / 5 && !warm)
-      warm = resident_pages();
-  }
-  const gulong grown = resident_pages() - MIN(warm, resident_pages());
-  print_message("%u swaps over %u frames, slowest exchange %u us, %lu KiB grown\n", n_swaps, number,
-                (guint)rig_stat(&rig, "max-swap-us"), grown * 4);
-  assert_true(seen[A] > 0 && seen[B] > 0);
-  assert_int_equal(rig_stat(&rig, "frames-in"), number);
-  assert_int_equal(rig_stat(&rig, "inferred"), number);
-  assert_int_equal(gst_harness_buffers_received(rig.harness), number);
-#ifndef __SANITIZE_ADDRESS__ /* which keeps what is freed */
-  assert_true(grown * 4 <= 2048);
-#endif
-  rig_close(&rig);
-  assert_int_equal(settled_threads(), threads);
-  assert_int_equal(entries("/proc/self/fd"), files);
-}
-
 static gpointer trouble(gpointer data) {
   GstElement *element = data;
   GRand *rand = g_rand_new_with_seed(7);
@@ -404,9 +338,8 @@ static void reload_races_with_everything(void **state) {
   gst_object_unref(element);
 }
 
-int main(int argc, char **argv) {
+int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(swaps_lose_nothing_and_leave_nothing),
       cmocka_unit_test(the_model_property_is_live),
       cmocka_unit_test(a_replaced_file_is_taken_over_and_a_bad_one_is_not),
       cmocka_unit_test(without_the_watch_only_the_action_reloads),
@@ -415,7 +348,5 @@ int main(int argc, char **argv) {
       cmocka_unit_test(a_model_can_be_set_where_none_was),
       cmocka_unit_test(reload_races_with_everything),
   };
-  if (argc > 1)
-    n_swaps = (guint)strtoul(argv[1], NULL, 10);
   return cmocka_run_group_tests(tests, support_setup, support_teardown);
 }
