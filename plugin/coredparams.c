@@ -155,7 +155,7 @@ static const Field fields[] = {
 };
 
 static GParamSpec *new_spec(const Field *field) {
-  const gchar *at = (const gchar *)&defaults + field->offset;
+  const void *at = G_STRUCT_MEMBER_P(&defaults, field->offset);
   const GParamFlags flags = (GParamFlags)LIVE | field->more;
   const char *name = field->name, *nick = field->nick, *blurb = field->blurb;
   switch (field->kind) {
@@ -193,7 +193,7 @@ void cored_params_init(CoredParams *params) {
 gboolean cored_params_set(CoredParams *params, guint index, const GValue *value) {
   if (index >= G_N_ELEMENTS(fields))
     return FALSE;
-  gchar *at = (gchar *)params + fields[index].offset;
+  void *at = G_STRUCT_MEMBER_P(params, fields[index].offset);
   switch (fields[index].kind) {
   case KIND_BOOLEAN:
     *(gboolean *)at = g_value_get_boolean(value);
@@ -226,7 +226,7 @@ gboolean cored_params_set(CoredParams *params, guint index, const GValue *value)
 gboolean cored_params_get(const CoredParams *params, guint index, GValue *value) {
   if (index >= G_N_ELEMENTS(fields))
     return FALSE;
-  const gchar *at = (const gchar *)params + fields[index].offset;
+  const void *at = G_STRUCT_MEMBER_P(params, fields[index].offset);
   switch (fields[index].kind) {
   case KIND_BOOLEAN:
     g_value_set_boolean(value, *(const gboolean *)at);

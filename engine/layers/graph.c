@@ -58,7 +58,8 @@ static int append(CoredGraph *graph, CoredNode node) {
   return graph->n_nodes++;
 }
 
-static void set_name(CoredGraph *graph, CoredNode *node, const char *format, va_list args) {
+__attribute__((format(printf, 3, 0))) static void set_name(CoredGraph *graph, CoredNode *node,
+                                                           const char *format, va_list args) {
   const int n = vsnprintf(node->name, sizeof node->name, format, args);
   if (n <= 0 || (size_t)n >= sizeof node->name)
     graph->failed = true;

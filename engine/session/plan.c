@@ -95,7 +95,7 @@ size_t cored_plan_memory(const CoredPlan *plan) {
 }
 
 double cored_p_fake(const CoredModelInfo *info, const float *logits) {
-  double max = -INFINITY, sum = 0.0, fake = 0.0;
+  double max = -(double)INFINITY, sum = 0.0, fake = 0.0;
   for (int i = 0; i < info->n_classes; i++)
     max = fmax(max, (double)logits[i] / info->temperature);
   for (int i = 0; i < info->n_classes; i++) {

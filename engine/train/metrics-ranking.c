@@ -46,7 +46,7 @@ bool cored_metrics_roc(const double *scores, const uint8_t *positive, size_t n,
   for (size_t i = 0; i < n; i++)
     n_positive += ranked[i].positive;
   const double p = (double)n_positive, q = (double)(n - n_positive);
-  (*points)[k++] = (CoredRocPoint){INFINITY, 0.0 / q, 0.0 / p}; /* NAN without the class */
+  (*points)[k++] = (CoredRocPoint){(double)INFINITY, 0.0 / q, 0.0 / p}; /* NAN without the class */
   for (size_t i = 0; i < n; i++) {
     tp += ranked[i].positive;
     fp += !ranked[i].positive;
@@ -79,7 +79,7 @@ double cored_roc_eer(const CoredRocPoint *points, size_t n) {
       return points[i - 1].fpr + t * (points[i].fpr - points[i - 1].fpr);
     }
   }
-  return NAN;
+  return (double)NAN;
 }
 
 /* Sum over thresholds of (recall_k - recall_k-1) precision_k, without interpolation. */
@@ -144,7 +144,7 @@ bool cored_metrics_auc_interval(const double *scores, const uint8_t *positive,
   uint32_t *weight = malloc((n + 1) * sizeof *weight);
   double *draws = malloc(((size_t)n_draws + 1) * sizeof *draws);
   int kept = 0;
-  *low = *high = NAN;
+  *low = *high = (double)NAN;
   const bool ok = ranked && scratch && weight && draws;
   if (!ok)
     cored_error_set(error, CORED_ERROR_NO_MEMORY, "bootstrap of %zu samples", n);
@@ -186,7 +186,7 @@ bool cored_metrics_fit_threshold(const CoredPredictions *predictions, double tem
   }
   /* Between two scores every threshold decides alike; the middle of the best gap is the choice
    * that is farthest from both. The first of several equal bests is taken. */
-  double best = -INFINITY;
+  double best = -(double)INFINITY;
   for (size_t i = 1; ok && i < n; i++) {
     const double gain = points[i].tpr - points[i].fpr;
     if (gain > best) { /* false for NAN */

@@ -18,7 +18,7 @@ static int arg_max(const float *z, int n) {
 /* p = softmax(z / temperature) in double; returns log of the normalizer so that
  * log p_c = z_c / temperature - it. */
 static double softmax(const float *z, int n, double temperature, double *p) {
-  double top = -INFINITY, sum = 0.0;
+  double top = -(double)INFINITY, sum = 0.0;
   for (int c = 0; c < n; c++)
     top = fmax(top, (double)z[c] / temperature);
   for (int c = 0; c < n; c++)
@@ -46,7 +46,7 @@ void cored_predictions_scores(const CoredPredictions *predictions, double temper
 double cored_metrics_log_loss(const CoredPredictions *predictions, double temperature) {
   double p[CORED_MAX_CLASSES], sum = 0.0;
   if (predictions->n == 0)
-    return NAN;
+    return (double)NAN;
   for (size_t i = 0; i < predictions->n; i++) {
     const float *z = predictions->logits + i * (size_t)predictions->n_classes;
     const double norm = softmax(z, predictions->n_classes, temperature, p);
@@ -165,7 +165,7 @@ static bool fill_ranking(CoredMetrics *metrics, const CoredPredictions *predicti
   metrics->eer = cored_roc_eer(points, n_points);
   metrics->ap = cored_roc_ap(points, n_points, n_positive, predictions->n - n_positive);
   free(points);
-  metrics->auc_low = metrics->auc_high = NAN;
+  metrics->auc_low = metrics->auc_high = (double)NAN;
   return n_bootstrap == 0 || cored_metrics_auc_interval(
                                  scores, positive, predictions->groups, predictions->n, n_bootstrap,
                                  seed, &metrics->auc_low, &metrics->auc_high, error);
@@ -230,7 +230,7 @@ CoredContinual cored_metrics_continual(const double *a, int n, int i) {
       continue;
     average += now;
     n_average++;
-    double best = NAN;
+    double best = (double)NAN;
     for (int before = 0; before < i; before++)
       best = fmax(best, a[before * n + j]); /* fmax drops NAN */
     if (j < i && !isnan(best)) {

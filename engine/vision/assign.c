@@ -27,10 +27,10 @@ static int shortest_path(double gain[CORED_ASSIGN_MAX][CORED_ASSIGN_MAX], int n_
   bool done[N] = {false};
   int at = 0;
   for (int c = 0; c <= n; c++)
-    distance[c] = INFINITY;
+    distance[c] = (double)INFINITY;
   do {
     const int row = m->row_of[at];
-    double step = INFINITY;
+    double step = (double)INFINITY;
     int next = 0;
     done[at] = true;
     for (int c = 1; c <= n; c++) {

@@ -65,7 +65,7 @@ void cored_tracker_free(CoredTracker *tracker) {
 
 void cored_tracker_reset(CoredTracker *tracker) {
   tracker->n = 0;
-  tracker->time = -INFINITY;
+  tracker->time = -(double)INFINITY;
 }
 
 const CoredTrackedFace *cored_tracker_faces(const CoredTracker *tracker, int *n) {

@@ -39,7 +39,7 @@ static void set_extremes(GObject *object, GParamSpec *spec) {
   g_value_init(&value, spec->value_type);
   if (G_IS_PARAM_SPEC_DOUBLE(spec)) {
     const GParamSpecDouble *number = G_PARAM_SPEC_DOUBLE(spec);
-    const double tried[] = {number->minimum, number->maximum, -HUGE_VAL, HUGE_VAL, NAN};
+    const double tried[] = {number->minimum, number->maximum, -HUGE_VAL, HUGE_VAL, (double)NAN};
     /* Newer GLib calls a value out of range critical before it leaves it out. */
     const GLogLevelFlags fatal = g_log_set_always_fatal(G_LOG_LEVEL_ERROR);
     for (guint i = 0; i < G_N_ELEMENTS(tried); i++) {

@@ -102,7 +102,7 @@ static void stores_are_half_open(void **state) {
   }
   const double certain[2] = {800, 0};
   assert_int_equal(cored_store_index(certain, 2, 0, 5), 4);
-  const double nothing[2] = {NAN, 0};
+  const double nothing[2] = {(double)NAN, 0};
   assert_int_equal(cored_store_index(nothing, 2, 0, 5), -1);
 }
 

@@ -74,14 +74,14 @@ static void videos_are_means_of_their_frames(void **state) {
   size_t n;
   assert_true(cored_metrics_aggregate(&p, &logits, &means, &n, NULL));
   assert_int_equal(n, 3); /* group 9 holds both classes */
-  assert_near(logits[0], 3, 0);
-  assert_near(logits[1], 1, 0);
+  assert_near((double)logits[0], 3, 0);
+  assert_near((double)logits[1], 1, 0);
   assert_int_equal(means[0], 0);
-  assert_near(logits[2], 0, 0);
-  assert_near(logits[3], 3, 0);
+  assert_near((double)logits[2], 0, 0);
+  assert_near((double)logits[3], 3, 0);
   assert_int_equal(means[1], 0);
-  assert_near(logits[4], -0.5, 0);
-  assert_near(logits[5], 3, 0);
+  assert_near((double)logits[4], -0.5, 0);
+  assert_near((double)logits[5], 3, 0);
   assert_int_equal(means[2], 1);
   free(logits);
   free(means);
@@ -118,7 +118,7 @@ static void temperature_is_bounded_and_exact(void **state) {
 
 static void continual_figures(void **state) {
   (void)state;
-  const double a[] = {0.9, 0.5, NAN, /**/ 0.8, 0.95, 0.6, /**/ 0.7, 0.85, 0.9};
+  const double a[] = {0.9, 0.5, (double)NAN, /**/ 0.8, 0.95, 0.6, /**/ 0.7, 0.85, 0.9};
   CoredContinual c = cored_metrics_continual(a, 3, 0);
   assert_near(c.average, 0.9, 1e-12);
   assert_true(isnan(c.forgetting) && isnan(c.backward));

@@ -390,7 +390,7 @@ static void bad_parameters_are_refused(void **state) {
   (void)state;
   CoredError error = {0};
   CoredTrainParams params = small_params(CORED_METHOD_CORED, 1);
-  params.alpha = NAN;
+  params.alpha = (double)NAN;
   assert_null(cored_trainer_new(first, NULL, &params, &error));
   assert_int_equal(error.code, CORED_ERROR_ARGUMENT);
   assert_non_null(strstr(error.message, "alpha"));

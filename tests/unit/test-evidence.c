@@ -56,7 +56,7 @@ static double bias_difference(const CoredModel *model, const char *name) {
       return (double)bias[info->fake_class] - (double)bias[info->real_class];
     }
   fail_msg("no %s", name);
-  return NAN;
+  return (double)NAN;
 }
 
 static void check_network(const char *network, int side, const char *bias) {

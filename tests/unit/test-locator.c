@@ -206,7 +206,7 @@ static void test_refuses(void **state) {
   CoredImage image = gray_image(luma);
   expect_refused(locator, &image, (CoredLocatorParams){.scale_factor = 1.}, 4,
                  CORED_ERROR_ARGUMENT);
-  expect_refused(locator, &image, (CoredLocatorParams){.scale_factor = NAN}, 4,
+  expect_refused(locator, &image, (CoredLocatorParams){.scale_factor = (double)NAN}, 4,
                  CORED_ERROR_ARGUMENT);
   expect_refused(locator, &image, (CoredLocatorParams){.scale_factor = -2}, 4,
                  CORED_ERROR_ARGUMENT);

@@ -181,12 +181,13 @@ static void expect_refused(const CoredImage *image, CoredBox box, CoredErrorCode
 
 static void test_refuses_boxes(void **state) {
   (void)state;
-  static const CoredBox boxes[] = {
-      {NAN, 0, 4, 4},    {0, NAN, 4, 4},      {0, 0, NAN, 4},         {0, 0, 4, NAN},
-      {0, 0, 0, 4},      {0, 0, 4, 0},        {0, 0, -4, 4},          {INFINITY, 0, 4, 4},
-      {0, 0, 4, 1e9},    {0, 0, INFINITY, 4}, {4294967295., 0, 4, 4}, {-1e300, 0, 1e300, 4},
-      {8, 0, 2, 2},      {0, 8, 2, 2},        {-4, 0, 4, 4},          {0, -4, 4, 4},
-      {0, 0, 1e-9, 1e-9}};
+  const double nan_ = (double)NAN, inf_ = (double)INFINITY;
+  const CoredBox boxes[] = {{nan_, 0, 4, 4}, {0, nan_, 4, 4},        {0, 0, nan_, 4},
+                            {0, 0, 4, nan_}, {0, 0, 0, 4},           {0, 0, 4, 0},
+                            {0, 0, -4, 4},   {inf_, 0, 4, 4},        {0, 0, 4, 1e9},
+                            {0, 0, inf_, 4}, {4294967295., 0, 4, 4}, {-1e300, 0, 1e300, 4},
+                            {8, 0, 2, 2},    {0, 8, 2, 2},           {-4, 0, 4, 4},
+                            {0, -4, 4, 4},   {0, 0, 1e-9, 1e-9}};
   Picture picture = picture_new(CORED_PIXEL_I420, 8, 8, true, false);
   for (size_t i = 0; i < sizeof boxes / sizeof *boxes; i++)
     expect_refused(&picture.image, boxes[i], CORED_ERROR_ARGUMENT);

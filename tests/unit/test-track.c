@@ -161,12 +161,12 @@ static void test_jumps(void **state) {
 
 static void test_odd_input(void **state) {
   (void)state;
-  static const double nan_ = NAN;
+  static const double nan_ = (double)NAN;
   CoredTracker *const t = tracker_new(NULL);
   CoredFace faces[100];
   int n;
   const CoredFace bad[] = {face_at(nan_, 0, 10), face_at(0, 0, 0), face_at(0, 0, -4),
-                           face_at(0, INFINITY, 3), face_at(0, 0, INFINITY)};
+                           face_at(0, (double)INFINITY, 3), face_at(0, 0, (double)INFINITY)};
   cored_tracker_update(t, nan_, bad, 5);
   cored_tracker_faces(t, &n);
   assert_int_equal(n, 0);
@@ -199,7 +199,7 @@ static void test_refuses(void **state) {
   assert_null(cored_tracker_new(&p, &error));
   assert_int_equal(error.code, CORED_ERROR_ARGUMENT);
   p = cored_tracker_defaults;
-  p.max_gap = NAN;
+  p.max_gap = (double)NAN;
   assert_null(cored_tracker_new(&p, &error));
   p = cored_tracker_defaults;
   p.confirm_hits = 0;

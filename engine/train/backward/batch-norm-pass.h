@@ -204,13 +204,14 @@ static inline __attribute__((always_inline)) void REAL(norm_dx)(const REAL(Norm)
   const real *const restrict scale = b->scale, *const restrict shift = b->shift;
   const real *const restrict mean = b->mean, *const restrict k0 = b->k0, *const restrict k1 = b->k1;
   const real slope = (real)b->pass->slope;
-  for (size_t i = 0; i < rows; i++, x += c, dy += c, dx += c)
-#pragma GCC ivdep
+  for (size_t i = 0; i < rows; i++, x += c, dy += c, dx += c) {
+    INDEPENDENT
     for (size_t j = 0; j < c; j++) {
       const real dz = dy[j] * REAL(act_slope)(act, slope, scale[j] * x[j] + shift[j]);
       const real d = scale[j] * (dz - k0[j] - (x[j] - mean[j]) * k1[j]);
       dx[j] = add ? dx[j] + d : d;
     }
+  }
 }
 
 static inline __attribute__((always_inline)) void REAL(norm_dx_act)(const REAL(Norm) * b,

@@ -23,7 +23,7 @@ static void REAL(activation_forward_task)(void *context, int task, int thread) {
   const size_t begin = split_begin(&e->split, task), end = begin + split_count(&e->split, task);
   const real *const x = e->pass->x[0];
   real *const y = e->pass->y;
-#pragma GCC ivdep
+  INDEPENDENT
   for (size_t i = begin; i < end; i++)
     y[i] = REAL(act_value)(act, slope, x[i]);
 }
@@ -43,7 +43,7 @@ static void REAL(activation_backward_task)(void *context, int task, int thread) 
   const size_t begin = split_begin(&e->split, task), end = begin + split_count(&e->split, task);
   const real *const x = pass->x[0], *const y = pass->y, *const dy = pass->dy;
   real *const dx = pass->dx[0];
-#pragma GCC ivdep
+  INDEPENDENT
   for (size_t i = begin; i < end; i++) {
     const real d = act == CORED_ACT_SWISH ? REAL(act_slope)(CORED_ACT_SWISH, slope, x[i])
                                           : REAL(slope_from_output)(act, slope, y[i]);
@@ -108,7 +108,7 @@ static void REAL(add_forward_task)(void *context, int task, int thread) {
   const size_t begin = split_begin(&e->split, task), end = begin + split_count(&e->split, task);
   const real *const a = e->pass->x[0], *const b = e->pass->x[1];
   real *const y = e->pass->y;
-#pragma GCC ivdep
+  INDEPENDENT
   for (size_t i = begin; i < end; i++)
     y[i] = a[i] + b[i];
 }
@@ -155,10 +155,11 @@ static void REAL(scale_backward_task)(void *context, int n, int thread) {
     return;
   real *const dx = pass->dx[0] + (size_t)n * image;
   const bool add = pass->add[0];
-  for (size_t i = 0; i < image; i += c)
-#pragma GCC ivdep
+  for (size_t i = 0; i < image; i += c) {
+    INDEPENDENT
     for (size_t j = 0; j < c; j++)
       dx[i + j] = (add ? dx[i + j] : 0) + dy[i + j] * s[j];
+  }
 }
 
 static void REAL(scale_forward)(Pass *pass) {

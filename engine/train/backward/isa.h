@@ -13,6 +13,13 @@
 #define CORED_CAT(a, b) CORED_CAT2(a, b)
 #define CORED_PASS(name) CORED_CAT(cored_pass_##name##_, CORED_ISA)
 
+/* Before a loop: no iteration depends on another, so that it may become vectors. */
+#if defined(__clang__)
+#define INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
+#else
+#define INDEPENDENT _Pragma("GCC ivdep")
+#endif
+
 /* Unaligned vectors of the width that this instruction set does best. */
 typedef float vec_f32 __attribute__((vector_size(CORED_VECTOR_BYTES), aligned(4), may_alias));
 typedef double vec_f64 __attribute__((vector_size(CORED_VECTOR_BYTES), aligned(8), may_alias));

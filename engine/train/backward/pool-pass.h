@@ -110,10 +110,11 @@ static void REAL(average_backward_task)(void *context, int n, int thread) {
   const real *const dy = pass->dy + (size_t)n * c, share = 1 / (real)pixels;
   real *const dx = pass->dx[0] + (size_t)n * pixels * c;
   const bool add = pass->add[0];
-  for (size_t i = 0; i < pixels; i++)
-#pragma GCC ivdep
+  for (size_t i = 0; i < pixels; i++) {
+    INDEPENDENT
     for (size_t j = 0; j < c; j++)
       dx[i * c + j] = (add ? dx[i * c + j] : 0) + dy[j] * share;
+  }
 }
 
 static void REAL(average_forward)(Pass *pass) {

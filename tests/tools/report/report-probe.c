@@ -52,9 +52,10 @@ static void write_html(const char *path) {
   const CoredReportMistake mistakes[] = {
       {"a/<script>alert(1)</script>.png", "real", 0.9991, rgb, SIDE, SIDE},
       {"no picture", "fake", 0.01, NULL, 0, 0}};
-  const double auc[] = {0.99, 0.5, NAN, 0.9, 0.95, 0.6, 0.8, 0.9, 0.97};
+  const double auc[] = {0.99, 0.5, (double)NAN, 0.9, 0.95, 0.6, 0.8, 0.9, 0.97};
   const char *const names[] = {"A", "B", "C"};
-  const double x[] = {1, 2, 3, 4}, loss[] = {0.7, 0.5, NAN, 0.25}, other[] = {0.1, 0.2, 0.3, 0.4};
+  const double x[] = {1, 2, 3, 4}, loss[] = {0.7, 0.5, (double)NAN, 0.25},
+               other[] = {0.1, 0.2, 0.3, 0.4};
   const CoredReportSeries series[] = {{"student", loss}, {"distillation", other}};
   const CoredReportCurve curve = {"Losses", "epoch", x, 4, series, 2};
   const CoredReportFact facts[] = {{"network", "meso4"}, {"command", "cored-eval --x='<&>'"}};
@@ -85,7 +86,8 @@ static void write_events(const char *folder) {
   if (!board || !cored_tensorboard_scalar(board, 1700000001.25, 0, "loss/student", 0.75, &error) ||
       !cored_tensorboard_flush(board, &error) ||
       !cored_tensorboard_scalar(board, 1700000002, 300, "loss/student", -1e-3, &error) ||
-      !cored_tensorboard_scalar(board, 1700000003, (int64_t)1 << 40, "auc/\xc3\xa4", NAN, &error) ||
+      !cored_tensorboard_scalar(board, 1700000003, (int64_t)1 << 40, "auc/\xc3\xa4", (double)NAN,
+                                &error) ||
       !cored_tensorboard_scalar(board, 1700000004, 1, long_tag, 1, &error) ||
       !cored_tensorboard_close(board, &error))
     die(&error);
