@@ -40,7 +40,8 @@ static void feed_face(CoredAlerts *alerts, const CoredFaceResult *face, double o
   /* Before it begins, every frame has to reach the upper threshold. */
   if (p >= (alert->active ? settings->off : on)) {
     alert->last = now;
-    add(alert, face, now);
+    if (face->age == 0 || alert->n == 0) /* values that were kept do not count again */
+      add(alert, face, now);
   } else if (!alert->active) {
     alert->last_seen = GST_CLOCK_TIME_NONE; /* swept out below */
     return;
@@ -70,7 +71,7 @@ static gboolean is_over(const CoredAlert *alert, GstClockTime now,
 void cored_alerts_feed(CoredAlerts *alerts, const CoredResult *result, GstClockTime now,
                        const CoredAlertSettings *settings, CoredAlertFunc func, gpointer user) {
   for (guint i = 0; i < result->n_faces; i++) {
-    if (result->faces[i].p_fake_smoothed >= 0.0)
+    if (result->faces[i].present && result->faces[i].p_fake_smoothed >= 0.0)
       feed_face(alerts, &result->faces[i], result->threshold, now, settings, func, user);
   }
   for (guint i = alerts->n; i-- > 0;) {
@@ -97,11 +98,4 @@ void cored_alerts_mark(const CoredAlerts *alerts, CoredResult *result) {
     for (guint i = 0; i < alerts->n; i++)
       if (alerts->item[i].active && alerts->item[i].track_id == result->faces[f].track_id)
         result->faces[f].alert = TRUE;
-}
-
-guint cored_alerts_n_active(const CoredAlerts *alerts) {
-  guint n = 0;
-  for (guint i = 0; i < alerts->n; i++)
-    n += alerts->item[i].active;
-  return n;
 }

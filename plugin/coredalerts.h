@@ -49,7 +49,6 @@ void cored_alerts_feed(CoredAlerts *alerts, const CoredResult *result, GstClockT
                        const CoredAlertSettings *settings, CoredAlertFunc func, gpointer user);
 /* The stream is cut or over: end what is active. */
 void cored_alerts_end_all(CoredAlerts *alerts, CoredAlertFunc func, gpointer user);
-guint cored_alerts_n_active(const CoredAlerts *alerts);
 /* Set CoredFaceResult.alert of the faces whose alert has begun and not ended. */
 void cored_alerts_mark(const CoredAlerts *alerts, CoredResult *result);
 

@@ -3,27 +3,36 @@
 
 #include "coredframe.h"
 
-/* A track lives on unseen for three intervals, and at least so many frames. */
-#define MIN_TRACK_GAP 30
+/* What may continue what, for the tracker. */
+enum { KIND_FACE, KIND_FRAME };
 
 struct CoredAnalyser {
   CoredJudge *judge, *shadow;
   guint64 n_runs;
   CoredLocator *locator;
-  CoredTracks tracks;
-  gboolean searched;     /* `found` is of this stream */
+  CoredTracker *tracker;
+  CoredOpinions opinions;
+  GstClockTime now; /* of the frame; its number below */
+  guint64 number;
+  gboolean searched;     /* `found` is of this stream and newer than any other regions */
   guint64 search_number; /* frame of the last search */
-  CoredRegions found;
+  CoredRegions found, given;
 };
 
 CoredAnalyser *cored_analyser_new(void) {
-  return g_new0(CoredAnalyser, 1);
+  CoredAnalyser *analyser = g_new0(CoredAnalyser, 1);
+  CoredError error;
+  analyser->tracker = cored_tracker_new(NULL, &error);
+  if (!analyser->tracker)
+    g_error("%s", error.message); /* no memory: as g_new0 */
+  return analyser;
 }
 
 void cored_analyser_free(CoredAnalyser *analyser) {
   if (!analyser)
     return;
   cored_locator_free(analyser->locator);
+  cored_tracker_free(analyser->tracker);
   g_free(analyser);
 }
 
@@ -42,7 +51,8 @@ void cored_analyser_set_locator(CoredAnalyser *analyser, CoredLocator *locator) 
 }
 
 void cored_analyser_reset(CoredAnalyser *analyser) {
-  cored_tracks_reset(&analyser->tracks);
+  cored_tracker_reset(analyser->tracker);
+  cored_opinions_clear(&analyser->opinions);
   analyser->searched = FALSE;
 }
 
@@ -68,45 +78,86 @@ static gboolean search(CoredAnalyser *analyser, const CoredParams *params, const
   return TRUE;
 }
 
-/* What to judge in this frame: see CoredRegionMode. */
-static gboolean choose_regions(CoredAnalyser *analyser, const CoredParams *params,
-                               const CoredView *view, CoredRegions *regions, CoredError *error) {
-  if (params->region_mode == CORED_REGION_MODE_FULL_FRAME) {
-    cored_regions_set_full_frame(regions, view->image.width, view->image.height);
-    return TRUE;
+/* What to judge in this frame: see CoredRegionMode. *fresh: this frame was looked at for it. */
+static CoredRegions *choose_regions(CoredAnalyser *analyser, const CoredParams *params,
+                                    const CoredView *view, gboolean *fresh, CoredError *error) {
+  CoredRegions *given = &analyser->given;
+  *fresh = TRUE;
+  *given = *view->upstream;
+  if (params->region_mode != CORED_REGION_MODE_FULL_FRAME &&
+      (given->n > 0 || params->region_mode == CORED_REGION_MODE_ROI_LIST)) {
+    analyser->searched = FALSE;
+    return given;
   }
-  *regions = *view->upstream;
-  if (regions->n > 0 || params->region_mode == CORED_REGION_MODE_ROI_LIST)
-    return TRUE;
-  if (params->face_detector == CORED_FACE_DETECTOR_NONE || !analyser->locator) {
-    cored_regions_set_full_frame(regions, view->image.width, view->image.height);
-    return TRUE;
+  if (params->region_mode == CORED_REGION_MODE_FULL_FRAME ||
+      params->face_detector == CORED_FACE_DETECTOR_NONE || !analyser->locator) {
+    cored_regions_set_full_frame(given, view->image.width, view->image.height);
+    analyser->searched = FALSE;
+    return given;
   }
-  const gboolean due =
-      !analyser->searched || view->number - analyser->search_number >= params->detect_interval;
-  if (due && !search(analyser, params, view, error))
-    return FALSE;
-  *regions = analyser->found;
-  return TRUE;
+  *fresh = !analyser->searched || view->number - analyser->search_number >= params->detect_interval;
+  if (*fresh && !search(analyser, params, view, error))
+    return NULL;
+  return &analyser->found;
 }
 
-static void describe_face(CoredFaceResult *face, const CoredRegion *region,
-                          const CoredTrack *track) {
+/* The frame's time by its stamp, else by the number of frames since the last one. */
+static void keep_time(CoredAnalyser *analyser, const CoredView *view) {
+  if (GST_CLOCK_TIME_IS_VALID(view->pts))
+    analyser->now = view->pts;
+  else
+    analyser->now += (view->number - analyser->number) * view->frame_time;
+  analyser->number = view->number;
+}
+
+/* Who is who: gives each region its track. */
+static void follow(CoredAnalyser *analyser, const CoredParams *params, CoredRegions *regions,
+                   gboolean fresh) {
+  CoredSighting seen[CORED_MAX_OBJECTS];
+  const double now = (double)analyser->now / GST_SECOND;
+  int n;
+  cored_tracker_set_max_gap(analyser->tracker, (double)params->max_absence / GST_SECOND);
+  if (!fresh) {
+    cored_tracker_advance(analyser->tracker, now);
+    return;
+  }
+  for (guint i = 0; i < regions->n; i++)
+    seen[i] = (CoredSighting){.box = regions->item[i].box,
+                              .score = regions->item[i].score,
+                              .kind = regions->item[i].full_frame ? KIND_FRAME : KIND_FACE};
+  cored_tracker_update(analyser->tracker, now, seen, (int)regions->n);
+  const CoredTrackedFace *faces = cored_tracker_faces(analyser->tracker, &n);
+  for (int i = 0; i < n; i++)
+    if (faces[i].sighting >= 0)
+      regions->item[faces[i].sighting].track_id = faces[i].id;
+}
+
+static void describe_face(CoredFaceResult *face, const CoredRegion *region) {
   *face = (CoredFaceResult){.box = region->box,
                             .face_score = region->score,
                             .p_fake = CORED_NOT_COMPUTED,
                             .p_fake_smoothed = CORED_NOT_COMPUTED,
                             .p_shadow = CORED_NOT_COMPUTED,
-                            .track_id = track->id,
+                            .track_id = region->track_id,
                             .quality = CORED_NOT_COMPUTED,
+                            .present = TRUE,
                             .full_frame = region->full_frame,
                             .roi_index = region->roi_index,
                             .mtd_id = region->mtd_id};
 }
 
+/* The values of the track's last judgement. */
+static void tell_opinion(const CoredAnalyser *analyser, const CoredOpinion *opinion,
+                         CoredFaceResult *face) {
+  face->p_fake = opinion->p_fake;
+  face->p_fake_smoothed = opinion->p_fake_smoothed;
+  face->quality = opinion->quality;
+  face->age = analyser->now > opinion->time ? analyser->now - opinion->time : 0;
+}
+
 /* One region through the network. False on an unreadable picture or output. */
 static gboolean judge_face(CoredAnalyser *analyser, const CoredParams *params,
-                           const CoredView *view, const CoredRegion *region, CoredTrack *track,
+                           const CoredView *view, const CoredRegion *region, CoredOpinion *opinion,
                            CoredFaceResult *face, CoredError *error) {
   CoredImage image = view->image;
   const CoredBox seen =
@@ -130,9 +181,8 @@ static gboolean judge_face(CoredAnalyser *analyser, const CoredParams *params,
     CoredError unused; /* a candidate that fails here simply has no opinion */
     cored_judge_run(analyser->shadow, &image, &crop, &face->p_shadow, &unused);
   }
-  cored_track_judge(track, p_fake, face->quality, params->smoothing);
-  face->p_fake = track->p_fake;
-  face->p_fake_smoothed = track->p_fake_smoothed;
+  cored_opinion_add(opinion, params, p_fake, face->quality, view->number, analyser->now);
+  tell_opinion(analyser, opinion, face);
   return TRUE;
 }
 
@@ -140,28 +190,58 @@ static gboolean too_small(const CoredRegion *region, const CoredParams *params) 
   return !region->full_frame && MIN(region->box.w, region->box.h) < params->min_object_size;
 }
 
+static gboolean judge_region(CoredAnalyser *analyser, const CoredParams *params,
+                             const CoredView *view, const CoredRegion *region,
+                             CoredFaceResult *face, CoredError *error) {
+  CoredOpinion *opinion = cored_opinions_of(&analyser->opinions, region->track_id);
+  describe_face(face, region);
+  if (too_small(region, params)) {
+    face->reason = CORED_REASON_TOO_SMALL;
+    return TRUE;
+  }
+  if (opinion->judged && view->number - opinion->number < params->reinfer_interval) {
+    tell_opinion(analyser, opinion, face);
+    return TRUE;
+  }
+  return judge_face(analyser, params, view, region, opinion, face, error);
+}
+
+/* Faces that the last scan missed and that were judged before: they may be back soon. */
+static void remember_absent(CoredAnalyser *analyser, CoredResult *result) {
+  int n;
+  const CoredTrackedFace *faces = cored_tracker_faces(analyser->tracker, &n);
+  for (int i = 0; i < n && result->n_faces < CORED_MAX_OBJECTS; i++) {
+    if (faces[i].misses == 0 || faces[i].kind != KIND_FACE)
+      continue;
+    const CoredOpinion *opinion = cored_opinions_of(&analyser->opinions, faces[i].id);
+    if (!opinion->judged)
+      continue;
+    const CoredRegion region = {.box = faces[i].seen_box,
+                                .score = faces[i].score,
+                                .roi_index = -1,
+                                .mtd_id = -1,
+                                .track_id = faces[i].id};
+    CoredFaceResult *face = &result->faces[result->n_faces++];
+    describe_face(face, &region);
+    tell_opinion(analyser, opinion, face);
+    face->present = FALSE;
+  }
+}
+
 static gboolean judge_regions(CoredAnalyser *analyser, const CoredParams *params,
                               const CoredView *view, const CoredRegions *regions,
                               CoredResult *result, CoredError *error) {
-  const guint64 longest = MAX(params->inference_interval, params->detect_interval);
-  guint index[CORED_MAX_OBJECTS];
   gboolean ok = TRUE;
-  cored_tracks_assign(&analyser->tracks, regions, view->number, MAX(MIN_TRACK_GAP, 3 * longest),
-                      index);
   for (guint i = 0; i < regions->n; i++) {
-    const CoredRegion *region = &regions->item[i];
-    CoredTrack *track = &analyser->tracks.track[index[i]];
     CoredFaceResult *face = &result->faces[i];
-    describe_face(face, region, track);
-    if (too_small(region, params)) {
-      face->reason = CORED_REASON_TOO_SMALL;
-      result->n_small++;
-    } else if (!judge_face(analyser, params, view, region, track, face, error)) {
-      ok = FALSE;
-    }
-    cored_face_result_conclude(face, result->threshold);
+    ok &= judge_region(analyser, params, view, &regions->item[i], face, error);
+    result->n_small += face->reason == CORED_REASON_TOO_SMALL;
   }
   result->n_faces = regions->n;
+  if (regions->n == 0 || !regions->item[0].full_frame)
+    remember_absent(analyser, result);
+  for (guint i = 0; i < result->n_faces; i++)
+    cored_face_result_conclude(&result->faces[i], result->threshold);
   return ok;
 }
 
@@ -175,15 +255,19 @@ static void name_model(CoredResult *result, const CoredJudge *judge, const Cored
 gboolean cored_analyser_run(CoredAnalyser *analyser, const CoredParams *params,
                             const CoredView *view, CoredResult *result, CoredError *error) {
   const gint64 start = g_get_monotonic_time();
-  CoredRegions regions;
+  gboolean fresh;
   cored_result_clear(result, view->image.width, view->image.height, CORED_REASON_NO_OUTPUT);
   name_model(result, analyser->judge, params);
   result->inferred = TRUE;
   result->pts = view->pts;
   result->n_bad_regions = view->upstream->n_bad;
-  if (!choose_regions(analyser, params, view, &regions, error))
+  keep_time(analyser, view);
+  CoredRegions *regions = choose_regions(analyser, params, view, &fresh, error);
+  if (!regions)
     return FALSE;
-  const gboolean ok = judge_regions(analyser, params, view, &regions, result, error);
+  follow(analyser, params, regions, fresh);
+  cored_opinions_keep(&analyser->opinions, analyser->tracker);
+  const gboolean ok = judge_regions(analyser, params, view, regions, result, error);
   analyser->n_runs++;
   cored_result_conclude(result);
   result->latency_us = (guint)MIN(g_get_monotonic_time() - start, G_MAXUINT);

@@ -6,7 +6,7 @@
 #define CORED_ANALYSER_H
 
 #include "coredjudge.h"
-#include "coredtracks.h"
+#include "coredopinion.h"
 
 typedef struct CoredAnalyser CoredAnalyser;
 
@@ -16,6 +16,7 @@ typedef struct CoredView { /* one frame */
   double par;                   /* width of a pixel by its height */
   guint64 number;               /* counts all frames of the stream */
   GstClockTime pts;             /* may be none */
+  GstClockTime frame_time;      /* what a frame lasts, where there are no time stamps */
   const CoredRegions *upstream; /* regions that came with the frame */
 } CoredView;
 

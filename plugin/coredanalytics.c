@@ -36,6 +36,8 @@ void cored_analytics_attach(GstBuffer *buffer, const CoredResult *result, GQuark
     const CoredFaceResult *face = &result->faces[i];
     GstAnalyticsClsMtd cls;
     guint object;
+    if (!face->present)
+      continue;
     const gboolean judged =
         face->p_fake_smoothed >= 0.0 && classify(relations, face->p_fake_smoothed, &cls);
     if (face->full_frame || !find_object(relations, face, object_class, &object) || !judged)

@@ -30,8 +30,7 @@ static void attach_roi(GstBuffer *buffer, const CoredResult *result, const Cored
                                                           (guint)face->box.y, (guint)face->box.w,
                                                           (guint)face->box.h);
   GstStructure *param = cored_face_result_to_structure(face, CORED_ROI_PARAM);
-  gst_structure_set(param, "inferred", G_TYPE_BOOLEAN, result->inferred, "result-age-ns",
-                    G_TYPE_UINT64, (guint64)result->age, "model-id", G_TYPE_STRING,
+  gst_structure_set(param, "inferred", G_TYPE_BOOLEAN, result->inferred, "model-id", G_TYPE_STRING,
                     result->model_id, "model-generation", G_TYPE_UINT64, result->generation, NULL);
   replace_param(roi, param);
 }
@@ -43,7 +42,7 @@ void cored_carriers_attach(GstBuffer *buffer, const CoredResult *result, CoredMe
   if (flags & CORED_METADATA_CUSTOM)
     attach_custom(buffer, result, stream_id);
   for (guint i = 0; (flags & CORED_METADATA_ROI) && i < result->n_faces; i++) {
-    if (!result->faces[i].full_frame)
+    if (!result->faces[i].full_frame && result->faces[i].present)
       attach_roi(buffer, result, &result->faces[i], object_class);
   }
 #ifdef HAVE_GST_ANALYTICS

@@ -8,6 +8,7 @@
 #include <gst/gst.h>
 
 #define CORED_MAX_OBJECTS 64
+#define CORED_MAX_WINDOW 256
 
 typedef enum CoredRegionMode {
   CORED_REGION_MODE_AUTO,
@@ -50,8 +51,11 @@ typedef struct CoredParams {
   guint max_objects;     /* 1..CORED_MAX_OBJECTS */
   double roi_padding;    /* of the longer side */
   guint inference_interval;
-  double threshold; /* < 0: the model's */
-  double smoothing; /* weight of the past, 0..<1 */
+  double threshold;       /* < 0: the model's */
+  double smoothing;       /* weight of the past, 0..<1 */
+  guint window;           /* judgements, 0: smoothing instead */
+  guint reinfer_interval; /* frames, >= 1 */
+  GstClockTime max_absence;
   gboolean heat_map;
   gboolean post_messages;
   GstClockTime message_interval;

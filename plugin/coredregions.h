@@ -16,6 +16,7 @@ typedef struct CoredRegion {
   gint roi_index; /* which of the buffer's GstVideoRegionOfInterestMeta, -1: none */
   gint64 mtd_id;  /* of the analytics object, -1: none */
   gboolean full_frame;
+  guint64 track_id; /* 0: not known yet */
 } CoredRegion;
 
 typedef struct CoredRegions {

@@ -94,13 +94,16 @@ static void carry_to_regions(CoredResult *result, const CoredResult *last,
   static const CoredFaceResult unseen = {.p_fake = CORED_NOT_COMPUTED,
                                          .p_fake_smoothed = CORED_NOT_COMPUTED,
                                          .reason = CORED_REASON_NOT_EVALUATED,
+                                         .present = TRUE,
                                          .quality = CORED_NOT_COMPUTED};
   for (guint i = 0; i < upstream->n; i++) {
     const CoredRegion *region = &upstream->item[i];
     const CoredFaceResult *known = last ? face_at(last, &region->box) : NULL;
     CoredFaceResult *face = &result->faces[i];
     *face = known ? *known : unseen;
+    face->age += known ? result->age : 0;
     face->box = region->box;
+    face->present = TRUE;
     face->roi_index = region->roi_index;
     face->mtd_id = region->mtd_id;
   }
@@ -113,8 +116,10 @@ void cored_result_carry(CoredResult *result, const CoredResult *last, const Core
   if (last) {
     *result = *last;
     result->n_bad_regions = result->n_small = 0;
-    for (guint i = 0; i < last->n_faces; i++)
+    for (guint i = 0; i < last->n_faces; i++) {
       result->faces[i].roi_index = (gint)(result->faces[i].mtd_id = -1);
+      result->faces[i].age += age;
+    }
   }
   result->inferred = FALSE;
   result->age = age;
@@ -144,8 +149,9 @@ GstStructure *cored_face_result_to_structure(const CoredFaceResult *face, const 
   gst_structure_set(structure, "x", G_TYPE_UINT, (guint)face->box.x, "y", G_TYPE_UINT,
                     (guint)face->box.y, "w", G_TYPE_UINT, (guint)face->box.w, "h", G_TYPE_UINT,
                     (guint)face->box.h, "face-score", G_TYPE_DOUBLE, face->face_score, "track-id",
-                    G_TYPE_UINT64, face->track_id, "full-frame", G_TYPE_BOOLEAN, face->full_frame,
-                    "alert", G_TYPE_BOOLEAN, face->alert, NULL);
+                    G_TYPE_UINT64, face->track_id, "result-age-ns", G_TYPE_UINT64,
+                    (guint64)face->age, "present", G_TYPE_BOOLEAN, face->present, "full-frame",
+                    G_TYPE_BOOLEAN, face->full_frame, "alert", G_TYPE_BOOLEAN, face->alert, NULL);
   if (face->quality >= 0.0)
     gst_structure_set(structure, "quality", G_TYPE_DOUBLE, face->quality, NULL);
   cored_heat_write(&face->heat, structure);

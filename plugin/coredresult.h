@@ -38,7 +38,9 @@ typedef struct CoredFaceResult {
   CoredVerdict verdict;
   CoredReason reason;
   guint64 track_id;
-  double quality; /* 0..1 or CORED_NOT_COMPUTED */
+  double quality;   /* 0..1 or CORED_NOT_COMPUTED */
+  GstClockTime age; /* of the judgement */
+  gboolean present; /* found or marked, now or at the last search; else only remembered */
   gboolean full_frame;
   gboolean alert; /* an alert about this face has begun and not ended */
   gint roi_index; /* see CoredRegion */

@@ -24,8 +24,11 @@
  *   n-faces           guint
  *   alert             gboolean an alert about one of the faces has begun and not ended
  *   faces             array of structures "face":
- *     p-fake*, p-fake-smoothed* gdouble; verdict string; x, y, w, h guint; face-score gdouble;
- *     track-id guint64; quality* gdouble 0..1; full-frame gboolean; alert gboolean;
+ *     p-fake*, p-fake-smoothed* gdouble; verdict string; reason* string; x, y, w, h guint;
+ *     face-score gdouble; track-id guint64;
+ *     result-age-ns guint64: of the judgement, 0 when it is of this very frame;
+ *     present gboolean: found now or by the last search, else remembered (max-absence);
+ *     quality* gdouble 0..1; full-frame gboolean; alert gboolean;
  *     heat-map* string   base64 of heat-rows x heat-columns bytes over the region heat-x, -y, -w,
  *                        -h (guint): (byte - 128) / 127 * heat-scale (gdouble) is what that place
  *                        adds to the logit of fake less that of real

@@ -3,7 +3,7 @@
 #ifndef CORED_VISION_ASSIGN_H
 #define CORED_VISION_ASSIGN_H
 
-#define CORED_ASSIGN_MAX 32
+#define CORED_ASSIGN_MAX 128
 
 /* Pair rows with columns so that the sum of the gains of the pairs is largest; gain[row][column]
  * >= 0, and pairs of gain 0 are not made. column[r] becomes the column of row r or -1. n_rows and

@@ -147,6 +147,11 @@ def main(convert, tool, shared):
               f'largest difference {worst:.2e}, allowed {TOLERANCE:.0e}')
         bad |= worst > TOLERANCE
         total += compared
+    for uri, verdict in next(iter(verdicts.values())).items():
+        longest = max((track['judged'] for track in verdict['tracks']), default=0)
+        if longest < verdict['frames']:  # each of the videos shows one person throughout
+            print(f'{uri}: the longest track has {longest} of {verdict["frames"]} frames')
+            bad = True
     if total == 0:
         print('no probability was compared: no face found?')
         bad = True

@@ -21,8 +21,8 @@ static CoredTracker *tracker_new(const CoredTrackerParams *params) {
   return t;
 }
 
-static CoredFace face_at(double x, double y, double side) {
-  return (CoredFace){.box = {x, y, side, side}, .score = 5};
+static CoredSighting face_at(double x, double y, double side) {
+  return (CoredSighting){.box = {x, y, side, side}, .score = 5};
 }
 
 static const CoredTrackedFace *only(const CoredTracker *t) {
@@ -36,12 +36,12 @@ static void test_follows_motion(void **state) {
   (void)state;
   CoredTracker *const t = tracker_new(NULL);
   for (int i = 0; i < 50; i++) {
-    const CoredFace face = face_at(10 + 12 * i, 20 + 3 * i, 60);
+    const CoredSighting face = face_at(10 + 12 * i, 20 + 3 * i, 60);
     cored_tracker_update(t, i / 25., &face, 1);
     const CoredTrackedFace *const f = only(t);
     assert_int_equal(f->id, 1);
     assert_int_equal(f->hits, i + 1);
-    assert_int_equal(f->face, 0);
+    assert_int_equal(f->sighting, 0);
     assert_int_equal(f->confirmed, i >= 1);
     assert_true(f->box.x == face.box.x && f->score == 5);
   }
@@ -56,14 +56,14 @@ static void test_predicts(void **state) {
   CoredTracker *const t = tracker_new(NULL);
   for (int i = 0; i < 60; i++) {
     const double x = 5. * i < 30 ? 5. * i : 30 + 12. * (i - 6), time = i / 25.;
-    const CoredFace face = face_at(x, 50, 60);
+    const CoredSighting face = face_at(x, 50, 60);
     if (i % 5 == 0) {
       cored_tracker_update(t, time, &face, 1);
       continue;
     }
     cored_tracker_advance(t, time);
     const CoredTrackedFace *const f = only(t);
-    assert_int_equal(f->face, -1);
+    assert_int_equal(f->sighting, -1);
     if (i > 25) /* settled */
       assert_true(fabs(f->box.x - x) < 6 && fabs(f->box.w - 60) < 1);
   }
@@ -77,7 +77,7 @@ static void test_holds(void **state) {
   params.motion = CORED_MOTION_HOLD;
   CoredTracker *const t = tracker_new(&params);
   for (int i = 0; i < 10; i++) {
-    const CoredFace face = face_at(10 * i, 0, 60);
+    const CoredSighting face = face_at(10 * i, 0, 60);
     cored_tracker_update(t, i, &face, 1);
     cored_tracker_advance(t, i + 0.5);
     assert_true(only(t)->box.x == 10 * i);
@@ -89,7 +89,7 @@ static void test_holds(void **state) {
 static void test_two_faces(void **state) {
   (void)state;
   CoredTracker *const t = tracker_new(NULL);
-  CoredFace faces[2] = {face_at(0, 0, 100), face_at(60, 0, 100)};
+  CoredSighting faces[2] = {face_at(0, 0, 100), face_at(60, 0, 100)};
   cored_tracker_update(t, 0, faces, 2);
   /* 1 moved to where 2 was, 2 moved on by as much. */
   faces[0] = face_at(105, 0, 100);
@@ -99,30 +99,35 @@ static void test_two_faces(void **state) {
   const CoredTrackedFace *const f = cored_tracker_faces(t, &n);
   assert_int_equal(n, 2);
   assert_int_equal(f[0].id, 1);
-  assert_int_equal(f[0].face, 1);
+  assert_int_equal(f[0].sighting, 1);
   assert_int_equal(f[1].id, 2);
-  assert_int_equal(f[1].face, 0);
+  assert_int_equal(f[1].sighting, 0);
   cored_tracker_free(t);
 }
 
 static void test_gaps(void **state) {
   (void)state;
   CoredTracker *const t = tracker_new(NULL);
-  const CoredFace face = face_at(100, 100, 80), elsewhere = face_at(600, 300, 80);
+  const CoredSighting face = face_at(100, 100, 80), elsewhere = face_at(600, 300, 80);
   int n;
   cored_tracker_update(t, 0, &face, 1);
   cored_tracker_update(t, 0.5, NULL, 0);
-  assert_int_equal(only(t)->face, -1);
+  assert_int_equal(only(t)->sighting, -1);
   cored_tracker_update(t, 0.9, &face, 1); /* back within the second */
   assert_int_equal(only(t)->id, 1);
-  cored_tracker_advance(t, 1.8);
+  cored_tracker_advance(t, 10); /* no scan missed it */
   assert_int_equal(only(t)->id, 1);
-  cored_tracker_advance(t, 2.0); /* 1.1 s unseen */
+  cored_tracker_update(t, 10.5, NULL, 0);
+  cored_tracker_update(t, 11.4, NULL, 0);
+  cored_tracker_advance(t, 11.5); /* for 1.0 s */
+  assert_int_equal(only(t)->id, 1);
+  assert_int_equal(only(t)->misses, 2);
+  cored_tracker_advance(t, 11.6);
   cored_tracker_faces(t, &n);
   assert_int_equal(n, 0);
-  cored_tracker_update(t, 2.1, &face, 1);
+  cored_tracker_update(t, 12.1, &face, 1);
   assert_int_equal(only(t)->id, 2);
-  cored_tracker_update(t, 2.2, &elsewhere, 1); /* a jump is another face */
+  cored_tracker_update(t, 12.2, &elsewhere, 1); /* a jump is another face */
   const CoredTrackedFace *const f = cored_tracker_faces(t, &n);
   assert_int_equal(n, 2);
   assert_int_equal(f[1].id, 3);
@@ -135,24 +140,69 @@ static void test_gaps(void **state) {
   cored_tracker_free(t);
 }
 
-/* A face that moved by more than half its size is near enough to go on; one farther away or of
- * another size is another face. */
+/* Scans farther apart than the longest gap: one miss is not the end, two are. */
+static void test_rare_scans(void **state) {
+  (void)state;
+  CoredTracker *const t = tracker_new(NULL);
+  const CoredSighting face = face_at(100, 100, 80);
+  int n;
+  cored_tracker_update(t, 0, &face, 1);
+  cored_tracker_update(t, 5, NULL, 0);
+  cored_tracker_update(t, 10, &face, 1);
+  assert_int_equal(only(t)->id, 1);
+  assert_int_equal(only(t)->misses, 0);
+  cored_tracker_update(t, 15, NULL, 0);
+  cored_tracker_update(t, 20, NULL, 0);
+  cored_tracker_faces(t, &n);
+  assert_int_equal(n, 0);
+  cored_tracker_set_max_gap(t, (double)NAN); /* left out, like what is negative */
+  cored_tracker_set_max_gap(t, -1);
+  cored_tracker_set_max_gap(t, 7);
+  cored_tracker_update(t, 25, &face, 1);
+  cored_tracker_update(t, 30, NULL, 0);
+  cored_tracker_update(t, 35, NULL, 0); /* missed for 5 s only */
+  assert_int_equal(only(t)->id, 2);
+  cored_tracker_free(t);
+}
+
+/* The whole picture and a face as large as it are two things, in turns and at once. */
+static void test_kinds(void **state) {
+  (void)state;
+  CoredTracker *const t = tracker_new(NULL);
+  CoredSighting both[2] = {face_at(0, 0, 100), face_at(0, 0, 100)};
+  int n;
+  both[1].kind = 1;
+  cored_tracker_update(t, 0, &both[0], 1);
+  cored_tracker_update(t, 0.1, &both[1], 1);
+  const CoredTrackedFace *const f = cored_tracker_faces(t, &n);
+  assert_int_equal(n, 2);
+  assert_true(f[1].id == 2 && f[1].kind == 1 && f[0].kind == 0);
+  assert_int_equal(f[0].sighting, -1);
+  cored_tracker_update(t, 0.2, both, 2);
+  assert_true(f[0].id == 1 && f[0].sighting == 0 && f[1].id == 2 && f[1].sighting == 1);
+  cored_tracker_free(t);
+}
+
+/* A face that moved by more than half its size is near enough to go on, after some time also one
+ * that moved by all of it; one farther away or of another size is another face. */
 static void test_jumps(void **state) {
   (void)state;
   static const struct {
-    double x, y, side;
+    double time, x, y, side;
     uint64_t id;
-  } jumps[] = {{145, 145, 100, 1}, {100, 100, 100, 1}, {170, 100, 100, 1},
-               {100, 100, 110, 1}, {190, 100, 100, 2}, {100, 100, 250, 2}};
+  } jumps[] = {{.04, 145, 145, 100, 1}, {.04, 100, 100, 100, 1}, {.04, 170, 100, 100, 1},
+               {.04, 100, 100, 110, 1}, {.04, 190, 100, 100, 2}, {.04, 100, 100, 250, 2},
+               {.2, 210, 100, 100, 1},  {.1, 210, 100, 100, 2},  {.2, 190, 190, 100, 2},
+               {.2, 210, 100, 160, 2},  {.9, 220, 100, 100, 1},  {.9, 230, 100, 100, 2}};
   CoredTrackerParams params = cored_tracker_defaults;
   params.motion = CORED_MOTION_HOLD;
   for (size_t i = 0; i < sizeof jumps / sizeof *jumps; i++) {
     CoredTracker *const t = tracker_new(&params);
-    const CoredFace first = face_at(100, 100, 100);
-    const CoredFace next = face_at(jumps[i].x, jumps[i].y, jumps[i].side);
+    const CoredSighting first = face_at(100, 100, 100);
+    const CoredSighting next = face_at(jumps[i].x, jumps[i].y, jumps[i].side);
     int n;
     cored_tracker_update(t, 0, &first, 1);
-    cored_tracker_update(t, 0.2, &next, 1);
+    cored_tracker_update(t, jumps[i].time, &next, 1);
     const CoredTrackedFace *const f = cored_tracker_faces(t, &n);
     assert_int_equal(f[n - 1].id, jumps[i].id);
     cored_tracker_free(t);
@@ -163,16 +213,16 @@ static void test_odd_input(void **state) {
   (void)state;
   static const double nan_ = (double)NAN;
   CoredTracker *const t = tracker_new(NULL);
-  CoredFace faces[100];
+  CoredSighting faces[200];
   int n;
-  const CoredFace bad[] = {face_at(nan_, 0, 10), face_at(0, 0, 0), face_at(0, 0, -4),
-                           face_at(0, (double)INFINITY, 3), face_at(0, 0, (double)INFINITY)};
+  const CoredSighting bad[] = {face_at(nan_, 0, 10), face_at(0, 0, 0), face_at(0, 0, -4),
+                               face_at(0, (double)INFINITY, 3), face_at(0, 0, (double)INFINITY)};
   cored_tracker_update(t, nan_, bad, 5);
   cored_tracker_faces(t, &n);
   assert_int_equal(n, 0);
-  for (int i = 0; i < 100; i++)
+  for (int i = 0; i < 200; i++)
     faces[i] = face_at(1000 * i, 0, 50);
-  cored_tracker_update(t, 1, faces, 100);
+  cored_tracker_update(t, 1, faces, 200);
   cored_tracker_faces(t, &n);
   assert_int_equal(n, CORED_TRACKER_MAX);
   /* Seen ones stay, lost ones give way. */
@@ -181,10 +231,10 @@ static void test_odd_input(void **state) {
   assert_int_equal(n, CORED_TRACKER_MAX);
   int seen = 0;
   for (int i = 0; i < n; i++)
-    seen += f[i].face >= 0;
+    seen += f[i].sighting >= 0;
   assert_int_equal(seen, 20);
   cored_tracker_update(t, 0.2, faces + 30, 20); /* time does not go back */
-  assert_true(cored_tracker_faces(t, &n)[n - 1].last_seen == 1.1);
+  assert_true(cored_tracker_faces(t, &n)[30].last_seen == 1.1);
   for (int i = 0; i < n; i++)
     assert_true(isfinite(f[i].box.x) && f[i].box.w > 0);
   cored_tracker_free(t);
@@ -200,6 +250,9 @@ static void test_refuses(void **state) {
   assert_int_equal(error.code, CORED_ERROR_ARGUMENT);
   p = cored_tracker_defaults;
   p.max_gap = (double)NAN;
+  assert_null(cored_tracker_new(&p, &error));
+  p = cored_tracker_defaults;
+  p.min_misses = -1;
   assert_null(cored_tracker_new(&p, &error));
   p = cored_tracker_defaults;
   p.confirm_hits = 0;
@@ -253,6 +306,8 @@ int main(void) {
       cmocka_unit_test(test_holds),
       cmocka_unit_test(test_two_faces),
       cmocka_unit_test(test_gaps),
+      cmocka_unit_test(test_rare_scans),
+      cmocka_unit_test(test_kinds),
       cmocka_unit_test(test_odd_input),
       cmocka_unit_test(test_jumps),
       cmocka_unit_test(test_refuses),

@@ -27,7 +27,11 @@ struct ScanResults {
 };
 
 static gboolean read_face(const GstStructure *structure, ScanFace *face) {
+  guint64 age = 0;
   *face = (ScanFace){0};
+  gst_structure_get_uint64(structure, "result-age-ns", &age);
+  if (age > 0) /* an older frame's */
+    return FALSE;
   if (!gst_structure_get_double(structure, "p-fake", &face->p_fake) || !isfinite(face->p_fake))
     return FALSE;
   face->p_fake_smoothed = face->p_fake;
