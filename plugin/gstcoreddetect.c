@@ -257,7 +257,7 @@ static void install_stream_properties(GObjectClass *klass) {
                           "Name of the stream in results; unset: the pad's stream id", NULL, LIVE));
   g_object_class_install_property(klass, PROP_STATS,
                                   g_param_spec_boxed("stats", "Statistics",
-                                                     "Counters since start, see the README",
+                                                     "Counters since start, see docs/element.md",
                                                      GST_TYPE_STRUCTURE, READABLE));
 }
 

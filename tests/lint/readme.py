@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""The property tables of README.md against what the elements themselves say.
+"""The property tables of a document against what the elements themselves say.
 
-    readme.py README [--write]      with GST_PLUGIN_PATH set; --write puts the tables in order
+    readme.py FILE [--write]      with GST_PLUGIN_PATH set; --write puts the tables in order
 
 A table stands between "<!-- properties of ELEMENT -->" and "<!-- end -->". LD_PRELOAD for
 gst-inspect-1.0 is taken from CORED_TEST_PRELOAD (a plugin built with a sanitizer needs its
