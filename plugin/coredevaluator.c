@@ -242,7 +242,7 @@ void cored_evaluator_start(CoredEvaluator *evaluator, const CoredParams *params,
   cored_analyser_reset(evaluator->analyser);
   follow_settings(evaluator, params);
   if (in_lane)
-    evaluator->lane = cored_lane_new(work, evaluator);
+    evaluator->lane = cored_lane_new(CORED_LANE_FRAMES, work, evaluator);
 }
 
 void cored_evaluator_stop(CoredEvaluator *evaluator) {

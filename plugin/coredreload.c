@@ -212,7 +212,7 @@ static void kick_if_started(CoredReload *reload) {
 
 gboolean cored_reload_start(CoredReload *reload, const CoredReloadSettings *settings,
                             CoredError *error) {
-  reload->lane = cored_lane_new(work, reload);
+  reload->lane = cored_lane_new(CORED_LANE_ERRANDS, work, reload);
   g_mutex_lock(&reload->mutex);
   reload->open = TRUE;
   g_free(reload->path);

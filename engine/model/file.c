@@ -11,12 +11,13 @@
 
 #include <sodium.h>
 
+#include "block.h"
 #include "error.h"
 
 #define PIECE ((size_t)1 << 20) /* of reading back and of one write */
 
 void cored_bytes_clear(CoredBytes *bytes) {
-  free(bytes->data);
+  cored_block_free(bytes->data, bytes->size, 1);
   *bytes = (CoredBytes){0};
 }
 
@@ -120,8 +121,8 @@ static bool read_open(int fd, const char *path, uint64_t min_bytes, uint64_t max
   if (!check_size(path, &st, min_bytes, max_bytes, error))
     return false;
   const size_t size = (size_t)st.st_size;
-  void *data = NULL;
-  if (posix_memalign(&data, 64, size ? size : 1) != 0)
+  uint8_t *const data = cored_block_new(size, 1);
+  if (!data)
     return cored_error_set(error, CORED_ERROR_NO_MEMORY, "%s: no memory for its %zu bytes", path,
                            size);
   *bytes = (CoredBytes){data, size};

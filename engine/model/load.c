@@ -6,6 +6,7 @@
 
 #include <sodium.h>
 
+#include "block.h"
 #include "error.h"
 #include "model/canary.h"
 #include "model/file.h"
@@ -117,8 +118,8 @@ CoredModel *cored_model_load_memory(const void *bytes, size_t size, const char *
                     name, (unsigned long long)max_bytes(params), size);
     return NULL;
   }
-  void *copy = NULL;
-  if (posix_memalign(&copy, 64, size ? size : 1) != 0) {
+  uint8_t *const copy = cored_block_new(size, 1);
+  if (!copy) {
     cored_error_set(error, CORED_ERROR_NO_MEMORY, "%s: no memory for its %zu bytes", name, size);
     return NULL;
   }

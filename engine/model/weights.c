@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "block.h"
 #include "error.h"
 #include "layers/registry.h"
 #include "model/convert.h"
@@ -20,7 +21,7 @@ void cored_weights_unref(CoredWeights *weights) {
     return;
   cored_graph_free(weights->graph);
   free(weights->params);
-  free(weights->memory);
+  cored_bytes_clear(&weights->memory);
   free(weights);
 }
 
@@ -60,11 +61,10 @@ static bool allocate(CoredWeights *weights) {
   size_t total = 0;
   for (int i = 0; i < graph->n_params; i++)
     total += (graph->params[i].count + 15) / 16 * 16;
-  if (posix_memalign(&weights->memory, 64, total * sizeof(float)) != 0) {
-    weights->memory = NULL;
+  float *next = cored_block_new(total, sizeof(float));
+  if (!next)
     return false;
-  }
-  const float *next = weights->memory;
+  weights->memory = (CoredBytes){(uint8_t *)next, total * sizeof(float)};
   for (int i = 0; i < graph->n_params; i++) {
     weights->params[i] = next;
     next += (graph->params[i].count + 15) / 16 * 16;
@@ -85,7 +85,7 @@ static bool take_values(CoredWeights *weights, const CoredTensorView *const *mat
   if (adopt && usable_in_place(matched, graph->n_params)) {
     for (int i = 0; i < graph->n_params; i++)
       weights->params[i] = matched[i]->data;
-    weights->memory = adopt->data;
+    weights->memory = *adopt;
     *adopt = (CoredBytes){0};
     return true;
   }

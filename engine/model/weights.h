@@ -11,7 +11,7 @@ typedef struct CoredWeights {
   unsigned refs; /* atomic */
   CoredGraph *graph;
   const float **params; /* params[i] is graph->params[i], inside memory */
-  void *memory;
+  CoredBytes memory;
 } CoredWeights;
 
 /* Match tensors (in any order) with the parameters of the network and take their values as float32.

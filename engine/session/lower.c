@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "block.h"
 #include "error.h"
 #include "model/file.h"
 
@@ -280,7 +281,7 @@ static bool lower_twice(CoredLower *l, CoredError *error) {
     return false;
   CoredPlan *const plan = l->plan;
   plan->weight_floats = l->blob.used;
-  plan->weights = cored_block_new(plan->weight_floats);
+  plan->weights = cored_block_new(plan->weight_floats, sizeof(float));
   if (!plan->weights)
     return cored_error_set(error, CORED_ERROR_NO_MEMORY, "plan: no memory for %zu MB of weights",
                            plan->weight_floats * sizeof(float) >> 20);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "block.h"
 #include "error.h"
 #include "model/model.h"
 #include "networks/registry.h"
@@ -72,7 +73,7 @@ void cored_plan_unref(CoredPlan *plan) {
   if (!plan || __atomic_sub_fetch(&plan->references, 1, __ATOMIC_ACQ_REL) > 0)
     return;
   cored_plan_clear_steps(plan);
-  cored_block_free(plan->weights, plan->weight_floats);
+  cored_block_free(plan->weights, plan->weight_floats, sizeof(float));
   cored_evidence_clear(&plan->evidence);
   free(plan);
 }

@@ -103,10 +103,6 @@ void cored_plan_clear_steps(CoredPlan *plan);
 /* Lifetimes and offsets of the values; arena_floats. */
 bool cored_plan_layout(CoredPlan *plan, CoredError *error);
 
-/* Zeroed memory on huge pages where the system has them; NULL without memory. */
-float *cored_block_new(size_t floats);
-void cored_block_free(float *block, size_t floats);
-
 /* A plan straight from a graph and its parameters (tests, the trainer); info is copied and only
  * its n_classes, input size and network are looked at. */
 CoredPlan *cored_plan_new_from_graph(const CoredGraph *graph, const float *const *params,

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "block.h"
 #include "error.h"
 
 #define MAX_BATCH 1024
@@ -59,7 +60,7 @@ static bool open_session(CoredSession *s, int threads, CoredError *error) {
     return false;
   s->values = calloc((size_t)s->plan->n_values, sizeof *s->values);
   if (s->values && lay_out(s, &s->block_floats))
-    s->block = cored_block_new(s->block_floats);
+    s->block = cored_block_new(s->block_floats, sizeof(float));
   if (!s->block)
     return cored_error_set(error, CORED_ERROR_NO_MEMORY,
                            "session: no memory for batches of %d at %dx%d", s->max_batch,
@@ -94,7 +95,7 @@ void cored_session_free(CoredSession *session) {
   if (!session)
     return;
   cored_pool_free(session->pool);
-  cored_block_free(session->block, session->block_floats);
+  cored_block_free(session->block, session->block_floats, sizeof(float));
   free(session->values);
   cored_plan_unref(session->plan);
   free(session);

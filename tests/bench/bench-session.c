@@ -13,6 +13,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "block.h"
 #include "cored.h"
 #include "session/plan.h"
 
@@ -115,9 +116,9 @@ static void time_steps(const Options *o, const Case *c, CoredPlan *plan) {
   CoredPool *const pool = cored_pool_new(1, &error);
   float **const values = calloc((size_t)plan->n_values, sizeof *values);
   double *const best = calloc((size_t)plan->n_steps, sizeof *best);
-  float *const arena = cored_block_new(plan->arena_floats * n);
-  float *const input = cored_block_new(plan->values[0].size * n);
-  float *const scratch = cored_block_new(plan->scratch_floats + 16);
+  float *const arena = cored_block_new(plan->arena_floats * n, sizeof(float));
+  float *const input = cored_block_new(plan->values[0].size * n, sizeof(float));
+  float *const scratch = cored_block_new(plan->scratch_floats + 16, sizeof(float));
   if (!pool || !values || !best || !arena || !input || !scratch)
     exit(1);
   values[0] = input;
@@ -140,9 +141,9 @@ static void time_steps(const Options *o, const Case *c, CoredPlan *plan) {
     total += best[i];
   }
   printf("%-32s %10.3f ms, sum of the fastest runs of each step\n", c->network, total * 1e3);
-  cored_block_free(scratch, plan->scratch_floats + 16);
-  cored_block_free(input, plan->values[0].size * n);
-  cored_block_free(arena, plan->arena_floats * n);
+  cored_block_free(scratch, plan->scratch_floats + 16, sizeof(float));
+  cored_block_free(input, plan->values[0].size * n, sizeof(float));
+  cored_block_free(arena, plan->arena_floats * n, sizeof(float));
   free(best);
   free(values);
   cored_pool_free(pool);

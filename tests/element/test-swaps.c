@@ -13,7 +13,7 @@
 #define GROWTH_MIB 2.0
 #define PATIENCE_FRAMES 100000
 
-static guint n_swaps = 150;
+static guint n_swaps = 60;
 
 static const double p_of[] = {0.0, 0.25, 0.75}; /* by generation */
 

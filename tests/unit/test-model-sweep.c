@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
 
@@ -55,6 +56,10 @@ static bool disarm(void) {
 
 WRAP(void *, malloc, size_t size) {
   return fails(FAULT_MEMORY, NULL) ? NULL : __real_malloc(size);
+}
+WRAP(void *, mmap, void *at, size_t size, int protection, int flags, int fd, off_t offset) {
+  return fails(FAULT_MEMORY, NULL) ? MAP_FAILED
+                                   : __real_mmap(at, size, protection, flags, fd, offset);
 }
 WRAP(void *, calloc, size_t n, size_t size) {
   return fails(FAULT_MEMORY, NULL) ? NULL : __real_calloc(n, size);
