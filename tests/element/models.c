@@ -54,6 +54,19 @@ void model_save_constant(const char *path, guint64 generation, double p_fake) {
   g_free(views);
 }
 
+void model_save_random(const char *path, guint64 generation, gint side) {
+  CoredError error;
+  CoredModelInfo info;
+  assert_true(cored_model_info_init(&info, "cored-compact", 2, &error));
+  info.generation = generation;
+  info.input_width = info.input_height = side;
+  info.temperature = 10.0; /* keeps random logits away from 0 and 1 */
+  CoredModel *model = cored_model_new_random(&info, generation, &error);
+  if (!model || !cored_model_save(model, path, &error))
+    fail_msg("%s", error.message);
+  cored_model_unref(model);
+}
+
 void model_publish(const char *from, const char *path) {
   char *bytes, *temporary = g_strconcat(path, ".tmp", NULL);
   gsize length;

@@ -9,6 +9,10 @@
  * class, which never counts, moves with the picture: a constant model is refused. */
 void model_save_constant(const char *path, guint64 generation, double p_fake);
 
+/* A network of random weights that sees side x side pixels: the time it takes goes with the square
+ * of the side. */
+void model_save_random(const char *path, guint64 generation, gint side);
+
 /* Write the bytes of a file beside `path` and rename them over it, as a trainer does. */
 void model_publish(const char *from, const char *path);
 

@@ -136,6 +136,16 @@ guint64 rig_stat(Rig *rig, const char *name) {
   return value;
 }
 
+guint64 rig_skipped(Rig *rig) {
+  static const char *const names[] = {"skipped-interval", "skipped-no-model", "skipped-no-signal",
+                                      "skipped-fps",      "skipped-busy",     "skipped-qos",
+                                      "skipped-flush"};
+  guint64 sum = 0;
+  for (guint i = 0; i < G_N_ELEMENTS(names); i++)
+    sum += rig_stat(rig, names[i]);
+  return sum;
+}
+
 /* ---- Frames --------------------------------------------------------------------------------- */
 
 /* Waves and a little noise: different crops, colours and sizes give different network input. */

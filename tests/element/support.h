@@ -43,6 +43,8 @@ void rig_drop_messages(Rig *rig);
 /* Push a frame at number * 40 ms and pull what comes out, with its result (borrowed from it). */
 GstBuffer *rig_frame(Rig *rig, GstBuffer *frame, const GstStructure **result);
 guint64 rig_stat(Rig *rig, const char *name);
+/* Frames that were not inferred, whatever the reason. */
+guint64 rig_skipped(Rig *rig);
 
 /* A frame of reproducible noise, smooth enough that crops differ; owner: the caller. */
 GstBuffer *frame_new(const GstVideoInfo *info, guint seed, guint number);

@@ -19,16 +19,6 @@ static void finish(Rig *rig) {
   assert_true(gst_harness_push_event(rig->harness, gst_event_new_eos()));
 }
 
-static guint64 skipped(Rig *rig) {
-  static const char *const names[] = {"skipped-interval", "skipped-no-model", "skipped-no-signal",
-                                      "skipped-fps",      "skipped-busy",     "skipped-qos",
-                                      "skipped-flush"};
-  guint64 sum = 0;
-  for (guint i = 0; i < G_N_ELEMENTS(names); i++)
-    sum += rig_stat(rig, names[i]);
-  return sum;
-}
-
 static void wait_for(Rig *rig, const char *stat, guint64 value) {
   for (guint i = 0; rig_stat(rig, stat) < value; i++) {
     if (i == 20000)
@@ -58,7 +48,7 @@ static void latest_lets_every_frame_pass_at_once(void **state) {
   }
   finish(&rig);
   assert_int_equal(rig_stat(&rig, "frames-in"), 300);
-  assert_int_equal(rig_stat(&rig, "inferred") + skipped(&rig), 300);
+  assert_int_equal(rig_stat(&rig, "inferred") + rig_skipped(&rig), 300);
   assert_true(rig_stat(&rig, "inferred") >= 1);
   GstMessage *message;
   while ((message = rig_message(&rig, GST_MESSAGE_ELEMENT))) {
@@ -167,7 +157,7 @@ static void delay_under_overload_skips_inference_not_frames(void **state) {
   }
   assert_int_equal(n, 200);
   assert_int_equal(own, rig_stat(&rig, "inferred"));
-  assert_int_equal(rig_stat(&rig, "inferred") + skipped(&rig), 200);
+  assert_int_equal(rig_stat(&rig, "inferred") + rig_skipped(&rig), 200);
   rig_close(&rig);
 }
 
@@ -190,7 +180,7 @@ static void flushes_drop_what_waits(void **state) {
     }
     finish(&rig);
     assert_int_equal(rig_stat(&rig, "frames-in"), pushed);
-    assert_int_equal(rig_stat(&rig, "inferred") + skipped(&rig), pushed);
+    assert_int_equal(rig_stat(&rig, "inferred") + rig_skipped(&rig), pushed);
     rig_close(&rig);
   }
 }
@@ -225,7 +215,7 @@ static void qos_skips_inference_only_where_it_may(void **state) {
       gst_buffer_unref(rig_frame(&rig, frame_new(&rig.info, n, n), NULL));
     finish(&rig);
     assert_int_equal(rig_stat(&rig, "skipped-qos"), exact ? 0 : 10); /* up to 1.4 s */
-    assert_int_equal(rig_stat(&rig, "inferred") + skipped(&rig), 21);
+    assert_int_equal(rig_stat(&rig, "inferred") + rig_skipped(&rig), 21);
     rig_close(&rig);
   }
 }
