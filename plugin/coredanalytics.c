@@ -28,6 +28,23 @@ static gboolean find_object(GstAnalyticsRelationMeta *relations, const CoredFace
   return TRUE;
 }
 
+/* What a detector upstream said of the object: metadata cannot be taken away, only set apart. */
+static void forget_verdicts(GstAnalyticsRelationMeta *relations, guint object) {
+  const GQuark fake = g_quark_from_static_string("fake");
+  GstAnalyticsClsMtd cls;
+  gpointer state = NULL;
+  while (gst_analytics_relation_meta_get_direct_related(
+      relations, object, GST_ANALYTICS_REL_TYPE_RELATE_TO, gst_analytics_cls_mtd_get_mtd_type(),
+      &state, &cls)) {
+    if (gst_analytics_cls_mtd_get_index_by_quark(&cls, fake) < 0)
+      continue;
+    gst_analytics_relation_meta_set_relation(relations, GST_ANALYTICS_REL_TYPE_NONE, object,
+                                             cls.id);
+    gst_analytics_relation_meta_set_relation(relations, GST_ANALYTICS_REL_TYPE_NONE, cls.id,
+                                             object);
+  }
+}
+
 void cored_analytics_attach(GstBuffer *buffer, const CoredResult *result, GQuark object_class) {
   if (result->n_faces == 0)
     return;
@@ -40,7 +57,10 @@ void cored_analytics_attach(GstBuffer *buffer, const CoredResult *result, GQuark
       continue;
     const gboolean judged =
         face->p_fake_smoothed >= 0.0 && classify(relations, face->p_fake_smoothed, &cls);
-    if (face->full_frame || !find_object(relations, face, object_class, &object) || !judged)
+    if (face->full_frame || !find_object(relations, face, object_class, &object))
+      continue;
+    forget_verdicts(relations, object);
+    if (!judged)
       continue;
     gst_analytics_relation_meta_set_relation(
         relations, GST_ANALYTICS_REL_TYPE_RELATE_TO | GST_ANALYTICS_REL_TYPE_CONTAIN, object,

@@ -68,7 +68,7 @@ GQuark cored_error_gst_domain(CoredErrorCode code, gint *gst_code) {
 const char *cored_error_hint(CoredErrorCode code) {
   switch (code) {
   case CORED_ERROR_NOT_FOUND:
-    return "Check the path in the 'model' property.";
+    return "Check the path.";
   case CORED_ERROR_OPEN:
   case CORED_ERROR_NOT_REGULAR:
     return "Check the permissions and that it is a file.";
@@ -81,6 +81,8 @@ const char *cored_error_hint(CoredErrorCode code) {
     return "Sign it with a key listed in 'trusted-keys'.";
   case CORED_ERROR_GENERATION:
     return "Publish it with a higher generation, or use the action 'previous-model'.";
+  case CORED_ERROR_CASCADE_FORMAT:
+    return "Use a cascade of Debian's opencv-data.";
   case CORED_ERROR_NO_MEMORY:
     return "Free memory or use a smaller network.";
   case CORED_ERROR_VERSION:

@@ -110,8 +110,14 @@ static void add_analytics(CoredRegions *regions, GstBuffer *buffer, GQuark objec
 #ifdef HAVE_GST_ANALYTICS
 /* The region metas that say the same as analytics metas get the result, too. */
 static void match_rois(CoredRegions *regions, GstBuffer *buffer, GQuark object_class) {
-  const GstVideoRegionOfInterestMeta *roi;
-  for (gint index = 0; (roi = cored_buffer_nth_roi(buffer, index)); index++) {
+  gpointer state = NULL;
+  GstMeta *meta;
+  guint n_open = regions->n;
+  for (gint index = 0;
+       n_open > 0 && (meta = gst_buffer_iterate_meta_filtered(
+                          buffer, &state, GST_VIDEO_REGION_OF_INTEREST_META_API_TYPE));
+       index++) {
+    const GstVideoRegionOfInterestMeta *roi = (const GstVideoRegionOfInterestMeta *)meta;
     const CoredBox box = {unwrap(roi->x), unwrap(roi->y), roi->w, roi->h};
     if (object_class && roi->roi_type != object_class)
       continue;
@@ -120,6 +126,7 @@ static void match_rois(CoredRegions *regions, GstBuffer *buffer, GQuark object_c
       if (region->roi_index < 0 &&
           cored_box_overlap(&region->box, &box) > CORED_SAME_FACE_OVERLAP) {
         region->roi_index = index;
+        n_open--;
         break;
       }
     }

@@ -87,10 +87,17 @@ static void a_missing_cascade_is_a_warning(void **state) {
   (void)state;
   const GstStructure *result;
   gboolean full_frame;
+  GError *error;
   Rig rig;
   rig_open(&rig, support_model(MODEL), CAPS, "face-cascade", "/nowhere/cascade.xml", NULL);
   GstMessage *message = rig_message(&rig, GST_MESSAGE_WARNING);
   assert_non_null(message);
+  gst_message_parse_warning(message, &error, NULL);
+  assert_true(g_error_matches(error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_NOT_FOUND));
+  assert_non_null(strstr(error->message, "/nowhere/cascade.xml"));
+  assert_non_null(strstr(error->message, "face-cascade"));
+  assert_null(strstr(error->message, "'model'"));
+  g_error_free(error);
   gst_message_unref(message);
   for (guint n = 0; n < 3; n++) {
     GstBuffer *out = rig_frame(&rig, frame_new(&rig.info, n, n), &result);

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MIT
+ * GstAnalytics metadata (GStreamer 1.24 and newer): what coreddetect takes from upstream and adds,
+ * alone and behind another detector. A buffer has one relation meta, and nothing is taken out of
+ * it. */
+#include "support.h"
+
+#include <gst/analytics/analytics.h>
+
+#define CAPS "video/x-raw,format=I420,width=320,height=240,framerate=25/1"
+#define MODEL 3
+#define OTHER 4
+
+static void add_object(GstBuffer *frame, gint x, gint y, gint w, gint h) {
+  GstAnalyticsRelationMeta *relations = gst_buffer_add_analytics_relation_meta(frame);
+  GstAnalyticsODMtd od;
+  assert_true(gst_analytics_relation_meta_add_od_mtd(relations, g_quark_from_static_string("face"),
+                                                     x, y, w, h, 0.9f, &od));
+}
+
+static guint n_metas(GstBuffer *buffer, GType api) {
+  gpointer state = NULL;
+  guint n = 0;
+  while (gst_buffer_iterate_meta_filtered(buffer, &state, api))
+    n++;
+  return n;
+}
+
+/* The objects of a buffer, and the verdicts that each is related to. */
+typedef struct Seen {
+  guint n_objects, n_verdicts;
+  double p_fake; /* of the last */
+} Seen;
+
+static Seen look(GstBuffer *buffer) {
+  GstAnalyticsRelationMeta *relations = gst_buffer_get_analytics_relation_meta(buffer);
+  Seen seen = {0};
+  gpointer objects = NULL;
+  GstAnalyticsMtd object;
+  assert_non_null(relations);
+  while (gst_analytics_relation_meta_iterate(relations, &objects,
+                                             gst_analytics_od_mtd_get_mtd_type(), &object)) {
+    gpointer verdicts = NULL;
+    GstAnalyticsClsMtd cls;
+    seen.n_objects++;
+    while (gst_analytics_relation_meta_get_direct_related(
+        relations, object.id, GST_ANALYTICS_REL_TYPE_CONTAIN, gst_analytics_cls_mtd_get_mtd_type(),
+        &verdicts, &cls)) {
+      const gint fake =
+          gst_analytics_cls_mtd_get_index_by_quark(&cls, g_quark_from_static_string("fake"));
+      assert_int_equal(fake, 0);
+      assert_int_equal(gst_analytics_cls_mtd_get_length(&cls), 2);
+      seen.n_verdicts++;
+      seen.p_fake = (double)gst_analytics_cls_mtd_get_level(&cls, 0);
+    }
+  }
+  return seen;
+}
+
+static void an_object_of_upstream_is_judged_and_not_doubled(void **state) {
+  (void)state;
+  const GstStructure *result;
+  Rig rig;
+  rig_open(&rig, support_model(MODEL), CAPS, NULL);
+  GstBuffer *frame = frame_new(&rig.info, 1, 0);
+  add_object(frame, 40, 30, 80, 80);
+  GstBuffer *out = rig_frame(&rig, frame, &result);
+  const Seen seen = look(out);
+  assert_int_equal(seen.n_objects, 1);
+  assert_int_equal(seen.n_verdicts, 1);
+  assert_true(ABS(seen.p_fake - result_double(result, "p-fake")) < 1e-6);
+  assert_int_equal(result_uint(result_face(result, 0), "x"), 40);
+  gst_buffer_unref(out);
+  rig_close(&rig);
+}
+
+/* The second finds both the first's own region and its object: they are one face, and its verdict
+ * is the only one left on every carrier. */
+static void of_two_detectors_the_last_has_the_word(void **state) {
+  (void)state;
+  const GstStructure *result;
+  Rig first, second, alone;
+  rig_open(&first, support_model(MODEL), CAPS, NULL);
+  rig_open(&second, support_model(OTHER), CAPS, NULL);
+  rig_open(&alone, support_model(OTHER), CAPS, NULL);
+  GstBuffer *frame = frame_new(&first.info, 1, 0);
+  frame_add_roi(frame, "face", 40, 30, 80, 80);
+  GstBuffer *copy = gst_buffer_copy_deep(frame);
+  GstBuffer *expected = rig_frame(&alone, copy, &result);
+  const double p = result_double(result, "p-fake");
+
+  GstBuffer *middle = rig_frame(&first, frame, &result);
+  const double p_first = result_double(result, "p-fake");
+  assert_true(ABS(p_first - p) > 1e-4); /* else the test could not tell them apart */
+  assert_true(ABS(look(middle).p_fake - p_first) < 1e-6);
+  GstBuffer *out = rig_frame(&second, middle, &result);
+  const Seen seen = look(out);
+  assert_int_equal(seen.n_objects, 1);
+  assert_int_equal(seen.n_verdicts, 1);
+  assert_true(ABS(seen.p_fake - p) < 1e-6);
+  assert_true(ABS(result_double(result, "p-fake") - p) < 1e-9);
+  assert_int_equal(result_uint(result, "n-faces"), 1);
+  assert_int_equal(n_metas(out, GST_ANALYTICS_RELATION_META_API_TYPE), 1);
+  assert_int_equal(n_metas(out, GST_VIDEO_REGION_OF_INTEREST_META_API_TYPE), 1);
+  gpointer iterate = NULL;
+  GstMeta *meta =
+      gst_buffer_iterate_meta_filtered(out, &iterate, GST_VIDEO_REGION_OF_INTEREST_META_API_TYPE);
+  GstVideoRegionOfInterestMeta *roi = (GstVideoRegionOfInterestMeta *)meta;
+  assert_int_equal(g_list_length(roi->params), 1);
+  assert_true(ABS(result_double(roi->params->data, "p-fake") - p) < 1e-9);
+  gst_buffer_unref(out);
+  gst_buffer_unref(expected);
+  rig_close(&first);
+  rig_close(&second);
+  rig_close(&alone);
+}
+
+/* One walk over the regions however many objects there are. */
+static void objects_find_their_region_among_ten_thousand(void **state) {
+  (void)state;
+  const GstStructure *result;
+  Rig rig;
+  rig_open(&rig, support_model(MODEL), CAPS, "max-objects", "64", NULL);
+  GstBuffer *frame = frame_new(&rig.info, 1, 0);
+  for (guint i = 0; i < 10000; i++)
+    frame_add_roi(frame, "face", i % 300, i % 220, 1 + i % 3, 1 + i % 5);
+  frame_add_roi(frame, "face", 42, 31, 80, 80);
+  add_object(frame, 40, 30, 80, 80);
+  GstBuffer *out = rig_frame(&rig, frame, &result);
+  assert_int_equal(result_uint(result, "n-faces"), 1);
+  gpointer iterate = NULL;
+  GstMeta *meta;
+  guint n = 0, n_params = 0;
+  while ((meta = gst_buffer_iterate_meta_filtered(out, &iterate,
+                                                  GST_VIDEO_REGION_OF_INTEREST_META_API_TYPE))) {
+    const GstVideoRegionOfInterestMeta *roi = (const GstVideoRegionOfInterestMeta *)meta;
+    n++;
+    n_params += roi->params != NULL;
+    assert_int_equal(roi->params != NULL, roi->w == 80);
+  }
+  assert_int_equal(n, 10001);
+  assert_int_equal(n_params, 1);
+  gst_buffer_unref(out);
+  rig_close(&rig);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(an_object_of_upstream_is_judged_and_not_doubled),
+      cmocka_unit_test(of_two_detectors_the_last_has_the_word),
+      cmocka_unit_test(objects_find_their_region_among_ten_thousand),
+  };
+  return cmocka_run_group_tests(tests, support_setup, support_teardown);
+}
