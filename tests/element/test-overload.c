@@ -161,7 +161,7 @@ static void every_reason_is_counted_once(void **state) {
     pass(&rig, n++, FALSE);
   for (guint i = 0; i < n_frames * 4; i++, n++) {
     pass(&rig, n, n % 7 == 3);
-    disturb(&rig, i);
+    disturb(&rig, n);
   }
   gst_harness_push_event(rig.harness, gst_event_new_eos());
   assert_int_equal(rig_stat(&rig, "frames-in"), n);

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT
+ * Calls of the system that fail or lie, for the whole process: these functions stand before those
+ * of the C library, for the plugin too. All zero: everything works. */
+#ifndef TESTS_ELEMENT_FAULTS_H
+#define TESTS_ELEMENT_FAULTS_H
+
+#include <stdatomic.h>
+
+typedef struct Faults {
+  atomic_int inotify_init; /* errno that inotify_init1 fails with */
+  atomic_int inotify_add;  /* errno that inotify_add_watch fails with */
+  atomic_int overflow;     /* events are lost: reading them gives IN_Q_OVERFLOW alone */
+  atomic_int deny;         /* errno that opening a model fails with */
+  atomic_int slow_read_us; /* each read of a regular file takes so long, and gives little */
+  atomic_int slow_reads;   /* counts them */
+} Faults;
+
+extern Faults faults;
+
+void faults_clear(void);
+
+#endif /* TESTS_ELEMENT_FAULTS_H */
