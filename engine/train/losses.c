@@ -36,7 +36,7 @@ double cored_loss_distillation(const double *zs, const double *zt, int c, int la
   cored_log_softmax(zs, c, 1 / temperature, log_s);
   cored_log_softmax(zt, c, 1 / temperature, log_t);
   for (int i = 0; i < c; i++)
-    if (exp(log_t[i]) > 0) /* 0 log 0 = 0 */
+    if (exp(log_t[i]) != 0) /* 0 log 0 = 0, but NaN stays */
       divergence += exp(log_t[i]) * (log_t[i] - log_s[i]);
   return alpha * temperature * temperature * divergence +
          (1 - alpha) * cored_loss_cross_entropy(zs, c, label);

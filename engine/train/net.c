@@ -6,6 +6,7 @@
 #include "layers/philox.h"
 #include "train/net-plan.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -127,6 +128,30 @@ void cored_net_forward(CoredNet *net, const CoredNetRun *run) {
   const CoredShape s = net->plan.shapes[graph->features];
   memset(cored_net_seed(net, graph->features), 0,
          (size_t)run->n * (size_t)s.h * (size_t)s.w * (size_t)s.c * sizeof(float));
+}
+
+static bool all_finite(const float *values, size_t count) {
+  for (size_t i = 0; i < count; i++)
+    if (!isfinite(values[i]))
+      return false;
+  return true;
+}
+
+int cored_net_find_nonfinite(CoredNet *net, const CoredNetRun *run) {
+  const CoredGraph *const graph = net->params.graph;
+  for (int i = 0; i < graph->n_nodes; i++) {
+    const CoredShape s = net->plan.shapes[i];
+    const size_t count = (size_t)run->n * (size_t)s.h * (size_t)s.w * (size_t)s.c;
+    if (net->plan.steps[i].merged)
+      continue;
+    if (i > 0) {
+      CoredPassF32 pass = make_pass(net, run, i, false);
+      net->plan.steps[i].backward->forward_f32(&pass);
+    }
+    if (!all_finite(i == 0 ? run->input : value_of(net, i), count))
+      return i;
+  }
+  return -1;
 }
 
 const float *cored_net_output(const CoredNet *net, int node, CoredShape *shape) {

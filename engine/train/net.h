@@ -55,6 +55,9 @@ const float *cored_net_output(const CoredNet *net, int node, CoredShape *shape);
 /* Where the loss puts its gradient with respect to that output, to be filled in between forward
  * and backward: every value of logits', while features' is cleared by forward. */
 float *cored_net_seed(const CoredNet *net, int node);
+/* Runs forward again, statistics untouched, and returns the first node whose output is not finite
+ * (0: the input), or -1. For messages: it costs a forward pass. */
+int cored_net_find_nonfinite(CoredNet *net, const CoredNetRun *run);
 /* Adds to the gradients of all trained parameters. run is that of the forward pass. */
 void cored_net_backward(CoredNet *net, const CoredNetRun *run, float *gradients);
 

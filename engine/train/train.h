@@ -149,8 +149,11 @@ bool cored_trainer_accumulate(CoredTrainer *trainer, const CoredBatch *batch, do
  * the gradients' norm before clipping. Returns false, with nothing changed and the gradients kept,
  * when it is not finite. */
 bool cored_trainer_update(CoredTrainer *trainer, double lr, double *norm);
-/* The name of the first parameter, in the order of the network, whose gradient (or, failing that,
- * value) is not finite; NULL when all are. */
+/* Where numbers stopped being finite: after a failed accumulate the first layer of the student, or
+ * of the teacher, with such an output ("the input" where the batch itself has them); else the name
+ * of the first weight or statistic, of the gradient that backward came to first, or of an
+ * optimizer's moment. (ReLU makes 0 of minus infinity, so
+ * that not everything shows in a loss.) NULL when all are finite. */
 const char *cored_trainer_find_nonfinite(const CoredTrainer *trainer);
 /* Steps done by cored_trainer_update. */
 uint64_t cored_trainer_steps(const CoredTrainer *trainer);

@@ -5,6 +5,7 @@
 #include "layers/philox.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 bool cored_trainer_has_representation(const CoredTrainer *trainer) {
@@ -285,9 +286,32 @@ static void forward(CoredTrainer *trainer, const CoredBatch *batch, CoredNetRun 
                              batch->n, s->zs);
 }
 
+/* Activations and the like have no name: that of the layer before them is told. */
+static const char *layer_name(const CoredGraph *graph, int node) {
+  while (node > 0 && !graph->nodes[node].name[0])
+    node--;
+  return node > 0 ? graph->nodes[node].name : "the input";
+}
+
+static void remember_nonfinite(CoredTrainer *trainer, CoredNetRun run) {
+  char *const out = trainer->nonfinite;
+  const size_t size = sizeof trainer->nonfinite;
+  run.running = NULL;
+  int node = cored_net_find_nonfinite(trainer->net, &run);
+  if (node >= 0) {
+    snprintf(out, size, "%s", layer_name(trainer->graph, node));
+  } else if (trainer->teacher) {
+    const CoredNetRun still = {.block = trainer->teacher, .input = run.input, .n = run.n};
+    node = cored_net_find_nonfinite(trainer->eval, &still);
+    if (node >= 0)
+      snprintf(out, size, "the teacher's %s", layer_name(trainer->graph, node));
+  }
+}
+
 bool cored_trainer_accumulate(CoredTrainer *trainer, const CoredBatch *batch, double weight,
                               CoredLosses *losses) {
   CoredNetRun run;
+  trainer->nonfinite[0] = '\0';
   forward(trainer, batch, &run);
   sum_batch(trainer, batch);
   if (cored_trainer_has_representation(trainer)) {
@@ -296,8 +320,10 @@ bool cored_trainer_accumulate(CoredTrainer *trainer, const CoredBatch *batch, do
   }
   reduce_sums(trainer);
   fill_losses(trainer, losses);
-  if (!isfinite(losses->total))
+  if (!isfinite(losses->total)) {
+    remember_nonfinite(trainer, run);
     return false;
+  }
   seed_logits(trainer, batch, weight);
   if (cored_trainer_has_representation(trainer))
     seed_features(trainer, batch, weight);

@@ -109,17 +109,28 @@ uint64_t cored_trainer_steps(const CoredTrainer *trainer) {
   return (uint64_t)trainer->counters[CORED_COUNTER_STEPS];
 }
 
-static const char *find_in(const CoredTrainer *trainer, const float *block) {
-  for (int i = 0; i < trainer->graph->n_params; i++) {
-    const float *const values = block + cored_net_offset(trainer->net, i);
-    for (size_t j = 0; j < trainer->graph->params[i].count; j++)
-      if (!isfinite(values[j]))
-        return trainer->graph->params[i].name;
-  }
-  return NULL;
+static bool is_finite(const CoredTrainer *trainer, const float *block, int param) {
+  const float *const values = block + cored_net_offset(trainer->net, param);
+  for (size_t i = 0; i < trainer->graph->params[param].count; i++)
+    if (!isfinite(values[i]))
+      return false;
+  return true;
 }
 
 const char *cored_trainer_find_nonfinite(const CoredTrainer *trainer) {
-  const char *const name = find_in(trainer, trainer->gradients);
-  return name ? name : find_in(trainer, trainer->block);
+  const CoredParam *const params = trainer->graph->params;
+  const int n = trainer->graph->n_params;
+  if (trainer->nonfinite[0])
+    return trainer->nonfinite;
+  for (int i = 0; i < n; i++)
+    if (!is_finite(trainer, trainer->block, i))
+      return params[i].name;
+  for (int i = n - 1; i >= 0; i--) /* backward begins at the end */
+    if (!is_finite(trainer, trainer->gradients, i))
+      return params[i].name;
+  for (int m = 0; m < 2; m++)
+    for (int i = 0; trainer->moments[m] && i < n; i++)
+      if (!is_finite(trainer, trainer->moments[m], i))
+        return params[i].name;
+  return NULL;
 }

@@ -40,8 +40,9 @@ struct CoredTrainer {
   CoredStores teacher_stores, student_stores;
   CoredStepScratch scratch;
   /* Kept as one array so that a checkpoint sees them as one tensor. */
-  int64_t counters[3];    /* steps, forward passes, teacher's stores are summed over processes */
-  CoredTensorView *state; /* views for cored_trainer_state */
+  int64_t counters[3]; /* steps, forward passes, teacher's stores are summed over processes */
+  char nonfinite[CORED_NAME_SIZE + 32]; /* where the last batch broke; "": it did not */
+  CoredTensorView *state;               /* views for cored_trainer_state */
   char *state_names;
   size_t n_state;
 };

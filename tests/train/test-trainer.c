@@ -11,62 +11,7 @@
 #include <pthread.h>
 #include <cmocka.h>
 
-#include "layers/philox.h"
-#include "train/train.h"
-
-enum { size = 32, batch_size = 6, n_batches = 3, pixels = size * size * 3 };
-
-static float images[n_batches * batch_size * pixels];
-static int labels[n_batches * batch_size];
-static CoredModel *first, *second; /* two models of the compact network */
-
-static int make_data(void **state) {
-  (void)state;
-  for (size_t i = 0; i < sizeof images / sizeof *images; i++)
-    images[i] = cored_philox_normal(1, i);
-  for (size_t i = 0; i < sizeof labels / sizeof *labels; i++)
-    labels[i] = (int)(i % 3 == 0);
-  CoredModelInfo info;
-  CoredError error = {0};
-  assert_true(cored_model_info_init(&info, "cored-compact", 2, &error));
-  first = cored_model_new_random(&info, 1, &error);
-  second = cored_model_new_random(&info, 2, &error);
-  assert_non_null(first);
-  assert_non_null(second);
-  return 0;
-}
-
-static int drop_data(void **state) {
-  (void)state;
-  cored_model_unref(first);
-  cored_model_unref(second);
-  return 0;
-}
-
-static CoredTrainParams small_params(CoredMethod method, int threads) {
-  CoredTrainParams params;
-  cored_train_params_init(&params);
-  params.input_width = params.input_height = size;
-  params.max_batch = batch_size;
-  params.threads = threads;
-  params.method = method;
-  return params;
-}
-
-static CoredTrainer *open_trainer(const CoredTrainParams *params) {
-  CoredError error = {0};
-  CoredTrainer *const trainer = cored_trainer_new(first, second, params, &error);
-  if (!trainer)
-    fail_msg("%s", error.message);
-  return trainer;
-}
-
-static CoredBatch batch_at(int step) {
-  const int i = step % n_batches;
-  return (CoredBatch){.n = batch_size,
-                      .images = images + (size_t)i * batch_size * pixels,
-                      .labels = labels + i * batch_size};
-}
+#include "tiny-trainer.h"
 
 static void adapt(CoredTrainer *trainer) {
   for (int i = 0; i < n_batches; i++) {
@@ -346,31 +291,6 @@ static void learns_a_batch_by_heart(void **state) {
   cored_trainer_free(trainer);
 }
 
-static void numbers_that_are_not_finite_stop_the_step(void **state) {
-  (void)state;
-  const CoredTrainParams params = small_params(CORED_METHOD_FT, 1);
-  CoredTrainer *const trainer = open_trainer(&params);
-  CoredLosses losses;
-  CoredBatch batch = batch_at(0);
-  float *const bad = malloc(sizeof(float) * batch_size * pixels);
-  memcpy(bad, batch.images, sizeof(float) * batch_size * pixels);
-  bad[17] = NAN;
-  batch.images = bad;
-  assert_null(cored_trainer_find_nonfinite(trainer));
-  assert_false(cored_trainer_accumulate(trainer, &batch, 1, &losses));
-  assert_true(isnan(losses.total));
-  free(bad);
-  cored_trainer_free(trainer);
-  CoredTrainer *const other = open_trainer(&params);
-  CoredTensorView view;
-  assert_true(cored_trainer_gradient(other, 2, &view));
-  ((float *)view.data)[0] = INFINITY;
-  assert_string_equal(cored_trainer_find_nonfinite(other), view.name);
-  assert_false(cored_trainer_update(other, 0.1, NULL));
-  assert_int_equal(cored_trainer_steps(other), 0);
-  cored_trainer_free(other);
-}
-
 static void replacing_the_teacher_copies_the_student(void **state) {
   (void)state;
   const CoredTrainParams params = small_params(CORED_METHOD_TG, 1);
@@ -421,9 +341,8 @@ int main(void) {
       cmocka_unit_test(two_processes_equal_one),
       cmocka_unit_test(evaluation_equals_a_session),
       cmocka_unit_test(learns_a_batch_by_heart),
-      cmocka_unit_test(numbers_that_are_not_finite_stop_the_step),
       cmocka_unit_test(replacing_the_teacher_copies_the_student),
       cmocka_unit_test(bad_parameters_are_refused),
   };
-  return cmocka_run_group_tests(tests, make_data, drop_data);
+  return cmocka_run_group_tests(tests, tiny_trainer_make, tiny_trainer_drop);
 }

@@ -62,10 +62,19 @@ static RunStatus not_finite(Run *run, const char *what, CoredError *error) {
   const char *where = cored_trainer_find_nonfinite(run->trainer);
   cored_error_set(error, CORED_ERROR_PARAMETER_VALUE,
                   "epoch %d, step %llu: %s is not finite; first in '%s'. Nothing of it was saved; "
-                  "a lower learning rate or --clip may help",
+                  "a lower learning rate (-lr, now %g) or --clip 1 may help",
                   run->at.epoch + 1, (unsigned long long)cored_trainer_steps(run->trainer) + 1,
-                  what, where ? where : "the losses");
+                  what, where ? where : "the losses",
+                  cored_schedule_rate(&run->schedule, cored_trainer_steps(run->trainer)));
   return RUN_NOT_FINITE;
+}
+
+/* Says which terms: the one that ran away is often not the one that broke. */
+static RunStatus loss_not_finite(Run *run, const CoredLosses *l, CoredError *error) {
+  char what[160];
+  snprintf(what, sizeof what, "the loss (student %.4g, distillation %.4g, representation %.4g)",
+           l->student, l->distillation, l->representation);
+  return not_finite(run, what, error);
 }
 
 /* Forward and backward of the batches of one step. *more is false at the end of the epoch. */
@@ -95,7 +104,7 @@ static RunStatus accumulate(Run *run, bool *more, CoredError *error) {
     }
     const CoredBatch part = trainer_batch(&batch, run);
     if (!cored_trainer_accumulate(run->trainer, &part, 1.0 / (double)k, &losses))
-      return not_finite(run, "a loss", error);
+      return loss_not_finite(run, &losses, error);
     loss_sums_add(&run->at.sums, &losses);
   }
   if (options->output.trace && *more && step < (uint64_t)options->output.trace_steps &&
@@ -122,13 +131,18 @@ static bool check_failures(Run *run, CoredError *error) {
                          failures, last.message);
 }
 
+/* No checkpoint without this: whatever broke stays out of every file. */
+static RunStatus check_weights(Run *run, CoredError *error) {
+  return cored_trainer_find_nonfinite(run->trainer) ? not_finite(run, "a weight", error) : RUN_OK;
+}
+
 RunStatus run_epoch(Run *run, CoredError *error) {
   const uint64_t total = cored_loader_n_batches(run->loader), from = run->at.next_batch;
   const double began = ui_clock();
-  bool more = true;
+  bool more = true, stopped = false;
   if (!cored_loader_start(run->loader, (uint64_t)run->at.epoch, from, error))
     return RUN_FAILED;
-  while (more && run->at.next_batch < total) {
+  while (more && !stopped && run->at.next_batch < total) {
     const RunStatus status = accumulate(run, &more, error);
     /* All processes leave together; one that failed must not let the others wait. */
     const RunStatus worst = (RunStatus)parallel_max(run->parallel, (int)status);
@@ -138,11 +152,10 @@ RunStatus run_epoch(Run *run, CoredError *error) {
     if (!cored_trainer_update(run->trainer, rate, NULL))
       return not_finite(run, "a gradient", error);
     draw_bar(run, began, run->at.next_batch, from, total);
-    if (parallel_max(run->parallel, stop_asked()))
-      return RUN_INTERRUPTED;
+    stopped = parallel_max(run->parallel, stop_asked());
   }
-  const char *where = cored_trainer_find_nonfinite(run->trainer);
-  if (where)
-    return not_finite(run, "a weight", error);
+  const RunStatus status = check_weights(run, error);
+  if (status != RUN_OK || stopped)
+    return status != RUN_OK ? status : RUN_INTERRUPTED;
   return check_failures(run, error) ? RUN_OK : RUN_FAILED;
 }
