@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * The element among those of the system: which metadata survive which element, and that a frame
- * shared by a tee is never copied. Elements that are not installed are left out, said so. */
+ * shared by a tee is never copied. Elements that are not installed are left out, said so.
+ * Usage: test-element-pipelines [PLUGIN...]; with names, of the system's plugins only those. */
+#include "plugins.h"
 #include "support.h"
 
 #include <stdio.h>
@@ -184,10 +186,12 @@ static void nothing_is_copied_behind_a_tee(void **state) {
   }
 }
 
-int main(void) {
+int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(metadata_survive_what_they_should),
       cmocka_unit_test(nothing_is_copied_behind_a_tee),
   };
+  if (argc > 1)
+    plugins_only((const char *const *)argv + 1, (guint)argc - 1);
   return cmocka_run_group_tests(tests, support_setup, support_teardown);
 }

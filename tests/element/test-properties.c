@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: MIT
  * Every property: declared well, safe at every value, and of effect. */
+#include "models.h"
 #include "support.h"
 
 #include <math.h>
+
+#include <gst/controller/gstdirectcontrolbinding.h>
+#include <gst/controller/gstinterpolationcontrolsource.h>
 
 #define CAPS "video/x-raw,format=I420,width=320,height=240,framerate=25/1"
 #define MODEL 3
@@ -283,6 +287,108 @@ static void without_metadata_buffers_pass_untouched(void **state) {
   rig_close(&rig);
 }
 
+/* One frame; the generation of the model that judged it. */
+static guint64 generation_of(Rig *rig, guint number) {
+  const GstStructure *result;
+  GstBuffer *out = rig_frame(rig, frame_new(&rig->info, 1, number), &result);
+  const guint64 generation = result_uint64(result, "model-generation");
+  gst_buffer_unref(out);
+  return generation;
+}
+
+/* The second element finds another version in the file than the first did: where they share the
+ * model, the first gets it as well. */
+static void elements_share_a_model_unless_their_ids_differ(void **state) {
+  (void)state;
+  static const char *const ids[] = {"one", "two"};
+  char *path = support_path("shared.safetensors");
+  for (guint i = 0; i < G_N_ELEMENTS(ids); i++) {
+    Rig first, second;
+    guint number = 1;
+    model_publish(support_model(3), path);
+    rig_open(&first, path, CAPS, "inference-region", "full-frame", "model-watch", "false",
+             "model-instance-id", "one", NULL);
+    assert_int_equal(generation_of(&first, 0), 3);
+    model_publish(support_model(4), path);
+    rig_open(&second, path, CAPS, "inference-region", "full-frame", "model-watch", "false",
+             "model-instance-id", ids[i], NULL);
+    assert_int_equal(generation_of(&second, 0), 4);
+    while (i == 0 && generation_of(&first, number) != 4 && number++ < 10000)
+      g_usleep(1000);
+    for (guint k = 0; k < 10; k++)
+      assert_int_equal(generation_of(&first, ++number), i == 0 ? 4 : 3);
+    rig_close(&first);
+    rig_close(&second);
+  }
+  g_free(path);
+}
+
+/* ---- Values that change with the stream ------------------------------------------------------ */
+
+/* `before` until 200 ms of the stream, `after` from then on. */
+static void control(GstElement *element, const char *property, double before, double after) {
+  GstControlSource *source = gst_interpolation_control_source_new();
+  GstTimedValueControlSource *values = GST_TIMED_VALUE_CONTROL_SOURCE(source);
+  g_object_set(source, "mode", GST_INTERPOLATION_MODE_NONE, NULL);
+  assert_true(gst_timed_value_control_source_set(values, 0, before));
+  assert_true(gst_timed_value_control_source_set(values, 200 * GST_MSECOND, after));
+  assert_true(gst_object_add_control_binding(
+      GST_OBJECT(element),
+      gst_direct_control_binding_new_absolute(GST_OBJECT(element), property, source)));
+  gst_object_unref(source);
+}
+
+static void the_threshold_follows_a_controller(void **state) {
+  (void)state;
+  Rig rig;
+  rig_open(&rig, support_model(MODEL), CAPS, "inference-region", "full-frame", NULL);
+  control(rig.element, "threshold", 0.0, 1.0);
+  for (guint n = 0; n < 10; n++) {
+    const GstStructure *result;
+    GstBuffer *out = rig_frame(&rig, frame_new(&rig.info, n, n), &result);
+    assert_true(result_double(result, "threshold") == (n < 5 ? 0.0 : 1.0));
+    assert_string_equal(gst_structure_get_string(result, "verdict"), n < 5 ? "fake" : "real");
+    gst_buffer_unref(out);
+  }
+  rig_close(&rig);
+}
+
+static void the_smoothing_follows_a_controller(void **state) {
+  (void)state;
+  double mean = 0.0;
+  Rig rig;
+  rig_open(&rig, support_model(MODEL), CAPS, "inference-region", "full-frame", NULL);
+  control(rig.element, "smoothing", 0.0, 0.5);
+  for (guint n = 0; n < 10; n++) {
+    const GstStructure *result;
+    GstBuffer *out = rig_frame(&rig, frame_new(&rig.info, n, n), &result);
+    const double p = result_double(result, "p-fake"), logit = log(p / (1.0 - p));
+    mean = n < 5 ? logit : 0.5 * mean + 0.5 * logit;
+    const double smoothed = result_double(result, "p-fake-smoothed");
+    if (fabs(smoothed - 1.0 / (1.0 + exp(-mean))) > 1e-9)
+      fail_msg("frame %u: p-fake %f smoothed to %f", n, p, smoothed);
+    gst_buffer_unref(out);
+  }
+  rig_close(&rig);
+}
+
+static void the_padding_follows_a_controller(void **state) {
+  (void)state;
+  const double none = p_with("roi-padding", "0"), half = p_with("roi-padding", "0.5");
+  Rig rig;
+  rig_open(&rig, support_model(MODEL), CAPS, NULL);
+  control(rig.element, "roi-padding", 0.0, 0.5);
+  for (guint n = 0; n < 10; n++) {
+    const GstStructure *result;
+    GstBuffer *frame = frame_new(&rig.info, 1, n);
+    frame_add_roi(frame, "face", 60, 40, 100, 100);
+    GstBuffer *out = rig_frame(&rig, frame, &result);
+    assert_true(fabs(result_double(result, "p-fake") - (n < 5 ? none : half)) < 1e-9);
+    gst_buffer_unref(out);
+  }
+  rig_close(&rig);
+}
+
 static void threads_change_nothing_but_speed(void **state) {
   (void)state;
   const double one = p_with("threads", "1"), two = p_with("threads", "2"),
@@ -300,6 +406,10 @@ int main(void) {
       cmocka_unit_test(values_are_carried_to_the_regions_of_later_frames),
       cmocka_unit_test(metadata_flags_choose_the_carriers),
       cmocka_unit_test(without_metadata_buffers_pass_untouched),
+      cmocka_unit_test(elements_share_a_model_unless_their_ids_differ),
+      cmocka_unit_test(the_threshold_follows_a_controller),
+      cmocka_unit_test(the_smoothing_follows_a_controller),
+      cmocka_unit_test(the_padding_follows_a_controller),
       cmocka_unit_test(threads_change_nothing_but_speed),
   };
   return cmocka_run_group_tests(tests, support_setup, support_teardown);

@@ -174,6 +174,18 @@ def check_scripts(root):
     return bad
 
 
+def check_properties(root):
+    """Every property that the documents list is set or read by a test of the elements."""
+    tests = ''.join(read(root, name) for name in tracked(root, '*.c')
+                    if name.startswith('tests/element/test-'))
+    names = re.findall(r'^\| `([a-z-]+)` \|.*\|.*\| (?:any time|stopped|read only) \|',
+                       read(root, 'docs/element.md'), re.M)
+    if len(names) < 30:
+        return [f'docs/element.md: only {len(names)} properties found']
+    return [f'{name}: no test in tests/element' for name in names
+            if not re.search(rf'["\s]{name}["=]', tests)]
+
+
 def main():
     check, root, *rest = sys.argv[1:]
     bad = globals()['check_' + check](root, *rest)

@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: MIT
+ * The element's own search for faces: what each property of it changes, on photographs of faces.
+ * Usage: test-element-faces FOLDER, whose first JPEG files are the faces; 77 without them. */
+#include "plugins.h"
+#include "support.h"
+
+#include <math.h>
+#include <stdio.h>
+
+#define MODEL 3
+#define CASCADES "/usr/share/opencv4/"
+#define LBP CASCADES "lbpcascades/lbpcascade_frontalface_improved.xml"
+#define HAAR CASCADES "haarcascades/haarcascade_frontalface_alt2.xml"
+#define N_PHOTOS 2
+
+enum { WIDTH = 800, HEIGHT = 448, SIDE = 256 };
+static guint8 photo[N_PHOTOS][SIDE * SIDE]; /* luma */
+
+/* ---- Photographs ---------------------------------------------------------------------------- */
+
+static gboolean decode(const char *path, guint8 luma[SIDE * SIDE]) {
+  char *description =
+      g_strdup_printf("filesrc location=\"%s\" ! jpegdec ! fakesink name=sink", path);
+  GstElement *pipeline = gst_parse_launch(description, NULL);
+  GstSample *sample = NULL;
+  GstVideoInfo info;
+  GstVideoFrame frame;
+  gboolean done = FALSE;
+  g_free(description);
+  if (!pipeline)
+    return FALSE;
+  GstElement *sink = gst_bin_get_by_name(GST_BIN(pipeline), "sink");
+  gst_element_set_state(pipeline, GST_STATE_PAUSED);
+  if (gst_element_get_state(pipeline, NULL, NULL, 20 * GST_SECOND) == GST_STATE_CHANGE_SUCCESS)
+    g_object_get(sink, "last-sample", &sample, NULL);
+  if (sample && gst_video_info_from_caps(&info, gst_sample_get_caps(sample)) &&
+      GST_VIDEO_INFO_IS_YUV(&info) && info.width == SIDE && info.height == SIDE &&
+      gst_video_frame_map(&frame, &info, gst_sample_get_buffer(sample), GST_MAP_READ)) {
+    for (gint y = 0; y < SIDE; y++)
+      memcpy(luma + y * SIDE,
+             (guint8 *)GST_VIDEO_FRAME_COMP_DATA(&frame, 0) +
+                 y * GST_VIDEO_FRAME_COMP_STRIDE(&frame, 0),
+             SIDE);
+    gst_video_frame_unmap(&frame);
+    done = TRUE;
+  }
+  if (sample)
+    gst_sample_unref(sample);
+  gst_element_set_state(pipeline, GST_STATE_NULL);
+  gst_object_unref(sink);
+  gst_object_unref(pipeline);
+  return done;
+}
+
+static gint by_name(gconstpointer a, gconstpointer b) {
+  return g_strcmp0(*(char *const *)a, *(char *const *)b);
+}
+
+/* False, after saying why, when the photographs or what reads them are not there. */
+static gboolean read_photos(const char *folder) {
+  GDir *dir = g_dir_open(folder, 0, NULL);
+  GPtrArray *names = g_ptr_array_new_with_free_func(g_free);
+  guint n = 0;
+  for (const char *name; dir && (name = g_dir_read_name(dir));)
+    if (g_str_has_suffix(name, ".jpg"))
+      g_ptr_array_add(names, g_build_filename(folder, name, NULL));
+  if (dir)
+    g_dir_close(dir);
+  g_ptr_array_sort(names, by_name);
+  while (n < N_PHOTOS && n < names->len && decode(names->pdata[n], photo[n]))
+    n++;
+  g_ptr_array_unref(names);
+  if (n < N_PHOTOS)
+    printf("skipped: no photographs in %s, or no jpegdec to read them\n", folder);
+  else if (!g_file_test(LBP, G_FILE_TEST_EXISTS) || !g_file_test(HAAR, G_FILE_TEST_EXISTS))
+    printf("skipped: no cascades in %s (Debian: opencv-data)\n", CASCADES);
+  else
+    return TRUE;
+  return FALSE;
+}
+
+/* A gray frame with one photograph, every `step`th pixel of it, at x, y. */
+static void put_photo(GstBuffer *frame, guint which, gsize x, gsize y, gsize step) {
+  GstMapInfo map;
+  assert_true(gst_buffer_map(frame, &map, GST_MAP_WRITE));
+  for (gsize v = 0; v < SIDE / step; v++)
+    for (gsize u = 0; u < SIDE / step; u++)
+      map.data[(y + v) * WIDTH + x + u] = photo[which][v * step * SIDE + u * step];
+  gst_buffer_unmap(frame, &map);
+}
+
+static GstBuffer *gray_frame(guint number) {
+  GstBuffer *frame = gst_buffer_new_allocate(NULL, WIDTH * HEIGHT * 3 / 2, NULL);
+  gst_buffer_memset(frame, 0, 128, WIDTH * HEIGHT * 3 / 2);
+  GST_BUFFER_PTS(frame) = number * 40 * GST_MSECOND;
+  GST_BUFFER_DURATION(frame) = 40 * GST_MSECOND;
+  return frame;
+}
+
+/* Both photographs side by side and a small copy of the first between them. */
+static GstBuffer *crowd(guint number) {
+  GstBuffer *frame = gray_frame(number);
+  put_photo(frame, 0, 20, 80, 1);
+  put_photo(frame, 1, 500, 80, 1);
+  put_photo(frame, 0, 320, 140, 2);
+  return frame;
+}
+
+/* ---- Reference ------------------------------------------------------------------------------ */
+
+typedef struct Found {
+  CoredFace face[16];
+  int n;
+} Found;
+
+/* What the engine's locator, which tests/reference compares with OpenCV, finds in the crowd. */
+static Found expected(const char *cascade, double scale, int neighbors, int min_size) {
+  const CoredLocatorParams params = {
+      .scale_factor = scale, .min_neighbors = neighbors, .min_size = min_size};
+  CoredError error = {CORED_ERROR_NONE, ""};
+  CoredLocator *locator = cored_locator_new_cascade(cascade, &error);
+  GstBuffer *frame = crowd(0);
+  GstMapInfo map;
+  Found found = {.n = 0};
+  if (!locator)
+    fail_msg("%s", error.message);
+  assert_true(gst_buffer_map(frame, &map, GST_MAP_READ));
+  const CoredImage image = {.format = CORED_PIXEL_GRAY8,
+                            .width = WIDTH,
+                            .height = HEIGHT,
+                            .plane = {map.data},
+                            .stride = {WIDTH}};
+  assert_true(cored_locator_find(locator, &image, &params, found.face, 16, &found.n, &error));
+  gst_buffer_unmap(frame, &map);
+  gst_buffer_unref(frame);
+  cored_locator_free(locator);
+  return found;
+}
+
+/* Results give whole pixels, outwards. */
+static gboolean has_box(const GstStructure *result, const CoredBox *box) {
+  const double x = floor(box->x), y = floor(box->y);
+  for (guint i = 0; i < result_uint(result, "n-faces"); i++) {
+    const GstStructure *face = result_face(result, i);
+    if (result_uint(face, "x") == x && result_uint(face, "y") == y &&
+        result_uint(face, "w") == ceil(box->x + box->w) - x &&
+        result_uint(face, "h") == ceil(box->y + box->h) - y)
+      return TRUE;
+  }
+  return FALSE;
+}
+
+static gboolean is_full_frame(const GstStructure *result) {
+  gboolean full = FALSE;
+  if (result_uint(result, "n-faces") == 1)
+    gst_structure_get_boolean(result_face(result, 0), "full-frame", &full);
+  return full;
+}
+
+/* The one face that is there now; remembered ones (max-absence) are beside it. */
+static const GstStructure *only_present(const GstStructure *result) {
+  const GstStructure *only = NULL;
+  for (guint i = 0; i < result_uint(result, "n-faces"); i++) {
+    gboolean present = FALSE;
+    gst_structure_get_boolean(result_face(result, i), "present", &present);
+    assert_true(!present || !only);
+    only = present ? result_face(result, i) : only;
+  }
+  assert_non_null(only);
+  return only;
+}
+
+#define CAPS "video/x-raw,format=I420,width=800,height=448,framerate=25/1"
+
+/* One frame of the crowd under one setting beside the usual ones; what is found, must be `want`. */
+static guint check_setting(const char *name, const char *value, const Found *want) {
+  const GstStructure *result;
+  Rig rig;
+  rig_open(&rig, support_model(MODEL), CAPS, "face-cascade", LBP, name, value, NULL);
+  GstBuffer *out = rig_frame(&rig, crowd(0), &result);
+  const guint n = result_uint(result, "n-faces");
+  if ((int)n != want->n)
+    fail_msg("%s=%s: %u faces, expected %d", name, value, n, want->n);
+  for (int i = 0; i < want->n; i++)
+    if (!has_box(result, &want->face[i].box))
+      fail_msg("%s=%s: face %d is missing", name, value, i);
+  gst_buffer_unref(out);
+  rig_close(&rig);
+  return n;
+}
+
+/* ---- Tests ---------------------------------------------------------------------------------- */
+
+static void faces_are_found_where_they_are(void **state) {
+  (void)state;
+  static const struct {
+    double x, y;
+  } middle[] = {{20 + 128, 80 + 128}, {500 + 128, 80 + 128}, {320 + 64, 140 + 64}};
+  const Found usual = expected(LBP, 1.1, 3, 64);
+  assert_int_equal(usual.n, 3);
+  for (guint i = 0; i < G_N_ELEMENTS(middle); i++) {
+    guint n = 0;
+    for (int k = 0; k < usual.n; k++) {
+      const CoredBox *box = &usual.face[k].box;
+      n += middle[i].x > box->x && middle[i].x < box->x + box->w && middle[i].y > box->y &&
+           middle[i].y < box->y + box->h;
+    }
+    assert_int_equal(n, 1);
+  }
+  check_setting("face-detector", "cascade", &usual);
+}
+
+static void without_a_detector_the_whole_frame_is_judged(void **state) {
+  (void)state;
+  const GstStructure *result;
+  Rig rig;
+  rig_open(&rig, support_model(MODEL), CAPS, "face-cascade", LBP, "face-detector", "none", NULL);
+  GstBuffer *out = rig_frame(&rig, crowd(0), &result);
+  assert_true(is_full_frame(result));
+  gst_buffer_unref(out);
+  rig_close(&rig);
+}
+
+static void the_scale_factor_is_the_step_between_sizes(void **state) {
+  (void)state;
+  const Found fine = expected(LBP, 1.1, 3, 64), coarse = expected(LBP, 1.9, 3, 64);
+  assert_true(coarse.n < fine.n); /* fewer hits to a face, and none that is just its size */
+  check_setting("face-scale-factor", "1.1", &fine);
+  check_setting("face-scale-factor", "1.9", &coarse);
+}
+
+static void the_neighbours_are_the_hits_that_make_a_face(void **state) {
+  (void)state;
+  const Found lax = expected(LBP, 1.1, 1, 64), strict = expected(LBP, 1.1, 30, 64);
+  assert_true(strict.n < lax.n);
+  check_setting("face-min-neighbors", "1", &lax);
+  check_setting("face-min-neighbors", "30", &strict);
+}
+
+static void small_faces_are_not_looked_for(void **state) {
+  (void)state;
+  const Found all = expected(LBP, 1.1, 3, 48), large = expected(LBP, 1.1, 3, 130);
+  assert_int_equal(all.n, 3);
+  assert_int_equal(large.n, 1);
+  check_setting("min-object-size", "48", &all);
+  check_setting("min-object-size", "130", &large);
+}
+
+static void the_cascade_is_the_file_named(void **state) {
+  (void)state;
+  const Found lbp = expected(LBP, 1.1, 3, 64), haar = expected(HAAR, 1.1, 3, 64);
+  assert_true(haar.n > 0);
+  assert_memory_not_equal(&haar.face[0].box, &lbp.face[0].box, sizeof(CoredBox));
+  check_setting("face-cascade", LBP, &lbp);
+  check_setting("face-cascade", HAAR, &haar);
+}
+
+/* A face jumps from left to right at frame 2; a search every fourth frame sees that at frame 4. */
+static void between_searches_the_boxes_stay(void **state) {
+  (void)state;
+  static const struct {
+    const char *interval;
+    guint seen_at;
+  } cases[] = {{"1", 2}, {"4", 4}};
+  for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
+    Rig rig;
+    rig_open(&rig, support_model(MODEL), CAPS, "face-cascade", LBP, "detect-interval",
+             cases[i].interval, NULL);
+    for (guint n = 0; n < 6; n++) {
+      const GstStructure *result;
+      GstBuffer *frame = gray_frame(n);
+      put_photo(frame, 0, n < 2 ? 20 : 500, 80, 1);
+      GstBuffer *out = rig_frame(&rig, frame, &result);
+      const gboolean right = result_uint(only_present(result), "x") > 400;
+      if (right != (n >= cases[i].seen_at))
+        fail_msg("detect-interval=%s, frame %u: on the %s", cases[i].interval, n,
+                 right ? "right" : "left");
+      gst_buffer_unref(out);
+    }
+    rig_close(&rig);
+  }
+}
+
+int main(int argc, char **argv) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(faces_are_found_where_they_are),
+      cmocka_unit_test(without_a_detector_the_whole_frame_is_judged),
+      cmocka_unit_test(the_scale_factor_is_the_step_between_sizes),
+      cmocka_unit_test(the_neighbours_are_the_hits_that_make_a_face),
+      cmocka_unit_test(small_faces_are_not_looked_for),
+      cmocka_unit_test(the_cascade_is_the_file_named),
+      cmocka_unit_test(between_searches_the_boxes_stay),
+  };
+  static const char *const plugins[] = {"coreelements", "jpeg"};
+  plugins_only(plugins, G_N_ELEMENTS(plugins));
+  gst_init(NULL, NULL);
+  if (!read_photos(argc > 1 ? argv[1] : "."))
+    return 77;
+  return cmocka_run_group_tests(tests, support_setup, support_teardown);
+}
