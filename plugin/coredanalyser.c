@@ -3,6 +3,8 @@
 
 #include "coredframe.h"
 
+#include "vision/sharpness.h"
+
 /* What may continue what, for the tracker. */
 enum { KIND_FACE, KIND_FRAME };
 
@@ -139,6 +141,7 @@ static void describe_face(CoredFaceResult *face, const CoredRegion *region) {
                             .p_fake_smoothed = CORED_NOT_COMPUTED,
                             .p_shadow = CORED_NOT_COMPUTED,
                             .track_id = region->track_id,
+                            .sharpness = CORED_NOT_COMPUTED,
                             .quality = CORED_NOT_COMPUTED,
                             .present = TRUE,
                             .full_frame = region->full_frame,
@@ -155,21 +158,35 @@ static void tell_opinion(const CoredAnalyser *analyser, const CoredOpinion *opin
   face->age = analyser->now > opinion->time ? analyser->now - opinion->time : 0;
 }
 
-/* One region through the network. False on an unreadable picture or output. */
+static void scale_rows(CoredBox *box, double scale) {
+  box->y *= scale;
+  box->h *= scale;
+}
+
+/* One region through the network, if there is enough to see. False on an unreadable picture or
+ * output. */
 static gboolean judge_face(CoredAnalyser *analyser, const CoredParams *params,
                            const CoredView *view, const CoredRegion *region, CoredOpinion *opinion,
                            CoredFaceResult *face, CoredError *error) {
   CoredImage image = view->image;
   const CoredBox seen =
       cored_region_crop(region, params->roi_padding, view->par, image.width, image.height);
-  CoredBox crop = seen;
+  CoredBox crop = seen, box = region->box;
   double p_fake;
   face->quality = cored_judge_quality(analyser->judge, &crop);
   if (view->interlaced) {
     const double scale = (double)((image.height + 1) / 2) / image.height;
     cored_image_take_field(&image);
-    crop.y *= scale;
-    crop.h *= scale;
+    scale_rows(&crop, scale);
+    scale_rows(&box, scale);
+  }
+  if (!region->full_frame) {
+    face->sharpness = cored_sharpness(&image, &box);
+    face->quality *= face->sharpness;
+    if (face->sharpness < params->min_sharpness) {
+      face->reason = CORED_REASON_BLURRED;
+      return TRUE;
+    }
   }
   if (!cored_judge_run(analyser->judge, &image, &crop, &p_fake, error)) {
     face->reason = CORED_REASON_NO_OUTPUT;
@@ -236,6 +253,7 @@ static gboolean judge_regions(CoredAnalyser *analyser, const CoredParams *params
     CoredFaceResult *face = &result->faces[i];
     ok &= judge_region(analyser, params, view, &regions->item[i], face, error);
     result->n_small += face->reason == CORED_REASON_TOO_SMALL;
+    result->n_blurred += face->reason == CORED_REASON_BLURRED;
   }
   result->n_faces = regions->n;
   if (regions->n == 0 || !regions->item[0].full_frame)

@@ -48,6 +48,7 @@ typedef struct CoredParams {
   guint face_min_neighbors;
   guint detect_interval; /* frames, >= 1 */
   guint min_object_size; /* pixels of the shorter side */
+  double min_sharpness;  /* 0..1 */
   guint max_objects;     /* 1..CORED_MAX_OBJECTS */
   double roi_padding;    /* of the longer side */
   guint inference_interval;

@@ -25,6 +25,8 @@ const char *cored_reason_name(CoredReason reason) {
     return "no-face";
   case CORED_REASON_TOO_SMALL:
     return "too-small";
+  case CORED_REASON_BLURRED:
+    return "blurred";
   case CORED_REASON_NOT_EVALUATED:
     return "not-evaluated";
   case CORED_REASON_NO_SIGNAL:
@@ -48,7 +50,7 @@ void cored_result_clear(CoredResult *result, gint width, gint height, CoredReaso
   result->model_id[0] = '\0';
   result->generation = 0;
   result->latency_us = 0;
-  result->n_bad_regions = result->n_small = 0;
+  result->n_bad_regions = result->n_small = result->n_blurred = 0;
   result->pts = GST_CLOCK_TIME_NONE;
 }
 
@@ -95,6 +97,7 @@ static void carry_to_regions(CoredResult *result, const CoredResult *last,
                                          .p_fake_smoothed = CORED_NOT_COMPUTED,
                                          .reason = CORED_REASON_NOT_EVALUATED,
                                          .present = TRUE,
+                                         .sharpness = CORED_NOT_COMPUTED,
                                          .quality = CORED_NOT_COMPUTED};
   for (guint i = 0; i < upstream->n; i++) {
     const CoredRegion *region = &upstream->item[i];
@@ -115,7 +118,7 @@ void cored_result_carry(CoredResult *result, const CoredResult *last, const Core
   cored_result_clear(result, width, height, CORED_REASON_NOT_EVALUATED);
   if (last) {
     *result = *last;
-    result->n_bad_regions = result->n_small = 0;
+    result->n_bad_regions = result->n_small = result->n_blurred = 0;
     for (guint i = 0; i < last->n_faces; i++) {
       result->faces[i].roi_index = (gint)(result->faces[i].mtd_id = -1);
       result->faces[i].age += age;
@@ -152,6 +155,8 @@ GstStructure *cored_face_result_to_structure(const CoredFaceResult *face, const 
                     G_TYPE_UINT64, face->track_id, "result-age-ns", G_TYPE_UINT64,
                     (guint64)face->age, "present", G_TYPE_BOOLEAN, face->present, "full-frame",
                     G_TYPE_BOOLEAN, face->full_frame, "alert", G_TYPE_BOOLEAN, face->alert, NULL);
+  if (face->sharpness >= 0.0)
+    gst_structure_set(structure, "sharpness", G_TYPE_DOUBLE, face->sharpness, NULL);
   if (face->quality >= 0.0)
     gst_structure_set(structure, "quality", G_TYPE_DOUBLE, face->quality, NULL);
   cored_heat_write(&face->heat, structure);

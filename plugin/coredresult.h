@@ -23,6 +23,7 @@ typedef enum CoredReason { /* why a verdict is unknown */
                            CORED_REASON_NO_MODEL,
                            CORED_REASON_NO_FACE,
                            CORED_REASON_TOO_SMALL,
+                           CORED_REASON_BLURRED,
                            CORED_REASON_NOT_EVALUATED, /* not yet: skipped by an interval or still
                                                           being computed */
                            CORED_REASON_NO_SIGNAL,     /* gap or corrupted buffer */
@@ -38,7 +39,9 @@ typedef struct CoredFaceResult {
   CoredVerdict verdict;
   CoredReason reason;
   guint64 track_id;
-  double quality;   /* 0..1 or CORED_NOT_COMPUTED */
+  double sharpness; /* of the face in this frame, 0..1 or CORED_NOT_COMPUTED */
+  double quality;   /* of what was judged, the same: sharpness times the share of the network's
+                       resolution that there is */
   GstClockTime age; /* of the judgement */
   gboolean present; /* found or marked, now or at the last search; else only remembered */
   gboolean full_frame;
@@ -61,9 +64,9 @@ typedef struct CoredResult {
   char model_id[CORED_MODEL_ID_SIZE];
   guint64 generation;
   guint latency_us;
-  guint n_bad_regions; /* empty or outside the frame */
-  guint n_small;       /* faces not judged because they are too small */
-  GstClockTime pts;    /* of the frame that was evaluated */
+  guint n_bad_regions;      /* empty or outside the frame */
+  guint n_small, n_blurred; /* faces not judged because they are too small or blurred */
+  GstClockTime pts;         /* of the frame that was evaluated */
 } CoredResult;
 
 const char *cored_verdict_name(CoredVerdict verdict);

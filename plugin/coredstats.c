@@ -58,6 +58,7 @@ GstStructure *cored_stats_to_structure(const CoredStats *stats) {
     set(structure, names[i], stats->frames[i]);
   set(structure, "faces", stats->faces);
   set(structure, "skipped-small", stats->skipped_small);
+  set(structure, "skipped-blurred", stats->skipped_blurred);
   set(structure, "bad-regions", stats->bad_regions);
   set(structure, "messages", stats->messages);
   set(structure, "alerts", stats->alerts);

@@ -24,7 +24,7 @@ typedef enum CoredSkip {
 typedef struct CoredStats {
   guint64 frames_in;
   guint64 frames[CORED_N_SKIPS];
-  guint64 faces, skipped_small, bad_regions, messages, resets, alerts;
+  guint64 faces, skipped_small, skipped_blurred, bad_regions, messages, resets, alerts;
   guint64 model_swaps, swap_failures, last_swap_us, max_swap_us;
   guint64 n_latencies, latency_sum, latency_max; /* microseconds */
   guint64 latency[CORED_LATENCY_BUCKETS];

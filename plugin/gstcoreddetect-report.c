@@ -198,6 +198,7 @@ static void count_result(CoredDetect *self, const CoredResult *result) {
   self->stats.frames[CORED_SKIP_NONE]++;
   self->stats.faces += result->n_faces;
   self->stats.skipped_small += result->n_small;
+  self->stats.skipped_blurred += result->n_blurred;
   self->stats.bad_regions += result->n_bad_regions;
   cored_stats_add_latency(&self->stats, result->latency_us);
   GST_OBJECT_UNLOCK(self);

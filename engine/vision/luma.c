@@ -37,19 +37,22 @@ static void luma_row(const CoredPixelLayout *layout, const uint8_t *src, uint8_t
       dst[i] = src[c->offset + i * c->step];
 }
 
-CoredLuma cored_luma_of(const CoredImage *image, uint8_t *buffer) {
+void cored_luma_row(const CoredImage *image, int x, int y, int n, uint8_t *dst) {
   const CoredPixelLayout *const layout = cored_pixel_layout(image->format);
+  const int step = layout->sample_bytes == 2 ? 2 : layout->component[0].step;
+  const uint8_t *const src = image->plane[0] + image->stride[0] * y + x * step;
+  if (layout->kind == CORED_KIND_RGB)
+    rgb_row(layout, src, dst, n);
+  else
+    luma_row(layout, src, dst, n);
+}
+
+CoredLuma cored_luma_of(const CoredImage *image, uint8_t *buffer) {
   CoredLuma luma = {image->width, image->height, image->plane[0], image->stride[0]};
   if (!cored_luma_needs_buffer(image))
     return luma;
-  for (int y = 0; y < image->height; y++) {
-    const uint8_t *const src = image->plane[0] + image->stride[0] * y;
-    uint8_t *const dst = buffer + (size_t)y * (size_t)image->width;
-    if (layout->kind == CORED_KIND_RGB)
-      rgb_row(layout, src, dst, image->width);
-    else
-      luma_row(layout, src, dst, image->width);
-  }
+  for (int y = 0; y < image->height; y++)
+    cored_luma_row(image, 0, y, image->width, buffer + (size_t)y * (size_t)image->width);
   luma.data = buffer;
   luma.stride = image->width;
   return luma;

@@ -16,6 +16,8 @@ typedef struct CoredLuma {
  * other and point at that. RGB gives 0.299 R + 0.587 G + 0.114 B; the range is left as it is.
  * image has passed cored_image_check. */
 CoredLuma cored_luma_of(const CoredImage *image, uint8_t *buffer);
+/* The luma of n pixels from (x, y) on, which lie in the picture. */
+void cored_luma_row(const CoredImage *image, int x, int y, int n, uint8_t *dst);
 /* Whether cored_luma_of needs its buffer. */
 bool cored_luma_needs_buffer(const CoredImage *image);
 

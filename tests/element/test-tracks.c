@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * Faces over time: who is who through gaps and without time stamps, what is smoothed, what is kept
- * between judgements, and when a face that is gone becomes unknown. */
+ * between judgements, and when a face that is gone or blurred is unknown. */
 #include "support.h"
 
 #include <math.h>
@@ -213,6 +213,47 @@ static void ages_go_on_while_nothing_is_evaluated(void **state) {
   rig_close(&rig);
 }
 
+/* Waves so long that a face has no detail. */
+static void paint_blurred(const GstVideoInfo *info, GstBuffer *buffer) {
+  GstVideoFrame frame;
+  assert_true(gst_video_frame_map(&frame, info, buffer, GST_MAP_WRITE));
+  for (gint y = 0; y < GST_VIDEO_INFO_HEIGHT(info); y++) {
+    guint8 *row = (guint8 *)GST_VIDEO_FRAME_PLANE_DATA(&frame, 0) +
+                  y * GST_VIDEO_FRAME_PLANE_STRIDE(&frame, 0);
+    for (gint x = 0; x < GST_VIDEO_INFO_WIDTH(info); x++)
+      row[x] = (guint8)(128 + 80 * sin(x / 12.0) * sin(y / 12.0));
+  }
+  gst_video_frame_unmap(&frame);
+}
+
+/* The reason of a blurred face's verdict, NULL when it was judged. */
+static char *reason_with(const char *name, const char *value) {
+  const GstStructure *result;
+  Rig rig;
+  rig_open(&rig, support_model(MODEL), CAPS, name, value, NULL);
+  GstBuffer *frame = frame_new(&rig.info, 1, 0);
+  paint_blurred(&rig.info, frame);
+  frame_add_roi(frame, "face", 40, 20, 90, 90);
+  GstBuffer *out = rig_frame(&rig, frame, &result);
+  const GstStructure *face = result_face(result, 0);
+  char *reason = g_strdup(gst_structure_get_string(result, "reason"));
+  assert_true((reason == NULL) == gst_structure_has_field(result, "p-fake"));
+  assert_true(result_double(face, "sharpness") > 0.01 && result_double(face, "sharpness") < 0.2);
+  assert_true(result_double(face, "quality") == result_double(face, "sharpness"));
+  assert_int_equal(rig_stat(&rig, "skipped-blurred"), reason != NULL);
+  gst_buffer_unref(out);
+  rig_close(&rig);
+  return reason;
+}
+
+static void blurred_faces_are_unknown(void **state) {
+  (void)state;
+  char *by_default = reason_with("window", "0");
+  assert_string_equal(by_default, "blurred");
+  assert_null(reason_with("min-sharpness", "0"));
+  g_free(by_default);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(gaps_keep_identity_and_end),
@@ -221,6 +262,7 @@ int main(void) {
       cmocka_unit_test(the_window_is_a_mean_of_calibrated_logits),
       cmocka_unit_test(reinfer_interval_is_per_track),
       cmocka_unit_test(ages_go_on_while_nothing_is_evaluated),
+      cmocka_unit_test(blurred_faces_are_unknown),
   };
   return cmocka_run_group_tests(tests, support_setup, support_teardown);
 }
