@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * The folder of a run: lock, checkpoints, history. */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
@@ -63,6 +64,22 @@ static bool make_folders(const char *path, CoredError *error) {
   return ok;
 }
 
+/* What a killed run was writing: ".NAME.<16 digits>.tmp", as cored_file_replace names it. */
+static void remove_leftovers(const char *folder) {
+  const size_t tail = strlen(".0123456789abcdef.tmp");
+  DIR *dir = opendir(folder);
+  for (const struct dirent *entry; dir && (entry = readdir(dir));) {
+    const char *name = entry->d_name;
+    const size_t length = strlen(name);
+    const char *end = length > tail ? name + length - tail : NULL;
+    if (name[0] == '.' && end && end[0] == '.' && strspn(end + 1, "0123456789abcdef") == 16 &&
+        strcmp(end + 17, ".tmp") == 0)
+      unlinkat(dirfd(dir), name, 0);
+  }
+  if (dir)
+    closedir(dir);
+}
+
 bool run_open_folder(Run *run, CoredError *error) {
   run->folder = choose_folder(run->options);
   if (!run->folder)
@@ -79,6 +96,7 @@ bool run_open_folder(Run *run, CoredError *error) {
   if (flock(run->lock, LOCK_EX | LOCK_NB) != 0)
     return cored_error_set(error, CORED_ERROR_OPEN, "'%s': another training runs in this folder",
                            run->folder);
+  remove_leftovers(run->folder);
   return true;
 }
 
@@ -176,15 +194,16 @@ bool run_save_checkpoint(Run *run, CoredError *error) {
 }
 
 /* Another name of the same bytes: checkpoints are replaced, never written into. */
-bool run_keep_checkpoint(Run *run, const char *name, CoredError *error) {
-  if (run->parallel->rank != 0)
-    return true;
+static bool keep_checkpoint(Run *run, const char *name, CoredError *error) {
   char *last = run_path(run, "last.checkpoint"), *kept = run_path(run, name);
   char *aside = run_path(run, ".keep.tmp");
   bool ok = last && kept && aside;
   if (ok) {
     unlink(aside);
     ok = link(last, aside) == 0 && rename(aside, kept) == 0;
+    const int reason = errno;
+    unlink(aside); /* still there where kept was the same file already */
+    errno = reason;
   }
   if (!ok)
     cored_error_set(error, CORED_ERROR_WRITE, "'%s/%s': %s", run->folder, name, strerror(errno));
@@ -194,8 +213,18 @@ bool run_keep_checkpoint(Run *run, const char *name, CoredError *error) {
   return ok;
 }
 
+bool run_keep_epoch(Run *run, CoredError *error) {
+  char name[64];
+  if (run->parallel->rank != 0)
+    return true;
+  snprintf(name, sizeof name, "epoch-%04d.checkpoint", run->at.epoch);
+  return (run->at.best_epoch != run->at.epoch || keep_checkpoint(run, "best.checkpoint", error)) &&
+         (run->at.epoch % run->options->output.checkpoint_every != 0 ||
+          keep_checkpoint(run, name, error));
+}
+
 /* A folder's last whole checkpoint, its previous one with a word about the last, or the file. */
-static Checkpoint *find_checkpoint(Run *run, const char *path, CoredError *error) {
+static Checkpoint *find_checkpoint(Run *run, const char *path, bool *is_last, CoredError *error) {
   static const char *const names[] = {"last.checkpoint", "previous.checkpoint"};
   struct stat st;
   const char *place = path[0] ? path : run->folder;
@@ -208,6 +237,7 @@ static Checkpoint *find_checkpoint(Run *run, const char *path, CoredError *error
       break;
     Checkpoint *checkpoint = checkpoint_load(file, &reason);
     free(file);
+    *is_last = i == 0 && place == run->folder;
     if (checkpoint)
       return checkpoint;
     if (reason.code != CORED_ERROR_NOT_FOUND)
@@ -222,14 +252,17 @@ bool run_resume(Run *run, CoredError *error) {
   const char *path = run->options->output.resume;
   if (!path)
     return true;
-  Checkpoint *checkpoint = find_checkpoint(run, path, error);
+  bool is_last = false;
+  Checkpoint *checkpoint = find_checkpoint(run, path, &is_last, error);
   if (!checkpoint && error->code == CORED_ERROR_NOT_FOUND && !path[0]) {
     ui_line(&run->ui, "nothing to resume in '%s': starting anew", run->folder);
     return true;
   }
-  const bool ok = checkpoint && checkpoint_check_config(checkpoint, run->config, error) &&
-                  checkpoint_restore(checkpoint, run->trainer, error) &&
-                  read_position(&run->at, checkpoint_position(checkpoint), error);
+  bool ok = checkpoint && checkpoint_check_config(checkpoint, run->config, error) &&
+            checkpoint_restore(checkpoint, run->trainer, error) &&
+            read_position(&run->at, checkpoint_position(checkpoint), error);
+  if (ok && is_last && run->at.epoch > 0 && run->at.next_batch == 0)
+    ok = run_keep_epoch(run, error); /* should the run have died before it came to that */
   checkpoint_free(checkpoint);
   if (ok)
     ui_line(&run->ui, "resuming in epoch %d at batch %llu", run->at.epoch + 1,

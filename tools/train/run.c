@@ -102,19 +102,14 @@ static bool save_best(Run *run, CoredError *error) {
 
 /* What the first process does at the end of an epoch while the others wait. */
 static bool close_epoch(Run *run, CoredError *error) {
-  char name[64];
   bool better = false;
   if (!run_validate(run, &better, error) || (better && !save_best(run, error)))
     return false;
-  const int finished = ++run->at.epoch;
+  run->at.epoch++;
   run->at.next_batch = 0;
   run->at.sums = (LossSums){0};
-  snprintf(name, sizeof name, "epoch-%04d.checkpoint", finished);
   return run_write_history(run, error) && run_write_events(run, error) &&
-         run_save_checkpoint(run, error) &&
-         (!better || run_keep_checkpoint(run, "best.checkpoint", error)) &&
-         (finished % run->options->output.checkpoint_every != 0 ||
-          run_keep_checkpoint(run, name, error));
+         run_save_checkpoint(run, error) && run_keep_epoch(run, error);
 }
 
 static RunStatus end_epoch(Run *run, CoredError *error) {

@@ -67,8 +67,9 @@ RunStatus run_train(const Options *options, Parallel *parallel);
 bool run_open_folder(Run *run, CoredError *error);
 void run_close_folder(Run *run);
 bool run_save_checkpoint(Run *run, CoredError *error);
-/* The same file under another name too. */
-bool run_keep_checkpoint(Run *run, const char *name, CoredError *error);
+/* The last checkpoint, at the end of an epoch, under its other names: the best one's, every 20th's.
+ */
+bool run_keep_epoch(Run *run, CoredError *error);
 bool run_resume(Run *run, CoredError *error);
 bool run_write_history(const Run *run, CoredError *error);
 char *run_path(const Run *run, const char *name);
