@@ -78,17 +78,17 @@ static bool check_size(const char *path, const struct stat *st, uint64_t min_byt
   return true;
 }
 
-/* read_full in pieces, between which the caller may give up. */
-static ssize_t read_pieces(int fd, uint8_t *data, size_t size, const int *cancel) {
+/* As read_full, but the caller may give up between two reads: on a slow file system each may bring
+ * little. */
+static ssize_t read_cancellable(int fd, uint8_t *data, size_t size, const int *cancel) {
   size_t n = 0;
   while (n < size && !cored_cancelled(cancel)) {
-    const size_t want = size - n < PIECE ? size - n : PIECE;
-    const ssize_t got = read_full(fd, data + n, want);
-    if (got < 0)
+    const ssize_t got = read(fd, data + n, size - n < PIECE ? size - n : PIECE);
+    if (got < 0 && errno != EINTR)
       return -1;
-    n += (size_t)got;
-    if ((size_t)got < want)
+    if (got == 0)
       break;
+    n += got > 0 ? (size_t)got : 0;
   }
   return (ssize_t)n;
 }
@@ -96,7 +96,7 @@ static ssize_t read_pieces(int fd, uint8_t *data, size_t size, const int *cancel
 /* Fill bytes from fd, whose size is bytes->size; the file must not change meanwhile. */
 static bool read_unchanged(int fd, const char *path, const struct stat *before, const int *cancel,
                            CoredBytes *bytes, CoredError *error) {
-  const ssize_t got = read_pieces(fd, bytes->data, bytes->size, cancel);
+  const ssize_t got = read_cancellable(fd, bytes->data, bytes->size, cancel);
   if (cored_cancelled(cancel))
     return cored_fail_cancelled(path, error);
   uint8_t beyond;

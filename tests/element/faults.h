@@ -11,7 +11,7 @@ typedef struct Faults {
   atomic_int inotify_add;  /* errno that inotify_add_watch fails with */
   atomic_int overflow;     /* events are lost: reading them gives IN_Q_OVERFLOW alone */
   atomic_int deny;         /* errno that opening a model fails with */
-  atomic_int slow_read_us; /* each read of a regular file takes so long, and gives little */
+  atomic_int slow_read_us; /* each read of a file takes so long, but the main thread's */
   atomic_int slow_reads;   /* counts them */
 } Faults;
 
