@@ -29,8 +29,10 @@ static gboolean set_caps(GstBaseTransform *base, GstCaps *in, GstCaps *out) {
     GST_WARNING_OBJECT(self, "cannot read %" GST_PTR_FORMAT, in);
     return FALSE;
   }
+  g_rec_mutex_lock(&self->gate);
   cored_detect_forget(self);
   self->mode_known = FALSE; /* the frame rate, and so the latency, may be another */
+  g_rec_mutex_unlock(&self->gate);
   return TRUE;
 }
 
@@ -65,7 +67,7 @@ static GstClockTime latency_of(CoredDetect *self, CoredMode mode, GstClockTime d
 
 static void find_mode(CoredDetect *self) {
   GST_OBJECT_LOCK(self);
-  CoredMode mode = self->mode;
+  CoredMode mode = self->started_mode;
   const GstClockTime delay = self->delay;
   GST_OBJECT_UNLOCK(self);
   if (mode == CORED_MODE_AUTO)
@@ -246,6 +248,8 @@ static GstFlowReturn transform_ip(GstBaseTransform *base, GstBuffer *buffer) {
   CoredDetect *self = CORED_DETECT(base);
   const CoredTimes times = times_of(self, buffer);
   GstFlowReturn flow = GST_FLOW_OK;
+  if (!self->open)
+    return GST_FLOW_OK;
   CoredPassing *passing = g_new0(CoredPassing, 1);
   if (!self->mode_known)
     find_mode(self);
@@ -308,6 +312,7 @@ static gboolean oldest_is_due(CoredDetect *self) {
 /* The base class calls this until it gives no buffer. */
 static GstFlowReturn generate_output(GstBaseTransform *base, GstBuffer **output) {
   CoredDetect *self = CORED_DETECT(base);
+  g_rec_mutex_lock(&self->gate);
   const GstFlowReturn flow = parent_class->generate_output(base, output);
   if (self->passing) {
     self->passing->buffer = g_steal_pointer(output);
@@ -315,14 +320,20 @@ static GstFlowReturn generate_output(GstBaseTransform *base, GstBuffer **output)
   }
   if (flow == GST_FLOW_OK && !*output && oldest_is_due(self))
     *output = release_oldest(self);
+  g_rec_mutex_unlock(&self->gate);
   return flow;
 }
 
 /* Everything that waits goes on before what comes now. */
 static void flush_out(CoredDetect *self) {
   GstBuffer *buffer;
-  while ((buffer = release_oldest(self)))
-    gst_pad_push(GST_BASE_TRANSFORM_SRC_PAD(self), buffer);
+  do {
+    g_rec_mutex_lock(&self->gate);
+    buffer = release_oldest(self);
+    g_rec_mutex_unlock(&self->gate);
+    if (buffer)
+      gst_pad_push(GST_BASE_TRANSFORM_SRC_PAD(self), buffer);
+  } while (buffer);
 }
 
 void cored_detect_discard(CoredDetect *self) {
@@ -351,10 +362,8 @@ static void note_stream_id(CoredDetect *self, GstEvent *event) {
   GST_OBJECT_UNLOCK(self);
 }
 
-static gboolean sink_event(GstBaseTransform *base, GstEvent *event) {
-  CoredDetect *self = CORED_DETECT(base);
-  if (GST_EVENT_IS_SERIALIZED(event) && GST_EVENT_TYPE(event) != GST_EVENT_FLUSH_STOP)
-    flush_out(self);
+/* With the gate held. */
+static void note_event(CoredDetect *self, GstEvent *event) {
   switch (GST_EVENT_TYPE(event)) {
   case GST_EVENT_STREAM_START:
     note_stream_id(self, event);
@@ -365,19 +374,34 @@ static gboolean sink_event(GstBaseTransform *base, GstEvent *event) {
     cored_detect_forget(self);
     break;
   case GST_EVENT_EOS:
+    if (!self->open)
+      break;
     cored_evaluator_drain(self->evaluator);
     cored_detect_end_alerts(self);
     break;
-  case GST_EVENT_FLUSH_START: /* the streaming thread may be waiting for what is dropped here */
-    cored_detect_count(self, CORED_SKIP_FLUSH, cored_evaluator_cancel(self->evaluator));
-    break;
   case GST_EVENT_FLUSH_STOP:
+    if (!self->open)
+      break;
     cored_detect_discard(self);
     cored_evaluator_drain(self->evaluator);
     cored_detect_forget(self);
     break;
   default:
     break;
+  }
+}
+
+static gboolean sink_event(GstBaseTransform *base, GstEvent *event) {
+  CoredDetect *self = CORED_DETECT(base);
+  if (GST_EVENT_TYPE(event) == GST_EVENT_FLUSH_START) {
+    /* The streaming thread may be waiting for what is dropped here, and hold the gate. */
+    cored_detect_count(self, CORED_SKIP_FLUSH, cored_evaluator_cancel(self->evaluator));
+  } else if (GST_EVENT_IS_SERIALIZED(event)) {
+    if (GST_EVENT_TYPE(event) != GST_EVENT_FLUSH_STOP)
+      flush_out(self);
+    g_rec_mutex_lock(&self->gate);
+    note_event(self, event);
+    g_rec_mutex_unlock(&self->gate);
   }
   return parent_class->sink_event(base, event);
 }

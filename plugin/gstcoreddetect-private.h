@@ -6,7 +6,9 @@
  *
  * Threads: properties are stored under the object lock; the streaming thread takes a copy of them
  * per frame. Frames are evaluated by the streaming thread or by a lane, one at a time ("evaluating
- * thread"). No message is posted with a lock held. */
+ * thread"). No message is posted with a lock held but the gate: pads take frames a moment before
+ * start() and, when a flush ends, while stop() is at work; frames and events that find the gate
+ * closed touch nothing. It is recursive: what is called back by a message may push events. */
 #ifndef GST_CORED_DETECT_PRIVATE_H
 #define GST_CORED_DETECT_PRIVATE_H
 
@@ -34,6 +36,8 @@ struct _CoredDetect {
   GstBaseTransform parent;
   CoredReload *reload, *shadow;
   CoredEvaluator *evaluator;
+  GRecMutex gate; /* held while a frame or event is dealt with, not while it is pushed on */
+  gboolean open;  /* under the gate: between start and stop */
 
   /* Under the object lock. */
   char *model_path, *model_instance, *trusted_keys, *shadow_path, *cascade_path, *stream_id,
@@ -47,6 +51,7 @@ struct _CoredDetect {
   CoredStats stats;
   gboolean flushing;
   GstClockTime qos_earliest; /* running time before which frames come too late */
+  CoredMode started_mode;    /* `mode` when the element started */
   CoredMode running_mode;    /* never AUTO once frames flow */
   GstClockTime latency;      /* that we add */
 

@@ -336,29 +336,40 @@ static gboolean load_model(CoredDetect *self, CoredMode mode) {
   return ok;
 }
 
+static void set_open(CoredDetect *self, gboolean open) {
+  g_rec_mutex_lock(&self->gate);
+  self->open = open;
+  g_rec_mutex_unlock(&self->gate);
+}
+
 static gboolean start(GstBaseTransform *base) {
   CoredDetect *self = CORED_DETECT(base);
+  g_rec_mutex_lock(&self->gate);
   GST_OBJECT_LOCK(self);
   const CoredParams params = self->params;
   const CoredMode mode = self->mode;
   memset(&self->stats, 0, sizeof self->stats);
   self->model_status = "none";
   self->latency = 0;
+  self->started_mode = mode;
   self->running_mode = CORED_MODE_SYNC;
   GST_OBJECT_UNLOCK(self);
   self->pace.number = 0;
   self->mode_known = self->analysis_failed = FALSE;
   cored_detect_forget(self);
+  g_rec_mutex_unlock(&self->gate);
   if (!load_model(self, mode)) {
     cored_reload_stop(self->reload);
     return FALSE;
   }
   cored_evaluator_start(self->evaluator, &params, mode != CORED_MODE_SYNC);
+  set_open(self, TRUE);
   return TRUE;
 }
 
 static gboolean stop(GstBaseTransform *base) {
   CoredDetect *self = CORED_DETECT(base);
+  set_open(self, FALSE);
   cored_detect_discard(self);
   cored_evaluator_stop(self->evaluator);
   cored_detect_end_alerts(self);
@@ -390,6 +401,7 @@ static void add_action(CoredDetectClass *klass, const char *name, GCallback call
 static void finalize(GObject *object) {
   CoredDetect *self = CORED_DETECT(object);
   cored_evaluator_free(self->evaluator);
+  g_rec_mutex_clear(&self->gate);
   cored_reload_free(self->reload);
   cored_reload_free(self->shadow);
   g_free(self->model_path);
@@ -438,6 +450,7 @@ static void cored_detect_class_init(CoredDetectClass *klass) {
 static void cored_detect_init(CoredDetect *self) {
   static const CoredEvaluatorFuncs funcs = {exchange_judge, exchange_shadow, open_locator,
                                             cored_detect_report_result};
+  g_rec_mutex_init(&self->gate);
   self->model_watch = DEFAULT_MODEL_WATCH;
   self->model_status = "none";
   self->mode = DEFAULT_MODE;
