@@ -278,6 +278,7 @@ gboolean cored_analyser_run(CoredAnalyser *analyser, const CoredParams *params,
   name_model(result, analyser->judge, params);
   result->inferred = TRUE;
   result->pts = view->pts;
+  result->number = view->number;
   result->n_bad_regions = view->upstream->n_bad;
   keep_time(analyser, view);
   CoredRegions *regions = choose_regions(analyser, params, view, &fresh, error);

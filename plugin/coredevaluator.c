@@ -115,12 +115,12 @@ static void evaluate(CoredEvaluator *evaluator, CoredFrameTask *task) {
     cored_result_clear(&task->result, GST_VIDEO_INFO_WIDTH(&task->info),
                        GST_VIDEO_INFO_HEIGHT(&task->info), CORED_REASON_NO_MODEL);
   gst_clear_buffer(&task->buffer);
+  evaluator->funcs.done(evaluator->user, task, ok ? NULL : &error);
   g_mutex_lock(&evaluator->mutex);
   evaluator->last = task->result;
   evaluator->last_epoch = task->epoch;
   evaluator->has_last = TRUE;
   g_mutex_unlock(&evaluator->mutex);
-  evaluator->funcs.done(evaluator->user, task, ok ? NULL : &error);
 }
 
 /* With the lock held. */

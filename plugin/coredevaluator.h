@@ -37,7 +37,7 @@ typedef struct CoredEvaluatorFuncs { /* called by whoever evaluates, with no loc
   CoredJudge *(*exchange_shadow)(gpointer user, CoredJudge *current);
   /* A face locator, NULL when there is none to be had; asked once between two starts. */
   CoredLocator *(*open_locator)(gpointer user);
-  /* A task is done; `error` is NULL when all went well. */
+  /* A task is done; `error` is NULL when all went well. May add to the result. */
   void (*done)(gpointer user, CoredFrameTask *task, const CoredError *error);
 } CoredEvaluatorFuncs;
 

@@ -29,6 +29,7 @@ static const CoredParams defaults = {
     .max_fps = 0.0,
     .shadow_interval = 10,
     .metadata = CORED_METADATA_ALL,
+    .attach_when = CORED_ATTACH_ALWAYS,
 };
 
 GType cored_region_mode_get_type(void) {
@@ -69,6 +70,21 @@ GType cored_face_detector_get_type(void) {
       {0, NULL, NULL}};
   if (g_once_init_enter(&type))
     g_once_init_leave(&type, g_enum_register_static("CoredFaceDetector", values));
+  return type;
+}
+
+GType cored_attach_when_get_type(void) {
+  static GType type;
+  static const GEnumValue values[] = {
+      {CORED_ATTACH_ALWAYS, "To every frame", "always"},
+      {CORED_ATTACH_INFERRED,
+       "To frames that were evaluated; in mode latest to the first frame after a result is "
+       "finished",
+       "inferred"},
+      {CORED_ATTACH_ALERT, "To frames with a face about which an alert goes on", "alert"},
+      {0, NULL, NULL}};
+  if (g_once_init_enter(&type))
+    g_once_init_leave(&type, g_enum_register_static("CoredAttachWhen", values));
   return type;
 }
 
@@ -166,6 +182,8 @@ static const Field fields[] = {
      "evaluated frame"},
     {"metadata", KIND_FLAGS, AT(metadata), 0, 0, cored_metadata_flags_get_type, 0, "Metadata",
      "What is attached to the buffers; 0: nothing, buffers pass untouched"},
+    {"attach-when", KIND_ENUM, AT(attach_when), 0, 0, cored_attach_when_get_type, 0, "Attach when",
+     "To which frames metadata are attached"},
 };
 
 static GParamSpec *new_spec(const Field *field) {

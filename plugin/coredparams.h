@@ -28,6 +28,12 @@ typedef enum CoredMode {
   CORED_MODE_DELAY
 } CoredMode;
 
+typedef enum CoredAttachWhen {
+  CORED_ATTACH_ALWAYS,
+  CORED_ATTACH_INFERRED,
+  CORED_ATTACH_ALERT
+} CoredAttachWhen;
+
 typedef enum CoredMetadataFlags {
   CORED_METADATA_CUSTOM = 1 << 0,
   CORED_METADATA_ROI = 1 << 1,
@@ -65,11 +71,13 @@ typedef struct CoredParams {
   double max_fps; /* 0: no limit */
   guint shadow_interval;
   CoredMetadataFlags metadata;
+  CoredAttachWhen attach_when;
 } CoredParams;
 
 GType cored_mode_get_type(void);
 GType cored_region_mode_get_type(void);
 GType cored_face_detector_get_type(void);
+GType cored_attach_when_get_type(void);
 GType cored_metadata_flags_get_type(void);
 
 /* Add the properties of CoredParams to the class, with ids from first_id; returns the id after the

@@ -52,6 +52,7 @@ void cored_result_clear(CoredResult *result, gint width, gint height, CoredReaso
   result->latency_us = 0;
   result->n_bad_regions = result->n_small = result->n_blurred = 0;
   result->pts = GST_CLOCK_TIME_NONE;
+  result->number = 0;
 }
 
 void cored_face_result_conclude(CoredFaceResult *face, double threshold) {

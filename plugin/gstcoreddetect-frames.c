@@ -4,6 +4,7 @@
 
 #include "coredcarriers.h"
 #include "coredframe.h"
+#include "gstcoredmeta.h"
 
 #define GST_CAT_DEFAULT cored_detect_debug
 
@@ -160,7 +161,10 @@ static GstFlowReturn refuse(CoredDetect *self, GstBuffer *buffer, const char *wh
 }
 
 static void begin_frame(CoredDetect *self, const GstBuffer *buffer, CoredParams *params) {
-  const gboolean cut = cored_pace_begin(&self->pace, buffer);
+  const gboolean asked = g_atomic_int_compare_and_exchange(&self->reset_asked, TRUE, FALSE);
+  if (asked)
+    cored_pace_reset(&self->pace);
+  const gboolean cut = cored_pace_begin(&self->pace, buffer) || asked;
   GST_OBJECT_LOCK(self);
   *params = self->params;
   self->stats.frames_in++;
@@ -235,9 +239,29 @@ static void settle(CoredDetect *self, CoredPassing *passing, const GstBuffer *bu
   carry(self, passing, buffer);
 }
 
+/* By attach-when. In mode latest a frame carries the result of an earlier one: that is new once. */
+static gboolean is_worth_attaching(CoredDetect *self, CoredAttachWhen when) {
+  const CoredResult *result = &self->current;
+  gboolean alert = FALSE;
+  const gboolean news = result->number != self->attached_number;
+  self->attached_number = result->number;
+  switch (when) {
+  case CORED_ATTACH_INFERRED:
+    return result->inferred || (self->running_mode == CORED_MODE_LATEST && result->number && news);
+  case CORED_ATTACH_ALERT:
+    for (guint i = 0; i < result->n_faces; i++)
+      alert |= result->faces[i].alert;
+    return alert;
+  case CORED_ATTACH_ALWAYS:
+    break;
+  }
+  return TRUE;
+}
+
 static void attach(CoredDetect *self, const CoredPassing *passing, GstBuffer *buffer) {
   const CoredParams *params = &passing->params;
-  if (!params->metadata || !gst_buffer_is_writable(buffer))
+  if (!params->metadata || !gst_buffer_is_writable(buffer) ||
+      !is_worth_attaching(self, params->attach_when))
     return;
   char *stream_id = cored_detect_dup_stream_id(self);
   cored_carriers_attach(buffer, &self->current, params->metadata, params->object_class, stream_id);
@@ -362,6 +386,19 @@ static void note_stream_id(CoredDetect *self, GstEvent *event) {
   GST_OBJECT_UNLOCK(self);
 }
 
+/* CORED_EVENT_UPDATE_MODEL. It goes on: other detectors may stand behind this one. */
+static void update_model(CoredDetect *self, GstEvent *event) {
+  const GstStructure *structure = gst_event_get_structure(event);
+  const char *path = gst_structure_get_string(structure, "path");
+  if (path && *path)
+    g_object_set(self, "model", path, NULL);
+  else if (!gst_structure_has_field(structure, "path"))
+    g_signal_emit_by_name(self, "reload-model");
+  else
+    GST_ELEMENT_WARNING(self, STREAM, FAILED, ("An event with a new model names no file."),
+                        ("%" GST_PTR_FORMAT, structure));
+}
+
 /* With the gate held. */
 static void note_event(CoredDetect *self, GstEvent *event) {
   switch (GST_EVENT_TYPE(event)) {
@@ -403,6 +440,8 @@ static gboolean sink_event(GstBaseTransform *base, GstEvent *event) {
     note_event(self, event);
     g_rec_mutex_unlock(&self->gate);
   }
+  if (gst_event_has_name(event, CORED_EVENT_UPDATE_MODEL))
+    update_model(self, event);
   return parent_class->sink_event(base, event);
 }
 

@@ -59,6 +59,8 @@ struct _CoredDetect {
   GstVideoInfo info;
   CoredPace pace;
   guint epoch;
+  gint reset_asked;        /* atomic: by any thread */
+  guint64 attached_number; /* CoredResult.number of the frame before */
   gboolean mode_known;
   CoredPassing *passing; /* from transform_ip to generate_output */
   GQueue delayed;        /* of CoredPassing, mode=delay */

@@ -7,13 +7,16 @@
 
 #define GST_CAT_DEFAULT cored_detect_debug
 
-static guint model_updated_signal;
+static guint model_updated_signal, alert_signal;
 
 void cored_detect_class_init_report(GObjectClass *klass) {
   /* status: 0 loaded, else the loader's error code. As in nvinfer. */
   model_updated_signal =
       g_signal_new("model-updated", G_TYPE_FROM_CLASS(klass), G_SIGNAL_RUN_LAST, 0, NULL, NULL,
                    NULL, G_TYPE_NONE, 2, G_TYPE_INT, G_TYPE_STRING);
+  /* The structure of the message 'cored-alert', also where no messages are posted. */
+  alert_signal = g_signal_new("alert", G_TYPE_FROM_CLASS(klass), G_SIGNAL_RUN_LAST, 0, NULL, NULL,
+                              NULL, G_TYPE_NONE, 1, GST_TYPE_STRUCTURE);
 }
 
 void cored_detect_post_error(CoredDetect *self, GstMessageType type, const char *what,
@@ -138,47 +141,47 @@ static void compare(CoredDetect *self, const CoredResult *result) {
 
 /* ---- Alerts --------------------------------------------------------------------------------- */
 
-static void post_alert(gpointer user, CoredAlertState state, const CoredAlert *alert,
-                       GstClockTime now) {
+/* The caller owns the structure. */
+static GstStructure *describe_alert(CoredDetect *self, CoredAlertState state,
+                                    const CoredAlert *alert, GstClockTime now) {
   static const char *const names[] = {"begin", "update", "end"};
+  char *stream_id = cored_detect_dup_stream_id(self);
+  CoredNet *net = cored_reload_net(self->reload);
+  const CoredBox *box = &alert->peak_box;
+  GstStructure *structure = gst_structure_new(
+      CORED_MESSAGE_ALERT, "state", G_TYPE_STRING, names[state], "alert-id", G_TYPE_UINT64,
+      alert->id, "track-id", G_TYPE_UINT64, alert->track_id, "peak", G_TYPE_DOUBLE, alert->peak,
+      "mean", G_TYPE_DOUBLE, alert->sum / (double)MAX(1, alert->n), "results", G_TYPE_UINT64,
+      alert->n, "begin-running-time", G_TYPE_UINT64, alert->since, "running-time", G_TYPE_UINT64,
+      now, "duration", G_TYPE_UINT64, alert->last - alert->since, "peak-running-time",
+      G_TYPE_UINT64, alert->peak_time, "x", G_TYPE_UINT, (guint)box->x, "y", G_TYPE_UINT,
+      (guint)box->y, "w", G_TYPE_UINT, (guint)box->w, "h", G_TYPE_UINT, (guint)box->h, "model-id",
+      G_TYPE_STRING, net ? net->id : "", "model-generation", G_TYPE_UINT64,
+      net ? net->info->generation : (guint64)0, "stream-id", G_TYPE_STRING,
+      stream_id ? stream_id : "", NULL);
+  cored_net_unref(net);
+  g_free(stream_id);
+  return structure;
+}
+
+static void tell_alert(gpointer user, CoredAlertState state, const CoredAlert *alert,
+                       GstClockTime now) {
   CoredDetect *self = user;
+  GstStructure *structure = describe_alert(self, state, alert, now);
   GST_OBJECT_LOCK(self);
   const gboolean post = self->params.post_messages;
   self->stats.alerts += state == CORED_ALERT_BEGIN;
   GST_OBJECT_UNLOCK(self);
-  if (!post)
-    return;
-  char *stream_id = cored_detect_dup_stream_id(self);
-  char *model_id = NULL;
-  guint64 generation = 0;
-  CoredNet *net = cored_reload_net(self->reload);
-  if (net) {
-    model_id = g_strdup(net->id);
-    generation = net->info->generation;
-    cored_net_unref(net);
-  }
-  gst_element_post_message(
-      GST_ELEMENT(self),
-      gst_message_new_element(
-          GST_OBJECT(self),
-          gst_structure_new(
-              CORED_MESSAGE_ALERT, "state", G_TYPE_STRING, names[state], "alert-id", G_TYPE_UINT64,
-              alert->id, "track-id", G_TYPE_UINT64, alert->track_id, "peak", G_TYPE_DOUBLE,
-              alert->peak, "mean", G_TYPE_DOUBLE, alert->sum / (double)MAX(1, alert->n), "results",
-              G_TYPE_UINT64, alert->n, "begin-running-time", G_TYPE_UINT64, alert->since,
-              "running-time", G_TYPE_UINT64, now, "duration", G_TYPE_UINT64,
-              alert->last - alert->since, "peak-running-time", G_TYPE_UINT64, alert->peak_time, "x",
-              G_TYPE_UINT, (guint)alert->peak_box.x, "y", G_TYPE_UINT, (guint)alert->peak_box.y,
-              "w", G_TYPE_UINT, (guint)alert->peak_box.w, "h", G_TYPE_UINT,
-              (guint)alert->peak_box.h, "model-id", G_TYPE_STRING, model_id ? model_id : "",
-              "model-generation", G_TYPE_UINT64, generation, "stream-id", G_TYPE_STRING,
-              stream_id ? stream_id : "", NULL)));
-  g_free(stream_id);
-  g_free(model_id);
+  g_signal_emit(self, alert_signal, 0, structure);
+  if (post)
+    gst_element_post_message(GST_ELEMENT(self),
+                             gst_message_new_element(GST_OBJECT(self), structure));
+  else
+    gst_structure_free(structure);
 }
 
 void cored_detect_end_alerts(CoredDetect *self) {
-  cored_alerts_end_all(&self->alerts, post_alert, self);
+  cored_alerts_end_all(&self->alerts, tell_alert, self);
 }
 
 static void feed_alerts(CoredDetect *self, CoredFrameTask *task, GstClockTime now) {
@@ -187,7 +190,7 @@ static void feed_alerts(CoredDetect *self, CoredFrameTask *task, GstClockTime no
   const CoredAlertSettings settings = {.off = off < 0.0 ? task->result.threshold + off : off,
                                        .min_duration = params->min_duration,
                                        .interval = params->message_interval};
-  cored_alerts_feed(&self->alerts, &task->result, now, &settings, post_alert, self);
+  cored_alerts_feed(&self->alerts, &task->result, now, &settings, tell_alert, self);
   cored_alerts_mark(&self->alerts, &task->result);
 }
 

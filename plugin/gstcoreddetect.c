@@ -354,7 +354,8 @@ static gboolean start(GstBaseTransform *base) {
   self->started_mode = mode;
   self->running_mode = CORED_MODE_SYNC;
   GST_OBJECT_UNLOCK(self);
-  self->pace.number = 0;
+  self->pace.number = self->attached_number = 0;
+  g_atomic_int_set(&self->reset_asked, FALSE);
   self->mode_known = self->analysis_failed = FALSE;
   cored_detect_forget(self);
   g_rec_mutex_unlock(&self->gate);
@@ -390,6 +391,10 @@ static void reload_model(CoredDetect *self) {
 
 static void previous_model(CoredDetect *self) {
   cored_reload_previous(self->reload);
+}
+
+static void reset(CoredDetect *self) {
+  g_atomic_int_set(&self->reset_asked, TRUE);
 }
 
 static void add_action(CoredDetectClass *klass, const char *name, GCallback callback) {
@@ -430,6 +435,7 @@ static void cored_detect_class_init(CoredDetectClass *klass) {
   cored_detect_class_init_report(object);
   add_action(klass, "reload-model", G_CALLBACK(reload_model));
   add_action(klass, "previous-model", G_CALLBACK(previous_model));
+  add_action(klass, "reset", G_CALLBACK(reset));
 
   gst_element_class_set_static_metadata(
       element, "Face-forgery detector", "Filter/Analyzer/Video",
@@ -445,6 +451,7 @@ static void cored_detect_class_init(CoredDetectClass *klass) {
   gst_type_mark_as_plugin_api(cored_region_mode_get_type(), (GstPluginAPIFlags)0);
   gst_type_mark_as_plugin_api(cored_face_detector_get_type(), (GstPluginAPIFlags)0);
   gst_type_mark_as_plugin_api(cored_metadata_flags_get_type(), (GstPluginAPIFlags)0);
+  gst_type_mark_as_plugin_api(cored_attach_when_get_type(), (GstPluginAPIFlags)0);
 }
 
 static void cored_detect_init(CoredDetect *self) {

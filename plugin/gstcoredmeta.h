@@ -53,6 +53,10 @@ G_BEGIN_DECLS
 #define CORED_MESSAGE_MODEL "cored-model"
 #define CORED_MESSAGE_ALERT "cored-alert"
 #define CORED_MESSAGE_SHADOW "cored-shadow"
+/* A custom downstream event (serialized or out of band) with this structure and its field `path`
+ * (string) sets the model of every coreddetect that it passes; without the field they load theirs
+ * anew. */
+#define CORED_EVENT_UPDATE_MODEL "cored/update-model"
 
 /* Make the meta known to this process; the plugin does it when it is loaded. A receiver at the
  * far end of an IPC link must do it itself. Harmless when repeated; call it from one thread. */

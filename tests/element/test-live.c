@@ -351,6 +351,125 @@ static void eos_and_cuts_end_alerts(void **state) {
   rig_close(&rig);
 }
 
+typedef struct Told { /* by the signal */
+  guint begins, ends;
+  guint64 track;
+} Told;
+
+static void on_alert(GstElement *element, const GstStructure *alert, gpointer user) {
+  Told *told = user;
+  (void)element;
+  assert_true(gst_structure_has_name(alert, CORED_MESSAGE_ALERT));
+  told->begins += g_str_equal(gst_structure_get_string(alert, "state"), "begin");
+  told->ends += g_str_equal(gst_structure_get_string(alert, "state"), "end");
+  told->track = result_uint64(alert, "track-id");
+}
+
+/* The signal comes without messages, too; the action ends the alert and forgets the track. */
+static void alerts_are_signalled_and_reset_ends_them(void **state) {
+  (void)state;
+  Heard heard;
+  Told told = {0};
+  Rig rig;
+  rig_open(&rig, support_model(MODEL), CAPS, "inference-region", "full-frame", "threshold", "0",
+           "min-duration", "0", "post-messages", "false", NULL);
+  g_signal_connect(rig.element, "alert", G_CALLBACK(on_alert), &told);
+  push_frames(&rig, 0, 10);
+  assert_int_equal(told.begins, 1);
+  assert_int_equal(told.ends, 0);
+  assert_int_equal(told.track, 1);
+  g_signal_emit_by_name(rig.element, "reset");
+  assert_int_equal(rig_stat(&rig, "resets"), 0); /* with the next frame */
+  push_frames(&rig, 10, 12);
+  assert_int_equal(told.begins, 2);
+  assert_int_equal(told.ends, 1);
+  assert_int_equal(told.track, 2);
+  assert_int_equal(rig_stat(&rig, "resets"), 1);
+  hear_alerts(&rig, &heard);
+  assert_int_equal(heard.begins + heard.ends, 0);
+  rig_close(&rig);
+}
+
+/* Which of eight frames carry metadata. */
+static guint attached_with(const char *when, const char *mode, const char *threshold) {
+  guint attached = 0;
+  Rig rig;
+  rig_open(&rig, support_model(MODEL), CAPS, "inference-region", "full-frame", "threshold",
+           threshold, "min-duration", "80000000", "inference-interval", "2", "attach-when", when,
+           "mode", mode, NULL);
+  for (guint n = 0; n < 8; n++) {
+    const GstStructure *result;
+    GstBuffer *out = rig_frame(&rig, frame_new(&rig.info, n, n), &result);
+    attached |= result ? 1u << n : 0;
+    gst_buffer_unref(out);
+    for (guint wait = 0; g_str_equal(mode, "latest") && wait < 1000; wait++) {
+      if (rig_stat(&rig, "inferred") == n / 2 + 1)
+        break;
+      g_usleep(1000);
+    }
+  }
+  rig_close(&rig);
+  return attached;
+}
+
+static void attach_when_chooses_the_frames(void **state) {
+  (void)state;
+  assert_int_equal(attached_with("always", "sync", "0"), 0xff);
+  assert_int_equal(attached_with("inferred", "sync", "0"), 0x55);
+  assert_int_equal(attached_with("inferred", "latest", "0"), 0xaa); /* one later */
+  assert_int_equal(attached_with("alert", "sync", "0"), 0xfc);      /* after 80 ms */
+  assert_int_equal(attached_with("alert", "sync", "1"), 0);
+}
+
+static void send_update(Rig *rig, gboolean serialized, const char *path) {
+  GstStructure *structure = gst_structure_new_empty(CORED_EVENT_UPDATE_MODEL);
+  if (path)
+    gst_structure_set(structure, "path", G_TYPE_STRING, path, NULL);
+  assert_true(gst_harness_push_event(
+      rig->harness,
+      gst_event_new_custom(
+          serialized ? GST_EVENT_CUSTOM_DOWNSTREAM : GST_EVENT_CUSTOM_DOWNSTREAM_OOB, structure)));
+}
+
+static guint64 generation_when_swapped(Rig *rig, guint64 swaps) {
+  guint64 generation = 0;
+  for (guint n = 0; n < 1000 && rig_stat(rig, "model-swaps") < swaps; n++) {
+    const GstStructure *result;
+    GstBuffer *out = rig_frame(rig, frame_new(&rig->info, 1, n), &result);
+    generation = result_uint64(result, "model-generation");
+    gst_buffer_unref(out);
+    g_usleep(2000);
+  }
+  return generation;
+}
+
+/* Both kinds of event change the model, and go on; one that names no file is told and changes
+ * nothing; without the field the same file is read again. */
+static void an_event_updates_the_model(void **state) {
+  (void)state;
+  Rig rig;
+  rig_open(&rig, support_model(MODEL), CAPS, "inference-region", "full-frame", NULL);
+  send_update(&rig, TRUE, support_model(4));
+  assert_int_equal(generation_when_swapped(&rig, 1), 4);
+  send_update(&rig, FALSE, support_model(5));
+  assert_int_equal(generation_when_swapped(&rig, 2), 5);
+  char *model;
+  g_object_get(rig.element, "model", &model, NULL);
+  assert_string_equal(model, support_model(5));
+  g_free(model);
+  rig_drop_messages(&rig);
+  send_update(&rig, TRUE, "");
+  GstMessage *warning = rig_message(&rig, GST_MESSAGE_WARNING);
+  assert_non_null(warning);
+  gst_message_unref(warning);
+  send_update(&rig, TRUE, NULL);
+  guint passed = 0;
+  for (GstEvent *event; (event = gst_harness_try_pull_event(rig.harness)); gst_event_unref(event))
+    passed += gst_event_has_name(event, CORED_EVENT_UPDATE_MODEL);
+  assert_int_equal(passed, 4);
+  rig_close(&rig);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(latest_lets_every_frame_pass_at_once),
@@ -364,6 +483,9 @@ int main(void) {
       cmocka_unit_test(streams_do_not_mix),
       cmocka_unit_test(alerts_begin_and_end_with_hysteresis),
       cmocka_unit_test(eos_and_cuts_end_alerts),
+      cmocka_unit_test(alerts_are_signalled_and_reset_ends_them),
+      cmocka_unit_test(attach_when_chooses_the_frames),
+      cmocka_unit_test(an_event_updates_the_model),
   };
   return cmocka_run_group_tests(tests, support_setup, support_teardown);
 }
