@@ -44,7 +44,8 @@
  *
  * and these may be there:
  *
- *   cored.stores         JSON: representations of the stores (opaque to the engine)
+ *   cored.stores         JSON: representations of the stores that the model was trained to keep,
+ *                        its teacher's on the last task's training set (opaque to the engine)
  *   cored.key-id         16 hex digits: the first 8 bytes of the SHA-256 of the signing key's
  *                        public part
  *   cored.signature      128 hex digits: Ed25519ph (RFC 8032) over the whole file in which these

@@ -104,6 +104,18 @@ int cored_trainer_store_count(const CoredTrainer *trainer, int k, int c) {
   return (int)trainer->teacher_stores.counts[k * trainer->n_classes + c];
 }
 
+int cored_trainer_store_width(const CoredTrainer *trainer) {
+  return cored_trainer_has_representation(trainer) ? trainer->teacher_stores.width : 0;
+}
+
+void cored_trainer_store_mean(const CoredTrainer *trainer, int k, int c, double *mean) {
+  const CoredStores *const stores = &trainer->teacher_stores;
+  const size_t pair = (size_t)(k * trainer->n_classes + c), width = (size_t)stores->width;
+  const double count = stores->counts[pair];
+  for (size_t i = 0; i < width; i++)
+    mean[i] = count > 0 ? stores->sums[pair * width + i] / count : 0.0;
+}
+
 void cored_trainer_clear_representation(CoredTrainer *trainer) {
   cored_stores_reset(&trainer->teacher_stores);
   trainer->counters[CORED_COUNTER_SUMMED] = 0;

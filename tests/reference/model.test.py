@@ -166,4 +166,5 @@ def main():
         check_own_files(probe, 'cored-compact', 96, folder)
 
 
-main()
+if __name__ == '__main__':
+    main()

@@ -12,7 +12,7 @@ import unittest
 
 TRAIN, EVAL = (os.path.abspath(sys.argv.pop(1)) for _ in range(2))
 
-from trainer_kit import SMALL, make_task, np, run, sha256  # noqa: E402
+from trainer_kit import SMALL, make_task, np, run, sha256, tensors  # noqa: E402
 
 try:
     from sklearn import metrics as sk
@@ -108,6 +108,18 @@ class Evaluation(unittest.TestCase):
             self.assertEqual(entry["sha256"], sha256(os.path.join(model, "best.safetensors")))
         self.assertEqual([t["name"] for t in self.json["models"][1]["tasks"]], ["A", "B"])
         self.assertTrue(all(len(t["manifest"]) == 64 for t in self.json["tasks"]))
+
+    def test_what_was_published_is_what_was_judged(self):
+        live, report = (os.path.join(self.tmp.name, n) for n in ("live.safetensors", "live.json"))
+        out = os.path.join(self.tmp.name, "published")
+        done = run(TRAIN, "-t", "A", "-d", self.data, "-me", 5, "--output", out, "--publish", live, *SMALL)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        best, published = (tensors(os.path.join(out, "best.safetensors")), tensors(live))
+        self.assertEqual(best[1]["cored.sha256"], published[1]["cored.sha256"])  # the weights that were judged
+        done = run(EVAL, "-d", self.data, "-t", "A", "-w", live, "--quiet", "--json", report)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        with open(report) as f:
+            self.assertEqual(json.load(f)["models"][0]["sha256"], sha256(live))
 
     def test_html_stands_alone(self):
         with open(self.files["html"]) as f:

@@ -167,6 +167,24 @@ class Trainer(unittest.TestCase):
         self.assertEqual(process.wait(60), 130)
         self.assertIn("another training", message)
 
+    def test_second_signal_ends_at_once(self):
+        """Two signals that wait for the process to wake up: it does not even save."""
+        process = subprocess.Popen([TRAIN, "-d", self.data, "-t", "A", "-me", "100000", "--output", self.out,
+                                    *map(str, SMALL)], stderr=subprocess.PIPE, text=True)
+        last = os.path.join(self.out, "last.checkpoint")
+        while not os.path.exists(last):
+            time.sleep(0.05)
+        process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, process.pid, os.WSTOPPED)
+        names = sorted(os.listdir(self.out))
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGCONT):
+            process.send_signal(number)
+        log = process.communicate(timeout=60)[1]
+        self.assertEqual(process.returncode, 130)
+        self.assertNotIn("interrupted in", log)
+        self.assertEqual(sorted(os.listdir(self.out)), names)
+        self.train("-t", "A", "-me", 1, "--resume", "--output", self.out, *SMALL)  # whole, and beyond its end
+
     def test_divergence_is_named_and_not_saved(self):
         message = self.train("-t", "A", "-me", 3, "--output", self.out, *SMALL, "--optimizer", "sgd", "-lr", 1e3,
                              "--momentum", 0.99, "--weight-decay", 900, rc=3)
@@ -199,11 +217,14 @@ class Trainer(unittest.TestCase):
         shutil.copytree(os.path.join(self.data, "A"), os.path.join(data, "A"))
         with open(os.path.join(data, "A", "train", "fake", "x005z.png"), "wb") as f:
             f.write(b"no picture")
+        with open(os.path.join(data, "A", "train", "fake", "new\nline\x1b[31m.png"), "wb") as f:
+            f.write(b"no picture either")
         os.mkfifo(os.path.join(data, "A", "train", "real", "pipe.jpg"))
         done = run(TRAIN, "-d", data, "-t", "A", "-me", 1, "--output", self.out, *SMALL)
         self.assertEqual(done.returncode, 1)
-        self.assertIn("2 of 49 files are bad, more than the 1 %", done.stderr)
+        self.assertIn("3 of 50 files are bad, more than the 1 %", done.stderr)
         self.assertIn("fake/x005z.png: not a JPEG", done.stderr)
+        self.assertIn(r"fake/new\x0aline\x1b[31m.png: not a JPEG", done.stderr)
         self.assertIn("real/pipe.jpg: not a regular file", done.stderr)
         self.assertFalse(os.path.exists(self.best()))
         done = run(TRAIN, "-d", data, "-t", "A", "-me", 1, "--max-bad", 10, "--output", self.out, *SMALL)
@@ -212,11 +233,12 @@ class Trainer(unittest.TestCase):
     def test_leaks_between_train_and_val(self):
         data = os.path.join(self.tmp.name, "dataset")
         shutil.copytree(os.path.join(self.data, "A"), os.path.join(data, "A"))
-        shutil.copy(os.path.join(data, "A", "train", "real", "x003z.png"), os.path.join(data, "A", "val", "fake"))
+        shutil.copy(os.path.join(data, "A", "train", "real", "x003z.png"), os.path.join(data, "A", "val", "fake", "other\nname.png"))
         done = run(TRAIN, "-d", data, "-t", "A", "-me", 1, "--output", self.out, *SMALL)
         self.assertEqual(done.returncode, 1)
         self.assertIn("1 files are in train and val at once", done.stderr)
         self.assertIn("x003z.png", done.stderr)
+        self.assertIn(r"val/fake/other\x0aname.png", done.stderr)
 
     def test_clear_errors(self):
         cases = [

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "error.h"
+#include "model/format.h"
 
 static bool auc_of(const Prediction *prediction, double *auc, CoredError *error) {
   CoredMetrics metrics;
@@ -59,6 +60,34 @@ static char *continue_matrix(const CoredModel *base, const CoredModelInfo *info)
   return text;
 }
 
+static json_t *store_json(const CoredTrainer *trainer, int k, int c, double *mean, int width) {
+  json_t *values = json_array();
+  cored_trainer_store_mean(trainer, k, c, mean);
+  for (int i = 0; i < width; i++)
+    json_array_append_new(values, json_real(mean[i]));
+  return json_pack("{s:i,s:o}", "count", cored_trainer_store_count(trainer, k, c), "mean", values);
+}
+
+/* The teacher's stores that the model was held to: {"representation": "scalar" or "vector",
+ * "stores": [[{"count": samples, "mean": [...]}, one a class], one a range of confidence]}. */
+static char *stores_text(const CoredTrainer *trainer, int width) {
+  const int n_classes = cored_trainer_n_classes(trainer);
+  double *mean = malloc((size_t)width * sizeof *mean);
+  json_t *rows = mean ? json_array() : NULL;
+  for (int k = 0; rows && k < cored_trainer_params(trainer)->n_stores; k++) {
+    json_t *row = json_array();
+    for (int c = 0; c < n_classes; c++)
+      json_array_append_new(row, store_json(trainer, k, c, mean, width));
+    json_array_append_new(rows, row);
+  }
+  json_t *all =
+      json_pack("{s:s,s:o}", "representation", width > 1 ? "vector" : "scalar", "stores", rows);
+  char *text = all ? json_dumps(all, JSON_COMPACT | JSON_REAL_PRECISION(7)) : NULL;
+  json_decref(all);
+  free(mean);
+  return text;
+}
+
 /* Replaces *model by a copy with one more entry. */
 static bool add_metadata(CoredModel **model, const char *key, const char *value,
                          CoredError *error) {
@@ -68,6 +97,16 @@ static bool add_metadata(CoredModel **model, const char *key, const char *value,
   cored_model_unref(*model);
   *model = next;
   return next != NULL;
+}
+
+static bool add_stores(CoredModel **model, const CoredTrainer *trainer, CoredError *error) {
+  const int width = cored_trainer_store_width(trainer);
+  if (width == 0)
+    return true;
+  char *text = stores_text(trainer, width);
+  const bool ok = add_metadata(model, CORED_KEY_STORES, text, error);
+  free(text);
+  return ok;
 }
 
 CoredModel *finish_model(const CoredTrainer *trainer, const CoredModelInfo *info,
@@ -89,7 +128,8 @@ CoredModel *finish_model(const CoredTrainer *trainer, const CoredModelInfo *info
   const bool ok = add_metadata(&model, "train.method", lineage->method, error) &&
                   add_metadata(&model, "train.manifest", lineage->manifest, error) &&
                   add_metadata(&model, "train.config", config, error) &&
-                  add_metadata(&model, KEY_MATRIX, matrix, error);
+                  add_metadata(&model, KEY_MATRIX, matrix, error) &&
+                  add_stores(&model, trainer, error);
   free(matrix);
   free(config);
   return ok ? model : NULL;
