@@ -139,8 +139,8 @@ int cored_trainer_store_width(const CoredTrainer *trainer);
 void cored_trainer_store_mean(const CoredTrainer *trainer, int k, int c, double *mean);
 void cored_trainer_clear_representation(CoredTrainer *trainer);
 /* Self-training: the student as it is now becomes the teacher. Does nothing without a teacher.
- * The stores' representations stay. */
-void cored_trainer_replace_teacher(CoredTrainer *trainer);
+ * The stores' representations stay. False where memory is short or the student not finite. */
+bool cored_trainer_replace_teacher(CoredTrainer *trainer, CoredError *error);
 
 /* ---- A step --------------------------------------------------------------------------------- */
 

@@ -111,5 +111,5 @@ bool cored_trainer_restore(CoredTrainer *trainer, const CoredTensorView *tensors
     memcpy((void *)own->data, find_tensor(tensors, n, own->name)->data, own->size);
   }
   memset(trainer->gradients, 0, cored_net_block_count(trainer->net) * sizeof(float));
-  return true;
+  return cored_trainer_open_teacher(trainer, error);
 }

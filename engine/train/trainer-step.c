@@ -54,35 +54,22 @@ void cored_trainer_forward_eval(CoredTrainer *trainer, const float *block, const
                              n, logits);
 }
 
-static void evaluate(CoredTrainer *trainer, const float *block, const float *images, int n,
-                     float *logits) {
+void cored_trainer_evaluate(CoredTrainer *trainer, const float *images, int n, float *logits) {
   const CoredTrainParams *const p = &trainer->params;
   const size_t image = (size_t)p->input_width * (size_t)p->input_height * 3;
   for (int done = 0; done < n; done += p->max_batch) {
     const int now = n - done < p->max_batch ? n - done : p->max_batch;
-    cored_trainer_forward_eval(trainer, block, images + (size_t)done * image, now,
+    cored_trainer_forward_eval(trainer, trainer->block, images + (size_t)done * image, now,
                                trainer->scratch.zs);
     for (int i = 0; i < now * trainer->n_classes; i++)
       logits[done * trainer->n_classes + i] = (float)trainer->scratch.zs[i];
   }
 }
 
-void cored_trainer_evaluate(CoredTrainer *trainer, const float *images, int n, float *logits) {
-  evaluate(trainer, trainer->block, images, n, logits);
-}
-
-void cored_trainer_evaluate_teacher(CoredTrainer *trainer, const float *images, int n,
-                                    float *logits) {
-  evaluate(trainer, trainer->teacher ? trainer->teacher : trainer->block, images, n, logits);
-}
-
-/* Put n samples with these logits and the net's features into the stores. */
-static void fill_stores(CoredTrainer *trainer, const CoredNet *net, const double *z,
-                        const CoredBatch *batch, CoredStores *stores) {
+/* Put n samples with these logits and the pooled features of the scratch into the stores. */
+static void fill_stores(CoredTrainer *trainer, const double *z, const CoredBatch *batch,
+                        CoredStores *stores) {
   CoredStepScratch *const s = &trainer->scratch;
-  CoredShape shape;
-  const float *const features = cored_net_output(net, trainer->graph->features, &shape);
-  cored_trainer_pool(trainer, features, shape, batch->n, s->pooled, s->winner);
   for (int i = 0; i < batch->n; i++) {
     s->store[i] = cored_store_index(z + i * trainer->n_classes, trainer->n_classes,
                                     batch->labels[i], stores->k);
@@ -92,12 +79,21 @@ static void fill_stores(CoredTrainer *trainer, const CoredNet *net, const double
   }
 }
 
+static void fill_student_stores(CoredTrainer *trainer, const CoredBatch *batch) {
+  CoredStepScratch *const s = &trainer->scratch;
+  CoredShape shape;
+  const float *const features = cored_net_output(trainer->net, trainer->graph->features, &shape);
+  cored_trainer_pool(trainer, features, shape, batch->n, s->pooled, s->winner);
+  cored_stores_reset(&trainer->student_stores);
+  fill_stores(trainer, s->zs, batch, &trainer->student_stores);
+}
+
 void cored_trainer_add_representation(CoredTrainer *trainer, const CoredBatch *batch) {
+  CoredStepScratch *const s = &trainer->scratch;
   if (!cored_trainer_has_representation(trainer))
     return;
-  cored_trainer_forward_eval(trainer, trainer->teacher, batch->images, batch->n,
-                             trainer->scratch.zt);
-  fill_stores(trainer, trainer->eval, trainer->scratch.zt, batch, &trainer->teacher_stores);
+  cored_trainer_forward_teacher(trainer, batch->images, batch->n, s->zt, s->pooled);
+  fill_stores(trainer, s->zt, batch, &trainer->teacher_stores);
 }
 
 int cored_trainer_store_count(const CoredTrainer *trainer, int k, int c) {
@@ -119,12 +115,6 @@ void cored_trainer_store_mean(const CoredTrainer *trainer, int k, int c, double 
 void cored_trainer_clear_representation(CoredTrainer *trainer) {
   cored_stores_reset(&trainer->teacher_stores);
   trainer->counters[CORED_COUNTER_SUMMED] = 0;
-}
-
-void cored_trainer_replace_teacher(CoredTrainer *trainer) {
-  if (trainer->teacher)
-    memcpy(trainer->teacher, trainer->block,
-           cored_net_block_count(trainer->net) * sizeof *trainer->teacher);
 }
 
 /* ---- Sums of a batch ------------------------------------------------------------------------ */
@@ -281,7 +271,7 @@ static void forward(CoredTrainer *trainer, const CoredBatch *batch, CoredNetRun 
   CoredStepScratch *const s = &trainer->scratch;
   const bool train = trainer->params.batch_norm == CORED_BATCH_NORM_TRAIN;
   if (trainer->teacher)
-    cored_trainer_forward_eval(trainer, trainer->teacher, batch->images, batch->n, s->zt);
+    cored_trainer_forward_teacher(trainer, batch->images, batch->n, s->zt, NULL);
   const uint64_t forwards = (uint64_t)trainer->counters[CORED_COUNTER_FORWARDS]++;
   uint32_t bits[4];
   cored_philox_bits(cored_philox_key(trainer->params.seed, "dropout"), forwards, bits);
@@ -312,11 +302,11 @@ static void remember_nonfinite(CoredTrainer *trainer, CoredNetRun run) {
   int node = cored_net_find_nonfinite(trainer->net, &run);
   if (node >= 0) {
     snprintf(out, size, "%s", layer_name(trainer->graph, node));
-  } else if (trainer->teacher) {
+  } else if (!isfinite(trainer->scratch.sums[SUM_TEACHER])) {
     const CoredNetRun still = {.block = trainer->teacher, .input = run.input, .n = run.n};
     node = cored_net_find_nonfinite(trainer->eval, &still);
-    if (node >= 0)
-      snprintf(out, size, "the teacher's %s", layer_name(trainer->graph, node));
+    snprintf(out, size, "the teacher's %s",
+             node >= 0 ? layer_name(trainer->graph, node) : "outputs");
   }
 }
 
@@ -326,10 +316,8 @@ bool cored_trainer_accumulate(CoredTrainer *trainer, const CoredBatch *batch, do
   trainer->nonfinite[0] = '\0';
   forward(trainer, batch, &run);
   sum_batch(trainer, batch);
-  if (cored_trainer_has_representation(trainer)) {
-    cored_stores_reset(&trainer->student_stores);
-    fill_stores(trainer, trainer->net, trainer->scratch.zs, batch, &trainer->student_stores);
-  }
+  if (cored_trainer_has_representation(trainer))
+    fill_student_stores(trainer, batch);
   reduce_sums(trainer);
   fill_losses(trainer, losses);
   if (!isfinite(losses->total)) {

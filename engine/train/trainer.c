@@ -223,7 +223,8 @@ static bool trainer_open(CoredTrainer *trainer, const CoredModel *student,
                            "needs less",
                            arena_size(trainer) >> 20);
   return copy_weights(trainer, student, trainer->block, error) &&
-         (!teacher || copy_weights(trainer, teacher, trainer->teacher, error));
+         (!teacher || copy_weights(trainer, teacher, trainer->teacher, error)) &&
+         cored_trainer_open_teacher(trainer, error);
 }
 
 CoredTrainer *cored_trainer_new(const CoredModel *student, const CoredModel *teacher,
@@ -256,6 +257,7 @@ void cored_trainer_free(CoredTrainer *trainer) {
   free(trainer->block);
   free(trainer->gradients);
   free(trainer->teacher);
+  cored_session_free(trainer->session);
   free(trainer->moments[0]);
   free(trainer->moments[1]);
   free(trainer->arena);
@@ -272,6 +274,7 @@ size_t cored_trainer_memory(const CoredTrainer *trainer) {
   const int blocks = 2 + !!trainer->teacher + !!trainer->moments[0] + !!trainer->moments[1];
   return arena_size(trainer) +
          (size_t)blocks * cored_net_block_count(trainer->net) * sizeof(float) +
+         (trainer->session ? cored_session_memory(trainer->session) : 0) +
          (size_t)trainer->params.max_batch * (size_t)trainer->channels *
              (sizeof(double) + sizeof(int));
 }
@@ -284,7 +287,7 @@ int cored_trainer_n_classes(const CoredTrainer *trainer) {
   return trainer->n_classes;
 }
 
-static CoredTensorView view_of(const CoredTrainer *trainer, int param, const float *block) {
+CoredTensorView cored_trainer_view(const CoredTrainer *trainer, int param, const float *block) {
   const CoredParam *const p = &trainer->graph->params[param];
   CoredTensorView view = {.name = p->name,
                           .dtype = CORED_DTYPE_F32,
@@ -304,7 +307,7 @@ CoredModel *cored_trainer_model(const CoredTrainer *trainer, const CoredModelInf
     return NULL;
   }
   for (size_t i = 0; i < n; i++)
-    views[i] = view_of(trainer, (int)i, trainer->block);
+    views[i] = cored_trainer_view(trainer, (int)i, trainer->block);
   CoredModel *const model = cored_model_new(info, views, n, error);
   free(views);
   return model;
@@ -316,7 +319,7 @@ static bool trained_view(const CoredTrainer *trainer, size_t index, const float 
   for (int i = 0; i < trainer->graph->n_params; i++) {
     if (cored_param_is_statistic(&trainer->graph->params[i]) || index-- > 0)
       continue;
-    *view = view_of(trainer, i, block);
+    *view = cored_trainer_view(trainer, i, block);
     return true;
   }
   return false;

@@ -32,6 +32,7 @@ struct CoredTrainer {
   CoredNet *eval;                     /* student or teacher, forward in evaluation mode */
   float *arena;                       /* both nets' memory */
   float *block, *gradients, *teacher; /* teacher: NULL without one */
+  CoredSession *session;              /* the teacher as inference runs it: faster than a net */
   float *moments[2]; /* SGD: velocity; AdamW: first and second moment; NULL where not used */
   CoredChunk *chunks;
   int n_chunks;
@@ -53,6 +54,13 @@ enum { CORED_COUNTER_STEPS, CORED_COUNTER_FORWARDS, CORED_COUNTER_SUMMED };
 bool cored_trainer_has_representation(const CoredTrainer *trainer);
 /* Fill the table of views once everything is allocated; false without memory. */
 bool cored_trainer_list_state(CoredTrainer *trainer);
+/* graph->params[param], seen in `block`. */
+CoredTensorView cored_trainer_view(const CoredTrainer *trainer, int param, const float *block);
+/* trainer-teacher.c: make the session of the teacher's block as it is now; and logits [n,
+ * n_classes] and, unless NULL, pooled features [n, channels] of n images. */
+bool cored_trainer_open_teacher(CoredTrainer *trainer, CoredError *error);
+void cored_trainer_forward_teacher(CoredTrainer *trainer, const float *images, int n,
+                                   double *logits, double *pooled);
 /* Logits of `block` for n <= max_batch images, as doubles [n, n_classes]. */
 void cored_trainer_forward_eval(CoredTrainer *trainer, const float *block, const float *images,
                                 int n, double *logits);

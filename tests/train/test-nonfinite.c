@@ -41,7 +41,36 @@ static void weights_that_are_not_finite_stop_the_step(void **state) {
   check_broken_weight("student.stage2.1.pointwise.weight", NAN, "stage2.1.pointwise");
   check_broken_weight("student.classifier.bias", NAN, "classifier");
   check_broken_weight("student.stem_bn.weight", 3e38f, "stem_bn"); /* finite, its products not */
-  check_broken_weight("teacher.classifier.weight", NAN, "the teacher's classifier");
+}
+
+/* A teacher that is not finite comes to nobody's lessons. */
+static void teachers_that_are_not_finite_are_refused(void **state) {
+  (void)state;
+  const CoredTrainParams params = small_params(CORED_METHOD_KD, 1);
+  CoredTrainer *const trainer = open_trainer(&params);
+  CoredError error = {0};
+  state_values(trainer, "student.head.weight")[1] = NAN;
+  assert_false(cored_trainer_replace_teacher(trainer, &error));
+  assert_int_equal(error.code, CORED_ERROR_PARAMETER_VALUE);
+  cored_trainer_free(trainer);
+}
+
+/* The student starts as its teacher: what the session makes of it is what training makes of it. */
+static void the_session_of_the_teacher_agrees(void **state) {
+  (void)state;
+  CoredTrainParams params = small_params(CORED_METHOD_CORED, 2);
+  params.dropout = 0;
+  CoredError error = {0};
+  CoredTrainer *const trainer = cored_trainer_new(first, first, &params, &error);
+  assert_non_null(trainer);
+  const CoredBatch batch = batch_at(0);
+  CoredLosses losses;
+  cored_trainer_add_representation(trainer, &batch);
+  assert_true(cored_trainer_accumulate(trainer, &batch, 1, &losses));
+  assert_true(losses.n_pairs > 0);
+  assert_true(fabs(losses.student - losses.teacher) < 1e-5 * losses.student);
+  assert_true(losses.representation < 1e-10);
+  cored_trainer_free(trainer);
 }
 
 /* ReLU hides a channel at minus infinity from every step; the look before saving does not. */
@@ -126,6 +155,8 @@ static void clipping_scales_to_the_norm_and_leaves_zero_alone(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(weights_that_are_not_finite_stop_the_step),
+      cmocka_unit_test(teachers_that_are_not_finite_are_refused),
+      cmocka_unit_test(the_session_of_the_teacher_agrees),
       cmocka_unit_test(hidden_weights_are_found),
       cmocka_unit_test(inputs_that_are_not_finite_stop_the_step),
       cmocka_unit_test(gradients_that_are_not_finite_stop_the_step),

@@ -300,9 +300,11 @@ static void replacing_the_teacher_copies_the_student(void **state) {
   cored_trainer_evaluate(trainer, images, 1, mine);
   cored_trainer_evaluate_teacher(trainer, images, 1, theirs);
   assert_true(mine[0] != theirs[0]);
-  cored_trainer_replace_teacher(trainer);
+  CoredError error = {0};
+  assert_true(cored_trainer_replace_teacher(trainer, &error));
   cored_trainer_evaluate_teacher(trainer, images, 1, theirs);
-  assert_memory_equal(mine, theirs, sizeof mine);
+  for (int i = 0; i < 2; i++) /* not the same bits: the teacher's batch norms are folded */
+    assert_true(fabsf(mine[i] - theirs[i]) < 1e-5f * (1 + fabsf(mine[i])));
   cored_trainer_free(trainer);
 }
 

@@ -116,9 +116,10 @@ static RunStatus end_epoch(Run *run, CoredError *error) {
   const RecipeOptions *recipe = &run->options->recipe;
   RunStatus status = RUN_OK;
   /* Before the checkpoint, which holds the teacher too. */
-  if (recipe->self_training && (run->at.epoch + 1) % recipe->self_training == 0)
-    cored_trainer_replace_teacher(run->trainer);
-  if (run->parallel->rank == 0) {
+  if (recipe->self_training && (run->at.epoch + 1) % recipe->self_training == 0 &&
+      !cored_trainer_replace_teacher(run->trainer, error)) {
+    status = status_of(error);
+  } else if (run->parallel->rank == 0) {
     if (!close_epoch(run, error))
       status = status_of(error);
   } else {
