@@ -121,6 +121,37 @@ common_help='  --model FILE    the model; else the file CORED_MODEL names
   -h, --help      this text
 Exit status: 0 the pipeline ran to its end, 1 it failed, 2 wrong usage.'
 
+# output_option ARG...: the same for --out, --pictures and --no-window, which choose $sink; what is
+# written is the picture as it would be shown.
+# shellcheck disable=SC2034
+output_option() {
+  used=0
+  case $1 in
+    --no-window) sink=(fakesink sync=false); used=1 ;;
+    --out | --pictures)
+      [ $# -gt 1 ] || usage_error "$1 needs a value"
+      used=2
+      ;;
+  esac
+  case $1 in
+    --out)
+      sink=(video/x-raw,format=I420 ! x264enc speed-preset=veryfast ! h264parse ! matroskamux !
+        filesink "location=$2")
+      ;;
+    --pictures)
+      mkdir -p "$2" || die "cannot make the folder $2"
+      sink=(videorate drop-only=true ! video/x-raw,framerate=2/1 ! videoconvert ! pngenc !
+        multifilesink "location=$2/%04d.png")
+      ;;
+  esac
+}
+# shellcheck disable=SC2034
+sink=(autovideosink sync=false)
+# shellcheck disable=SC2034
+output_help='  --out FILE      write a Matroska file in place of the window
+  --pictures DIR  write two pictures a second (PNG) in place of the window
+  --no-window     show nothing'
+
 # stop_after: an element that ends the stream after --frames frames.
 stop_after() { echo "identity eos-after=${frames:--1}"; }
 

@@ -132,6 +132,68 @@ case_upstream-faces() {
   says 'cored, .*verdict=\(string\)unknown.*n-faces=\(uint\)0' 4
 }
 
+# frames FILE: how many can be decoded.
+frames() {
+  gst-launch-1.0 filesrc "location=$1" ! decodebin ! videoconvert ! identity silent=false ! \
+    fakesink sync=false -v 2>&1 | grep -c 'last-message = chain'
+}
+
+# A model is published while the picture goes on: both judge, and no frame is missing.
+case_live-demo() {
+  needs x264enc
+  "$CORED_TEST_BIN/make-model" meso4 8 "$tmp/first.safetensors" 1 || fail "no model"
+  "$CORED_TEST_BIN/make-model" meso4 9 "$tmp/next.safetensors" 2 || fail "no model"
+  runs 0 "$scripts/live-demo.sh" --model "$tmp/first.safetensors" --next "$tmp/next.safetensors" --after 1 \
+    --frames 150 --live "$tmp/live.safetensors" --out "$tmp/out.mkv"
+  says 'cored-model, status=\(string\)loaded.*generation=\(guint64\)2'
+  says 'cored, .*model-generation=\(guint64\)1'
+  says 'cored, .*model-generation=\(guint64\)2'
+  # eos-after lets one less pass.
+  [ "$(frames "$tmp/out.mkv")" = 149 ] || fail "not 149 frames"
+  # A file, played twice.
+  picture "$tmp/a.mkv"
+  runs 0 "$scripts/live-demo.sh" --loops 2 --pictures "$tmp/pictures" "$tmp/a.mkv"
+  [ "$(find "$tmp/pictures" -name '*.png' | wc -l)" -ge 7 ] || fail "not two pictures a second of 4 s"
+  runs 1 "$scripts/live-demo.sh" --next "$tmp/none" --no-window
+  runs 2 "$scripts/live-demo.sh" --loops 0
+}
+
+case_four-streams() {
+  needs x264enc compositor
+  picture "$tmp/a.mkv"
+  runs 0 "$scripts/four-streams.sh" --offline --width 320 --out "$tmp/out.mkv" "$tmp/a.mkv"
+  [ "$(frames "$tmp/out.mkv")" -ge 49 ] || fail "not 50 frames"
+  runs 0 "$scripts/four-streams.sh" --width 320 --frames 50 --no-window
+  for i in 1 2 3 4; do says "cored, .*stream-id=\\(string\\)\"?stream..?$i"; done
+  runs 2 "$scripts/four-streams.sh" 1 2 3 4 5
+}
+
+# Camera (a test server) in, annotated video out, read by a client.
+case_rtsp-out() {
+  local url relay
+  [ -x "$CORED_TEST_BIN/rtsp-server" ] || { echo "skipped: built without gst-rtsp-server"; exit 77; }
+  needs rtspsrc rtpjpegpay jpegdec
+  mkfifo "$tmp/stdin" "$tmp/port"
+  "$CORED_TEST_BIN/rtsp-server" <"$tmp/stdin" >"$tmp/port" &
+  server=$!
+  exec 3>"$tmp/stdin"
+  read -r port <"$tmp/port"
+  "$scripts/rtsp-out.sh" --port 0 "rtsp://127.0.0.1:$port/test" >"$tmp/url" 2>"$tmp/relay.log" &
+  relay=$!
+  for _ in $(seq 300); do [ -s "$tmp/url" ] && break; sleep 0.1; done
+  url=$(head -n 1 "$tmp/url")
+  runs 0 gst-launch-1.0 -e rtspsrc "location=$url" protocols=tcp ! decodebin ! videoconvert ! \
+    identity eos-after=10 ! pngenc ! multifilesink "location=$tmp/%02d.png"
+  [ -s "$tmp/08.png" ] || fail "no pictures"
+  kill -INT "$relay"
+  wait "$relay" || fail "status $? after an interrupt: $(cat "$tmp/relay.log")"
+  runs 2 "$scripts/rtsp-out.sh"
+  runs 2 "$scripts/rtsp-out.sh" --port 99999 rtsp://127.0.0.1/
+  exec 3>&-
+  wait "$server" || fail "the server ended badly"
+  server=
+}
+
 # verdicts FILE: "verdict complete error" of each closing object, one a line.
 verdicts() {
   python3 - "$1" <<'PY'

@@ -1,0 +1,86 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# A running detector takes over a retrained model: the generation on the screen changes.
+set -u
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+usage() {
+  cat <<TXT
+Usage: pipelines/live-demo.sh --model MODEL [OPTION]... [FILE]
+
+Plays the video as if it were live, again and again, judges it and draws the results. The detector
+watches a file, a copy of MODEL at first; what is published there (cored-train --publish) is taken over
+between two frames, and the new generation appears in the picture.
+
+  --live FILE     the watched file (a temporary one); it is replaced by a copy of MODEL
+  --next MODEL    publish this model there ...
+  --after S       ... S seconds after the first result (4)
+  --loops N       play FILE N times (10)
+Without FILE a generated live picture is judged as a whole.
+$output_help
+$common_help
+TXT
+}
+
+after=4
+input=
+live=
+loops=10
+model=
+next=
+while [ $# -gt 0 ]; do
+  common_option "$@"
+  [ "$used" -gt 0 ] || output_option "$@"
+  if [ "$used" -gt 0 ]; then shift "$used"; continue; fi
+  case $1 in
+    --live | --next | --after | --loops)
+      [ $# -gt 1 ] || usage_error "$1 needs a value"
+      case $1 in
+        --live) live=$2 ;;
+        --next) next=$2 ;;
+        --after) after=$2 ;;
+        --loops) loops=$2 ;;
+      esac
+      shift
+      ;;
+    -*) usage_error "unknown option $1" ;;
+    *) input=$1 ;;
+  esac
+  shift
+done
+case $loops in '' | *[!0-9]* | 0) usage_error "--loops needs a number" ;; esac
+need_model
+[ -z "$next" ] || [ -r "$next" ] || die "the model $next cannot be read"
+source=(videotestsrc is-live=true pattern=smpte ! video/x-raw,width=640,height=360,framerate=25/1)
+region=full-frame
+if [ -n "$input" ]; then
+  [ -r "$input" ] && [ -f "$input" ] || die "$input cannot be read"
+  source=(concat name=all)
+  for _ in $(seq "$loops"); do
+    source+=(filesrc "location=$input" ! decodebin ! all.)
+  done
+  source+=(all.)
+  region=auto
+fi
+prepare
+temporary=$(mktemp -d)
+trap 'rm -rf "$temporary"' EXIT
+live=${live:-$temporary/live.safetensors}
+
+# publish FILE: as cored-train does it: whole or not at all.
+publish() { cp "$1" "$live.part" && mv "$live.part" "$live"; }
+
+publish "$model" || die "cannot write $live"
+say "the detector watches $live"
+read -ra stop < <(stop_after)
+launch "${source[@]}" ! videoconvert ! "${stop[@]}" ! clocksync ! \
+  coreddetect "model=$live" mode=latest "inference-region=$region" message-interval=500000000 ! \
+  coredoverlay ! videoconvert ! "${sink[@]}" |
+  while read -r line; do
+    printf '%s\n' "$line"
+    case $line in *'element): cored,'*) ;; *) continue ;; esac
+    [ -n "$next" ] || continue
+    (sleep "$after" && publish "$next") &
+    next=
+  done
+exit "${PIPESTATUS[0]}"

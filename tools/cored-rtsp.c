@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT
+ * cored-rtsp: a video in, over RTSP the same video out with the detector's results drawn into it.
+ */
+#include <gst/rtsp-server/rtsp-server.h>
+
+#include <glib-unix.h>
+
+#define PATH "/cored"
+
+typedef struct Options {
+  char *model, *listen, *uri;
+  gint port;
+  GMainLoop *loop;
+} Options;
+
+/* Names and files are set as properties, never quoted into this text. The queue keeps the newest
+ * picture: viewers see what is, not what was. */
+static const char launch_h264[] =
+    "( uridecodebin name=source ! videoconvert ! queue max-size-buffers=1 max-size-time=0 "
+    "max-size-bytes=0 leaky=downstream ! coreddetect name=detector mode=latest ! coredoverlay ! "
+    "videoconvert ! video/x-raw,format=I420 ! x264enc tune=zerolatency speed-preset=ultrafast "
+    "key-int-max=25 ! rtph264pay name=pay0 pt=96 config-interval=1 )";
+static const char launch_jpeg[] =
+    "( uridecodebin name=source ! videoconvert ! queue max-size-buffers=1 max-size-time=0 "
+    "max-size-bytes=0 leaky=downstream ! coreddetect name=detector mode=latest ! coredoverlay ! "
+    "videoconvert ! video/x-raw,format=I420 ! jpegenc ! rtpjpegpay name=pay0 pt=26 )";
+
+static void set_text(GstElement *media, const char *element, const char *property,
+                     const char *value) {
+  GstElement *found = gst_bin_get_by_name(GST_BIN(media), element);
+  g_object_set(found, property, value, NULL);
+  gst_object_unref(found);
+}
+
+static void on_media(GstRTSPMediaFactory *factory, GstRTSPMedia *media, gpointer user) {
+  const Options *options = user;
+  GstElement *element = gst_rtsp_media_get_element(media);
+  (void)factory;
+  set_text(element, "source", "uri", options->uri);
+  set_text(element, "detector", "model", options->model);
+  gst_object_unref(element);
+}
+
+static gboolean on_signal(gpointer user) {
+  g_main_loop_quit(((Options *)user)->loop);
+  return G_SOURCE_CONTINUE;
+}
+
+static gboolean have(const char *element) {
+  GstElementFactory *factory = gst_element_factory_find(element);
+  if (factory)
+    gst_object_unref(factory);
+  return factory != NULL;
+}
+
+static int serve(Options *options) {
+  char port[16];
+  g_snprintf(port, sizeof port, "%d", options->port);
+  GstRTSPServer *server = gst_rtsp_server_new();
+  gst_rtsp_server_set_address(server, options->listen);
+  gst_rtsp_server_set_service(server, port);
+  GstRTSPMediaFactory *factory = gst_rtsp_media_factory_new();
+  gst_rtsp_media_factory_set_launch(factory, have("x264enc") ? launch_h264 : launch_jpeg);
+  gst_rtsp_media_factory_set_shared(factory, TRUE);
+  g_signal_connect(factory, "media-configure", G_CALLBACK(on_media), options);
+  GstRTSPMountPoints *mounts = gst_rtsp_server_get_mount_points(server);
+  gst_rtsp_mount_points_add_factory(mounts, PATH, factory);
+  g_object_unref(mounts);
+  const guint source = gst_rtsp_server_attach(server, NULL);
+  if (source) {
+    g_print("rtsp://%s:%d" PATH "\n", options->listen, gst_rtsp_server_get_bound_port(server));
+    g_main_loop_run(options->loop);
+    g_source_remove(source);
+  } else {
+    g_printerr("cored-rtsp: cannot listen on %s:%s\n", options->listen, port);
+  }
+  g_object_unref(server);
+  return source ? 0 : 1;
+}
+
+static gboolean read_options(int *argc, char ***argv, Options *options) {
+  const GOptionEntry entries[] = {
+      {"model", 'm', 0, G_OPTION_ARG_FILENAME, &options->model, "The model", "FILE"},
+      {"listen", 0, 0, G_OPTION_ARG_STRING, &options->listen, "Where to listen (127.0.0.1)",
+       "ADDR"},
+      {"port", 0, 0, G_OPTION_ARG_INT, &options->port, "Port (8554), 0: any free one", "N"},
+      {NULL, 0, 0, G_OPTION_ARG_NONE, NULL, NULL, NULL}};
+  GError *error = NULL;
+  GOptionContext *context = g_option_context_new("URI");
+  g_option_context_set_summary(context, "Judges a video and serves it, annotated, over RTSP.");
+  g_option_context_add_main_entries(context, entries, NULL);
+  g_option_context_add_group(context, gst_init_get_option_group());
+  gboolean ok = g_option_context_parse(context, argc, argv, &error);
+  g_option_context_free(context);
+  if (!ok) {
+    g_printerr("cored-rtsp: %s\n", error->message);
+    g_error_free(error);
+  } else if (*argc != 2 || !gst_uri_is_valid((*argv)[1]) || !options->model || options->port < 0 ||
+             options->port > 65535) {
+    g_printerr("cored-rtsp: wants --model FILE, a port from 0 to 65535 and one URI. Try --help.\n");
+    ok = FALSE;
+  }
+  options->uri = ok ? g_strdup((*argv)[1]) : NULL;
+  return ok;
+}
+
+int main(int argc, char **argv) {
+  Options options = {.listen = g_strdup("127.0.0.1"), .port = 8554};
+  int status = 2;
+  if (read_options(&argc, &argv, &options)) {
+    if (!have("coreddetect") || !have("coredoverlay")) {
+      g_printerr("cored-rtsp: no coreddetect or coredoverlay: set GST_PLUGIN_PATH\n");
+      status = 1;
+    } else {
+      options.loop = g_main_loop_new(NULL, FALSE);
+      g_unix_signal_add(SIGINT, on_signal, &options);
+      g_unix_signal_add(SIGTERM, on_signal, &options);
+      status = serve(&options);
+      g_main_loop_unref(options.loop);
+    }
+  }
+  g_free(options.model);
+  g_free(options.listen);
+  g_free(options.uri);
+  return status;
+}
