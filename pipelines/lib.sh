@@ -135,12 +135,12 @@ output_option() {
   esac
   case $1 in
     --out)
-      sink=(video/x-raw,format=I420 ! x264enc speed-preset=veryfast ! h264parse ! matroskamux !
+      sink=('video/x-raw,format=I420' ! x264enc speed-preset=veryfast ! h264parse ! matroskamux !
         filesink "location=$2")
       ;;
     --pictures)
       mkdir -p "$2" || die "cannot make the folder $2"
-      sink=(videorate drop-only=true ! video/x-raw,framerate=2/1 ! videoconvert ! pngenc !
+      sink=(videorate drop-only=true ! 'video/x-raw,framerate=2/1' ! videoconvert ! pngenc !
         multifilesink "location=$2/%04d.png")
       ;;
   esac

@@ -51,7 +51,7 @@ done
 case $loops in '' | *[!0-9]* | 0) usage_error "--loops needs a number" ;; esac
 need_model
 [ -z "$next" ] || [ -r "$next" ] || die "the model $next cannot be read"
-source=(videotestsrc is-live=true pattern=smpte ! video/x-raw,width=640,height=360,framerate=25/1)
+source=(videotestsrc is-live=true pattern=smpte ! 'video/x-raw,width=640,height=360,framerate=25/1')
 region=full-frame
 if [ -n "$input" ]; then
   [ -r "$input" ] && [ -f "$input" ] || die "$input cannot be read"
