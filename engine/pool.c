@@ -11,6 +11,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "block.h"
 #include "error.h"
 
 #define SPINS_AT_BARRIER 4000 /* about 0.1 ms: layers end within that of each other */
@@ -130,7 +131,7 @@ CoredPool *cored_pool_new(int threads, CoredError *error) {
                     CORED_POOL_MAX_THREADS, threads);
     return NULL;
   }
-  CoredPool *const pool = aligned_alloc(64, sizeof *pool);
+  CoredPool *const pool = cored_block_new(1, sizeof *pool);
   if (!pool) {
     cored_error_set(error, CORED_ERROR_NO_MEMORY, "thread pool: no memory");
     return NULL;
@@ -164,7 +165,7 @@ void cored_pool_free(CoredPool *pool) {
   signal_raise(&pool->start);
   for (int i = 1; i <= pool->started; i++)
     pthread_join(pool->workers[i], NULL);
-  free(pool);
+  cored_block_free(pool, 1, sizeof *pool);
 }
 
 void cored_pool_part(int count, int grain, int thread, int n_threads, int *from, int *to) {
