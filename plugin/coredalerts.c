@@ -18,9 +18,32 @@ static CoredAlert *open_alert(CoredAlerts *alerts, guint64 track_id, GstClockTim
   return alert;
 }
 
+/* Frames of one second say the same: the surest of them stands for it. `now` never goes back. */
+static void add_evidence(CoredAlert *alert, const CoredFaceResult *face, GstClockTime now) {
+  CoredEvidence *item = alert->evidence;
+  guint at = 0;
+  for (guint i = 0; i < alert->n_evidence; i++) {
+    if (now - item[i].time >= GST_SECOND)
+      continue;
+    if (item[i].p_fake >= face->p_fake)
+      return;
+    alert->n_evidence--;
+    memmove(&item[i], &item[i + 1], (alert->n_evidence - i) * sizeof *item);
+    break;
+  }
+  while (at < alert->n_evidence && item[at].p_fake >= face->p_fake)
+    at++;
+  if (at == CORED_ALERT_EVIDENCE)
+    return;
+  alert->n_evidence = MIN(alert->n_evidence + 1, CORED_ALERT_EVIDENCE);
+  memmove(&item[at + 1], &item[at], (alert->n_evidence - at - 1) * sizeof *item);
+  item[at] = (CoredEvidence){face->p_fake, now, face->box};
+}
+
 static void add(CoredAlert *alert, const CoredFaceResult *face, GstClockTime now) {
   alert->n++;
   alert->sum += face->p_fake_smoothed;
+  add_evidence(alert, face, now);
   if (face->p_fake_smoothed > alert->peak) {
     alert->peak = face->p_fake_smoothed;
     alert->peak_time = now;

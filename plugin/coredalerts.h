@@ -14,6 +14,14 @@ typedef enum CoredAlertState {
   CORED_ALERT_END
 } CoredAlertState;
 
+#define CORED_ALERT_EVIDENCE 3
+
+typedef struct CoredEvidence { /* a frame */
+  double p_fake;               /* as judged in it */
+  GstClockTime time;
+  CoredBox box;
+} CoredEvidence;
+
 typedef struct CoredAlert {
   guint64 id; /* of the event: the same from begin to end, never used twice */
   guint64 track_id;
@@ -24,8 +32,10 @@ typedef struct CoredAlert {
   gboolean active;
   double peak, sum; /* of p-fake-smoothed */
   guint64 n;
-  GstClockTime peak_time; /* the frame that speaks most for it */
+  GstClockTime peak_time;
   CoredBox peak_box;
+  guint n_evidence; /* the frames that speak most for it, a second apart, the surest first */
+  CoredEvidence evidence[CORED_ALERT_EVIDENCE];
 } CoredAlert;
 
 typedef struct CoredAlerts {

@@ -69,7 +69,7 @@ struct _CoredDetect {
   /* Evaluating thread. */
   guint reported_epoch;
   GstClockTime last_message;
-  CoredAlerts alerts;
+  CoredAlerts *alerts;        /* too large for an instance */
   CoredComparison comparison; /* with the shadow model */
   gboolean analysis_failed;
 };

@@ -141,6 +141,22 @@ static void compare(CoredDetect *self, const CoredResult *result) {
 
 /* ---- Alerts --------------------------------------------------------------------------------- */
 
+static void set_evidence(GstStructure *structure, const CoredAlert *alert) {
+  GValue frames = G_VALUE_INIT, frame = G_VALUE_INIT;
+  g_value_init(&frames, GST_TYPE_ARRAY);
+  for (guint i = 0; i < alert->n_evidence; i++) {
+    const CoredEvidence *item = &alert->evidence[i];
+    g_value_init(&frame, GST_TYPE_STRUCTURE);
+    g_value_take_boxed(
+        &frame, gst_structure_new("frame", "running-time", G_TYPE_UINT64, item->time, "p-fake",
+                                  G_TYPE_DOUBLE, item->p_fake, "x", G_TYPE_UINT, (guint)item->box.x,
+                                  "y", G_TYPE_UINT, (guint)item->box.y, "w", G_TYPE_UINT,
+                                  (guint)item->box.w, "h", G_TYPE_UINT, (guint)item->box.h, NULL));
+    gst_value_array_append_and_take_value(&frames, &frame);
+  }
+  gst_structure_take_value(structure, "evidence", &frames);
+}
+
 /* The caller owns the structure. */
 static GstStructure *describe_alert(CoredDetect *self, CoredAlertState state,
                                     const CoredAlert *alert, GstClockTime now) {
@@ -159,6 +175,7 @@ static GstStructure *describe_alert(CoredDetect *self, CoredAlertState state,
       G_TYPE_STRING, net ? net->id : "", "model-generation", G_TYPE_UINT64,
       net ? net->info->generation : (guint64)0, "stream-id", G_TYPE_STRING,
       stream_id ? stream_id : "", NULL);
+  set_evidence(structure, alert);
   cored_net_unref(net);
   g_free(stream_id);
   return structure;
@@ -181,7 +198,7 @@ static void tell_alert(gpointer user, CoredAlertState state, const CoredAlert *a
 }
 
 void cored_detect_end_alerts(CoredDetect *self) {
-  cored_alerts_end_all(&self->alerts, tell_alert, self);
+  cored_alerts_end_all(self->alerts, tell_alert, self);
 }
 
 static void feed_alerts(CoredDetect *self, CoredFrameTask *task, GstClockTime now) {
@@ -190,8 +207,8 @@ static void feed_alerts(CoredDetect *self, CoredFrameTask *task, GstClockTime no
   const CoredAlertSettings settings = {.off = off < 0.0 ? task->result.threshold + off : off,
                                        .min_duration = params->min_duration,
                                        .interval = params->message_interval};
-  cored_alerts_feed(&self->alerts, &task->result, now, &settings, tell_alert, self);
-  cored_alerts_mark(&self->alerts, &task->result);
+  cored_alerts_feed(self->alerts, &task->result, now, &settings, tell_alert, self);
+  cored_alerts_mark(self->alerts, &task->result);
 }
 
 /* ---- Results -------------------------------------------------------------------------------- */

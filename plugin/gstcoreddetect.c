@@ -406,6 +406,7 @@ static void add_action(CoredDetectClass *klass, const char *name, GCallback call
 static void finalize(GObject *object) {
   CoredDetect *self = CORED_DETECT(object);
   cored_evaluator_free(self->evaluator);
+  g_free(self->alerts);
   g_rec_mutex_clear(&self->gate);
   cored_reload_free(self->reload);
   cored_reload_free(self->shadow);
@@ -463,6 +464,7 @@ static void cored_detect_init(CoredDetect *self) {
   self->mode = DEFAULT_MODE;
   self->delay = DEFAULT_DELAY;
   self->threads = DEFAULT_THREADS;
+  self->alerts = g_new0(CoredAlerts, 1);
   cored_params_init(&self->params);
   self->reload = cored_reload_new(cored_detect_report_model, self);
   self->shadow = cored_reload_new(cored_detect_report_shadow, self);

@@ -28,7 +28,7 @@
  *     face-score gdouble; track-id guint64;
  *     result-age-ns guint64: of the judgement, 0 when it is of this very frame;
  *     present gboolean: found now or by the last search, else remembered (max-absence);
- *     quality* gdouble 0..1; full-frame gboolean; alert gboolean;
+ *     sharpness*, quality* gdouble 0..1; full-frame gboolean; alert gboolean;
  *     heat-map* string   base64 of heat-rows x heat-columns bytes over the region heat-x, -y, -w,
  *                        -h (guint): (byte - 128) / 127 * heat-scale (gdouble) is what that place
  *                        adds to the logit of fake less that of real
