@@ -10,7 +10,7 @@
 
 #include <gst/gsttracer.h>
 
-#define FRAMES 60
+#define FRAMES 36
 
 static GstObject *tracer;
 
