@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: MIT
  * The element among those of the system: which metadata survive which element, and that a frame
- * shared by a tee is never copied. Elements that are not installed are left out, said so.
- * Usage: test-element-pipelines [PLUGIN...]; with names, of the system's plugins only those. */
-#include "plugins.h"
+ * shared by a tee is never copied. Elements that are not installed are left out, said so. */
 #include "support.h"
 
 #include <stdio.h>
+
+/* Reading all plugins grows GLib's table of strings, which leaves the old one behind. Only a whole
+ * stack shows that an allocation of it is a known leak (tests/lsan.supp). */
+__attribute__((visibility("default"))) const char *__asan_default_options(void);
+const char *__asan_default_options(void) {
+  return "fast_unwind_on_malloc=0";
+}
 
 #define MODEL 3
 #define SOURCE "videotestsrc num-buffers=10 ! video/x-raw,format=I420,width=320,height=240"
@@ -186,12 +191,10 @@ static void nothing_is_copied_behind_a_tee(void **state) {
   }
 }
 
-int main(int argc, char **argv) {
+int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(metadata_survive_what_they_should),
       cmocka_unit_test(nothing_is_copied_behind_a_tee),
   };
-  if (argc > 1)
-    plugins_only((const char *const *)argv + 1, (guint)argc - 1);
   return cmocka_run_group_tests(tests, support_setup, support_teardown);
 }
