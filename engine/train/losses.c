@@ -138,7 +138,7 @@ void cored_loss_representation_gradient(const CoredStores *student, const CoredS
     dpooled[i] += factor * difference(student, teacher, pair, student->width > 1 ? i : 0);
 }
 
-double cored_loss_square_distance(const float *w, const float *origin, size_t count) {
+double cored_loss_square_distance(const CoredReal *w, const CoredReal *origin, size_t count) {
   double sum = 0;
   for (size_t i = 0; i < count; i++) {
     const double d = (double)w[i] - (origin ? (double)origin[i] : 0.0);
@@ -147,8 +147,8 @@ double cored_loss_square_distance(const float *w, const float *origin, size_t co
   return 0.5 * sum;
 }
 
-void cored_loss_square_distance_gradient(const float *w, const float *origin, size_t count,
-                                         double weight, float *dw) {
+void cored_loss_square_distance_gradient(const CoredReal *w, const CoredReal *origin, size_t count,
+                                         double weight, CoredReal *dw) {
   for (size_t i = 0; i < count; i++)
-    dw[i] += (float)(weight * ((double)w[i] - (origin ? (double)origin[i] : 0.0)));
+    dw[i] += (CoredReal)(weight * ((double)w[i] - (origin ? (double)origin[i] : 0.0)));
 }

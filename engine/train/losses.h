@@ -6,7 +6,7 @@
 #ifndef CORED_TRAIN_LOSSES_H
 #define CORED_TRAIN_LOSSES_H
 
-#include "train/train.h"
+#include "train/real.h"
 
 /* log softmax of one row; never overflows. */
 void cored_log_softmax(const double *z, int c, double scale, double *out);
@@ -50,9 +50,9 @@ void cored_loss_representation_gradient(const CoredStores *student, const CoredS
                                         int k, int label, int f, double weight, double *dpooled);
 
 /* 1/2 sum (w - origin)^2, origin NULL: 0. */
-double cored_loss_square_distance(const float *w, const float *origin, size_t count);
+double cored_loss_square_distance(const CoredReal *w, const CoredReal *origin, size_t count);
 /* dw += weight (w - origin) */
-void cored_loss_square_distance_gradient(const float *w, const float *origin, size_t count,
-                                         double weight, float *dw);
+void cored_loss_square_distance_gradient(const CoredReal *w, const CoredReal *origin, size_t count,
+                                         double weight, CoredReal *dw);
 
 #endif /* CORED_TRAIN_LOSSES_H */

@@ -41,6 +41,7 @@ bool cored_metrics_roc(const double *scores, const uint8_t *positive, size_t n,
   if (!ranked || !*points) {
     free(ranked);
     free(*points);
+    *points = NULL;
     return cored_error_set(error, CORED_ERROR_NO_MEMORY, "ROC curve of %zu samples", n);
   }
   for (size_t i = 0; i < n; i++)

@@ -14,8 +14,8 @@ struct CoredNet {
   CoredNetParams params;
   CoredNetPlan plan;
   size_t *offsets; /* of the parameters in a block */
-  size_t block;    /* floats of a block */
-  float *arena;
+  size_t block;    /* numbers of a block */
+  CoredReal *arena;
 };
 
 CoredNet *cored_net_new(const CoredNetParams *params, CoredError *error) {
@@ -61,7 +61,7 @@ size_t cored_net_arena_count(const CoredNet *net) {
   return net->plan.arena;
 }
 
-void cored_net_set_arena(CoredNet *net, float *arena) {
+void cored_net_set_arena(CoredNet *net, CoredReal *arena) {
   net->arena = arena;
 }
 
@@ -73,32 +73,32 @@ size_t cored_net_block_count(const CoredNet *net) {
   return net->block;
 }
 
-static float *buffer_of(const CoredNet *net, int buffer) {
+static CoredReal *buffer_of(const CoredNet *net, int buffer) {
   return buffer < 0 ? NULL : net->arena + net->plan.buffers[buffer].offset;
 }
 
-static float *value_of(const CoredNet *net, int node) {
+static CoredReal *value_of(const CoredNet *net, int node) {
   return buffer_of(net, net->plan.steps[node].value);
 }
 
 /* What forward and backward of a node have in common. */
-static CoredPassF32 make_pass(const CoredNet *net, const CoredNetRun *run, int index,
-                              bool backward) {
+static CoredPassReal make_pass(const CoredNet *net, const CoredNetRun *run, int index,
+                               bool backward) {
   const CoredGraph *const graph = net->params.graph;
   const CoredNetStep *const step = &net->plan.steps[index];
   const CoredNode *const node = &graph->nodes[index];
-  CoredPassF32 pass = {.node = node,
-                       .n = run->n,
-                       .out = step->shape.out,
-                       .y = value_of(net, index),
-                       .saved = buffer_of(net, step->saved),
-                       .act = step->act,
-                       .slope = step->slope,
-                       .batch_stats = run->batch_stats,
-                       .rate = run->dropout ? step->rate : 0.0f,
-                       .first = run->first,
-                       .workers = net->params.workers,
-                       .scratch = buffer_of(net, step->scratch[backward])};
+  CoredPassReal pass = {.node = node,
+                        .n = run->n,
+                        .out = step->shape.out,
+                        .y = value_of(net, index),
+                        .saved = buffer_of(net, step->saved),
+                        .act = step->act,
+                        .slope = step->slope,
+                        .batch_stats = run->batch_stats,
+                        .rate = run->dropout ? step->rate : 0.0f,
+                        .first = run->first,
+                        .workers = net->params.workers,
+                        .scratch = buffer_of(net, step->scratch[backward])};
   uint32_t bits[4];
   cored_philox_bits(run->key, (uint64_t)index, bits);
   pass.key = (uint64_t)bits[0] << 32 | bits[1];
@@ -117,20 +117,20 @@ void cored_net_forward(CoredNet *net, const CoredNetRun *run) {
     const CoredNetStep *const step = &net->plan.steps[i];
     if (step->merged)
       continue;
-    CoredPassF32 pass = make_pass(net, run, i, false);
+    CoredPassReal pass = make_pass(net, run, i, false);
     if (graph->nodes[i].op == CORED_OP_BATCH_NORM && run->running)
       for (int j = 0; j < 2; j++)
         pass.running[j] = run->running + net->offsets[step->param + 2 + j];
-    step->backward->forward_f32(&pass);
+    step->backward->CORED_REAL(forward)(&pass);
   }
   if (!net->params.training)
     return;
   const CoredShape s = net->plan.shapes[graph->features];
   memset(cored_net_seed(net, graph->features), 0,
-         (size_t)run->n * (size_t)s.h * (size_t)s.w * (size_t)s.c * sizeof(float));
+         (size_t)run->n * (size_t)s.h * (size_t)s.w * (size_t)s.c * sizeof(CoredReal));
 }
 
-static bool all_finite(const float *values, size_t count) {
+static bool all_finite(const CoredReal *values, size_t count) {
   for (size_t i = 0; i < count; i++)
     if (!isfinite(values[i]))
       return false;
@@ -145,8 +145,8 @@ int cored_net_find_nonfinite(CoredNet *net, const CoredNetRun *run) {
     if (net->plan.steps[i].merged)
       continue;
     if (i > 0) {
-      CoredPassF32 pass = make_pass(net, run, i, false);
-      net->plan.steps[i].backward->forward_f32(&pass);
+      CoredPassReal pass = make_pass(net, run, i, false);
+      net->plan.steps[i].backward->CORED_REAL(forward)(&pass);
     }
     if (!all_finite(i == 0 ? run->input : value_of(net, i), count))
       return i;
@@ -154,23 +154,23 @@ int cored_net_find_nonfinite(CoredNet *net, const CoredNetRun *run) {
   return -1;
 }
 
-const float *cored_net_output(const CoredNet *net, int node, CoredShape *shape) {
+const CoredReal *cored_net_output(const CoredNet *net, int node, CoredShape *shape) {
   if (shape)
     *shape = net->plan.shapes[node];
   return value_of(net, node);
 }
 
-float *cored_net_seed(const CoredNet *net, int node) {
+CoredReal *cored_net_seed(const CoredNet *net, int node) {
   return buffer_of(net, net->plan.steps[node].grad);
 }
 
-void cored_net_backward(CoredNet *net, const CoredNetRun *run, float *gradients) {
+void cored_net_backward(CoredNet *net, const CoredNetRun *run, CoredReal *gradients) {
   const CoredGraph *const graph = net->params.graph;
   for (int i = graph->n_nodes - 1; i > 0; i--) {
     const CoredNetStep *const step = &net->plan.steps[i];
     if (step->merged)
       continue;
-    CoredPassF32 pass = make_pass(net, run, i, true);
+    CoredPassReal pass = make_pass(net, run, i, true);
     pass.dy = buffer_of(net, step->grad);
     for (int j = 0; j < graph->nodes[i].n_inputs; j++) {
       pass.dx[j] = buffer_of(net, net->plan.steps[graph->nodes[i].input[j]].grad);
@@ -178,6 +178,6 @@ void cored_net_backward(CoredNet *net, const CoredNetRun *run, float *gradients)
     }
     for (int j = step->param, k = 0; j < graph->n_params && graph->params[j].node == i; j++, k++)
       pass.dparams[k] = gradients + net->offsets[j];
-    step->backward->backward_f32(&pass);
+    step->backward->CORED_REAL(backward)(&pass);
   }
 }

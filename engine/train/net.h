@@ -10,6 +10,7 @@
 #define CORED_TRAIN_NET_H
 
 #include "layers/graph.h"
+#include "train/real.h"
 #include "train/workers.h"
 
 typedef struct CoredNet CoredNet;
@@ -26,9 +27,9 @@ typedef struct CoredNetParams {
 
 /* One forward pass. */
 typedef struct CoredNetRun {
-  const float *block; /* parameters */
-  float *running;     /* block whose batch norm statistics are updated, or NULL */
-  const float *input; /* [n, h, w, channels] */
+  const CoredReal *block; /* parameters */
+  CoredReal *running;     /* block whose batch norm statistics are updated, or NULL */
+  const CoredReal *input; /* [n, h, w, channels] */
   int n;
   bool batch_stats; /* batch norm by the batch instead of the running statistics */
   bool dropout;     /* dropout and drop-connect act */
@@ -40,25 +41,25 @@ CoredNet *cored_net_new(const CoredNetParams *params, CoredError *error);
 void cored_net_free(CoredNet *net); /* NULL is fine */
 
 /* The arena is the caller's, so that nets that run one after another can share it: this many
- * floats, 64-byte aligned. Outputs are valid until another net runs in it. */
+ * numbers, 64-byte aligned. Outputs are valid until another net runs in it. */
 size_t cored_net_arena_count(const CoredNet *net);
-void cored_net_set_arena(CoredNet *net, float *arena);
+void cored_net_set_arena(CoredNet *net, CoredReal *arena);
 
-/* Place of graph->params[i] in a block, and a block's size in floats. Parameters begin on 64-byte
+/* Place of graph->params[i] in a block, and a block's size in numbers. Parameters begin on 64-byte
  * boundaries; the floats between them stay 0. */
 size_t cored_net_offset(const CoredNet *net, int param);
 size_t cored_net_block_count(const CoredNet *net);
 
 void cored_net_forward(CoredNet *net, const CoredNetRun *run);
 /* Output of the features or logits node of the last forward, and its shape. */
-const float *cored_net_output(const CoredNet *net, int node, CoredShape *shape);
+const CoredReal *cored_net_output(const CoredNet *net, int node, CoredShape *shape);
 /* Where the loss puts its gradient with respect to that output, to be filled in between forward
  * and backward: every value of logits', while features' is cleared by forward. */
-float *cored_net_seed(const CoredNet *net, int node);
+CoredReal *cored_net_seed(const CoredNet *net, int node);
 /* Runs forward again, statistics untouched, and returns the first node whose output is not finite
  * (0: the input), or -1. For messages: it costs a forward pass. */
 int cored_net_find_nonfinite(CoredNet *net, const CoredNetRun *run);
 /* Adds to the gradients of all trained parameters. run is that of the forward pass. */
-void cored_net_backward(CoredNet *net, const CoredNetRun *run, float *gradients);
+void cored_net_backward(CoredNet *net, const CoredNetRun *run, CoredReal *gradients);
 
 #endif /* CORED_TRAIN_NET_H */

@@ -18,13 +18,13 @@ static void add_view(CoredTrainer *trainer, const char *prefix, const char *name
   trainer->state[trainer->n_state++] = view;
 }
 
-static void add_block(CoredTrainer *trainer, const char *prefix, const float *block) {
+static void add_block(CoredTrainer *trainer, const char *prefix, const CoredReal *block) {
   for (int i = 0; block && i < trainer->graph->n_params; i++) {
     const CoredParam *const param = &trainer->graph->params[i];
-    CoredTensorView view = {.dtype = CORED_DTYPE_F32,
+    CoredTensorView view = {.dtype = (CoredDtype)CORED_DTYPE_REAL,
                             .rank = param->rank,
                             .data = block + cored_net_offset(trainer->net, i),
-                            .size = param->count * sizeof(float)};
+                            .size = param->count * sizeof(CoredReal)};
     memcpy(view.dims, param->dims, sizeof param->dims);
     add_view(trainer, prefix, param->name, view);
   }
@@ -110,6 +110,6 @@ bool cored_trainer_restore(CoredTrainer *trainer, const CoredTensorView *tensors
     const CoredTensorView *const own = &trainer->state[i];
     memcpy((void *)own->data, find_tensor(tensors, n, own->name)->data, own->size);
   }
-  memset(trainer->gradients, 0, cored_net_block_count(trainer->net) * sizeof(float));
+  memset(trainer->gradients, 0, cored_net_block_count(trainer->net) * sizeof(CoredReal));
   return cored_trainer_open_teacher(trainer, error);
 }

@@ -21,7 +21,7 @@ static bool has_starting_point(const CoredTrainer *trainer) {
   return trainer->teacher && trainer->params.method == CORED_METHOD_TG;
 }
 
-void cored_trainer_class_scores(const CoredTrainer *trainer, const float *output, int n,
+void cored_trainer_class_scores(const CoredTrainer *trainer, const CoredReal *output, int n,
                                 double *logits) {
   const int c = trainer->n_classes, outputs = trainer->graph->outputs;
   for (int i = 0; i < n; i++)
@@ -30,12 +30,12 @@ void cored_trainer_class_scores(const CoredTrainer *trainer, const float *output
           outputs == 1 ? (j == 0 ? 0.0 : (double)output[i]) : (double)output[i * c + j];
 }
 
-void cored_trainer_pool(const CoredTrainer *trainer, const float *features, CoredShape shape, int n,
-                        double *pooled, int *winner) {
+void cored_trainer_pool(const CoredTrainer *trainer, const CoredReal *features, CoredShape shape,
+                        int n, double *pooled, int *winner) {
   const size_t c = (size_t)trainer->channels, pixels = (size_t)shape.h * (size_t)shape.w;
   for (size_t i = 0; i < (size_t)n; i++)
     for (size_t j = 0; j < c; j++) {
-      const float *const x = features + i * pixels * c + j;
+      const CoredReal *const x = features + i * pixels * c + j;
       size_t best = 0;
       for (size_t p = 1; p < pixels; p++)
         if (x[p * c] > x[best * c])
@@ -46,9 +46,10 @@ void cored_trainer_pool(const CoredTrainer *trainer, const float *features, Core
     }
 }
 
-void cored_trainer_forward_eval(CoredTrainer *trainer, const float *block, const float *images,
+void cored_trainer_forward_eval(CoredTrainer *trainer, const CoredReal *block, const float *images,
                                 int n, double *logits) {
-  const CoredNetRun run = {.block = block, .input = images, .n = n};
+  const CoredNetRun run = {
+      .block = block, .input = cored_trainer_input(trainer, images, n), .n = n};
   cored_net_forward(trainer->eval, &run);
   cored_trainer_class_scores(trainer, cored_net_output(trainer->eval, trainer->graph->logits, NULL),
                              n, logits);
@@ -82,7 +83,8 @@ static void fill_stores(CoredTrainer *trainer, const double *z, const CoredBatch
 static void fill_student_stores(CoredTrainer *trainer, const CoredBatch *batch) {
   CoredStepScratch *const s = &trainer->scratch;
   CoredShape shape;
-  const float *const features = cored_net_output(trainer->net, trainer->graph->features, &shape);
+  const CoredReal *const features =
+      cored_net_output(trainer->net, trainer->graph->features, &shape);
   cored_trainer_pool(trainer, features, shape, batch->n, s->pooled, s->winner);
   cored_stores_reset(&trainer->student_stores);
   fill_stores(trainer, s->zs, batch, &trainer->student_stores);
@@ -173,7 +175,7 @@ static void distance_task(void *context, int task, int thread) {
   (void)thread;
   CoredTrainer *const trainer = context;
   const CoredChunk *const chunk = &trainer->chunks[task];
-  const float *const origin = chunk->classifier ? NULL : trainer->teacher + chunk->offset;
+  const CoredReal *const origin = chunk->classifier ? NULL : trainer->teacher + chunk->offset;
   trainer->chunk_sums[task] =
       cored_loss_square_distance(trainer->block + chunk->offset, origin, chunk->count);
 }
@@ -195,7 +197,7 @@ static void distance_gradient_task(void *context, int task, int thread) {
   const WeightGradient *const job = context;
   const CoredTrainer *const trainer = job->trainer;
   const CoredChunk *const chunk = &trainer->chunks[task];
-  const float *const origin = chunk->classifier ? NULL : trainer->teacher + chunk->offset;
+  const CoredReal *const origin = chunk->classifier ? NULL : trainer->teacher + chunk->offset;
   cored_loss_square_distance_gradient(trainer->block + chunk->offset, origin, chunk->count,
                                       job->weight, trainer->gradients + chunk->offset);
 }
@@ -230,7 +232,7 @@ static void seed_logits(CoredTrainer *trainer, const CoredBatch *batch, double w
   const CoredTrainParams *const p = &trainer->params;
   CoredStepScratch *const s = &trainer->scratch;
   const int c = trainer->n_classes, outputs = trainer->graph->outputs;
-  float *const seed = cored_net_seed(trainer->net, trainer->graph->logits);
+  CoredReal *const seed = cored_net_seed(trainer->net, trainer->graph->logits);
   const double share = weight / s->sums[SUM_N];
   memset(s->dz, 0, (size_t)batch->n * (size_t)c * sizeof *s->dz);
   for (int i = 0; i < batch->n; i++) {
@@ -240,10 +242,10 @@ static void seed_logits(CoredTrainer *trainer, const CoredBatch *batch, double w
       cored_loss_distillation_gradient(s->zs + i * c, s->zt + i * c, c, batch->labels[i], p->alpha,
                                        p->temperature, share, dz);
     if (outputs == 1)
-      seed[i] = (float)dz[1]; /* z is the logit of class 1; that of class 0 is fixed */
+      seed[i] = (CoredReal)dz[1]; /* z is the logit of class 1; that of class 0 is fixed */
     else
       for (int j = 0; j < c; j++)
-        seed[i * c + j] = (float)dz[j];
+        seed[i * c + j] = (CoredReal)dz[j];
   }
 }
 
@@ -253,7 +255,7 @@ static void seed_features(CoredTrainer *trainer, const CoredBatch *batch, double
   const size_t f = (size_t)trainer->channels;
   CoredShape shape;
   cored_net_output(trainer->net, trainer->graph->features, &shape);
-  float *const seed = cored_net_seed(trainer->net, trainer->graph->features);
+  CoredReal *const seed = cored_net_seed(trainer->net, trainer->graph->features);
   const size_t image = (size_t)shape.h * (size_t)shape.w * f;
   for (size_t i = 0; i < (size_t)batch->n; i++) {
     if (s->store[i] < 0)
@@ -263,7 +265,7 @@ static void seed_features(CoredTrainer *trainer, const CoredBatch *batch, double
                                        s->store[i], batch->labels[i], trainer->channels, weight,
                                        s->dpooled);
     for (size_t j = 0; j < f; j++)
-      seed[i * image + (size_t)s->winner[i * f + j] * f + j] += (float)s->dpooled[j];
+      seed[i * image + (size_t)s->winner[i * f + j] * f + j] += (CoredReal)s->dpooled[j];
   }
 }
 
@@ -277,7 +279,7 @@ static void forward(CoredTrainer *trainer, const CoredBatch *batch, CoredNetRun 
   cored_philox_bits(cored_philox_key(trainer->params.seed, "dropout"), forwards, bits);
   *run = (CoredNetRun){.block = trainer->block,
                        .running = train ? trainer->block : NULL,
-                       .input = batch->images,
+                       .input = cored_trainer_input(trainer, batch->images, batch->n),
                        .n = batch->n,
                        .batch_stats = train,
                        .dropout = true,

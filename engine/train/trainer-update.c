@@ -8,7 +8,7 @@
 
 typedef struct Update {
   CoredTrainer *trainer;
-  float lr, scale;     /* of the gradients, for clipping */
+  CoredReal lr, scale; /* of the gradients, for clipping */
   double bias1, bias2; /* AdamW: 1 - beta^t */
 } Update;
 
@@ -16,7 +16,7 @@ static void norm_task(void *context, int task, int thread) {
   (void)thread;
   CoredTrainer *const trainer = context;
   const CoredChunk *const chunk = &trainer->chunks[task];
-  const float *const g = trainer->gradients + chunk->offset;
+  const CoredReal *const g = trainer->gradients + chunk->offset;
   double sum[8] = {0};
   size_t i = 0;
   for (; i + 8 <= chunk->count; i += 8)
@@ -31,16 +31,16 @@ static void norm_task(void *context, int task, int thread) {
 /* v = momentum v + scale g + decay w; w -= lr v (PyTorch's SGD without dampening). */
 static void step_sgd(const Update *u, size_t offset, size_t count) {
   const CoredTrainParams *const p = &u->trainer->params;
-  const float momentum = (float)p->momentum, decay = (float)p->weight_decay;
-  const float lr = u->lr, scale = u->scale;
-  float *const restrict w = u->trainer->block + offset;
-  const float *const restrict g = u->trainer->gradients + offset;
+  const CoredReal momentum = (CoredReal)p->momentum, decay = (CoredReal)p->weight_decay;
+  const CoredReal lr = u->lr, scale = u->scale;
+  CoredReal *const restrict w = u->trainer->block + offset;
+  const CoredReal *const restrict g = u->trainer->gradients + offset;
   if (!u->trainer->moments[0]) {
     for (size_t i = 0; i < count; i++)
       w[i] -= lr * (scale * g[i] + decay * w[i]);
     return;
   }
-  float *const restrict v = u->trainer->moments[0] + offset;
+  CoredReal *const restrict v = u->trainer->moments[0] + offset;
   for (size_t i = 0; i < count; i++) {
     v[i] = momentum * v[i] + (scale * g[i] + decay * w[i]);
     w[i] -= lr * v[i];
@@ -50,19 +50,20 @@ static void step_sgd(const Update *u, size_t offset, size_t count) {
 /* Loshchilov and Hutter 2019, algorithm 2, as in PyTorch: the decay is multiplied by lr. */
 static void step_adamw(const Update *u, size_t offset, size_t count) {
   const CoredTrainParams *const p = &u->trainer->params;
-  const float b1 = (float)p->beta1, b2 = (float)p->beta2;
-  const float keep = (float)(1 - (double)u->lr * p->weight_decay), scale = u->scale;
-  const float rate = (float)((double)u->lr / u->bias1), root = (float)(1 / sqrt(u->bias2));
-  const float epsilon = (float)p->adam_epsilon;
-  float *const restrict w = u->trainer->block + offset;
-  const float *const restrict g = u->trainer->gradients + offset;
-  float *const restrict m = u->trainer->moments[0] + offset;
-  float *const restrict v = u->trainer->moments[1] + offset;
+  const CoredReal b1 = (CoredReal)p->beta1, b2 = (CoredReal)p->beta2;
+  const CoredReal keep = (CoredReal)(1 - (double)u->lr * p->weight_decay), scale = u->scale;
+  const CoredReal rate = (CoredReal)((double)u->lr / u->bias1),
+                  root = (CoredReal)(1 / sqrt(u->bias2));
+  const CoredReal epsilon = (CoredReal)p->adam_epsilon;
+  CoredReal *const restrict w = u->trainer->block + offset;
+  const CoredReal *const restrict g = u->trainer->gradients + offset;
+  CoredReal *const restrict m = u->trainer->moments[0] + offset;
+  CoredReal *const restrict v = u->trainer->moments[1] + offset;
   for (size_t i = 0; i < count; i++) {
-    const float d = scale * g[i];
+    const CoredReal d = scale * g[i];
     m[i] = b1 * m[i] + (1 - b1) * d;
     v[i] = b2 * v[i] + (1 - b2) * d * d;
-    w[i] = keep * w[i] - rate * m[i] / (sqrtf(v[i]) * root + epsilon);
+    w[i] = keep * w[i] - rate * m[i] / (CORED_REAL_SQRT(v[i]) * root + epsilon);
   }
 }
 
@@ -78,13 +79,14 @@ static void update_task(void *context, int task, int thread) {
     step_adamw(u, chunk->offset, chunk->count);
     break;
   }
-  memset(u->trainer->gradients + chunk->offset, 0, chunk->count * sizeof(float));
+  memset(u->trainer->gradients + chunk->offset, 0, chunk->count * sizeof(CoredReal));
 }
 
 bool cored_trainer_update(CoredTrainer *trainer, double lr, double *norm) {
   const CoredTrainParams *const p = &trainer->params;
   if (p->reduce)
-    p->reduce->sum_f32(p->reduce->user, trainer->gradients, cored_net_block_count(trainer->net));
+    p->reduce->CORED_REAL(sum)(p->reduce->user, trainer->gradients,
+                               cored_net_block_count(trainer->net));
   cored_workers_run(trainer->workers, norm_task, trainer, trainer->n_chunks);
   double square = 0;
   for (int i = 0; i < trainer->n_chunks; i++)
@@ -97,8 +99,8 @@ bool cored_trainer_update(CoredTrainer *trainer, double lr, double *norm) {
   const double t = (double)++trainer->counters[CORED_COUNTER_STEPS];
   Update update = {
       .trainer = trainer,
-      .lr = (float)lr,
-      .scale = p->clip_norm > 0 && length > p->clip_norm ? (float)(p->clip_norm / length) : 1.0f,
+      .lr = (CoredReal)lr,
+      .scale = p->clip_norm > 0 && length > p->clip_norm ? (CoredReal)(p->clip_norm / length) : 1,
       .bias1 = 1 - pow(p->beta1, t),
       .bias2 = 1 - pow(p->beta2, t)};
   cored_workers_run(trainer->workers, update_task, &update, trainer->n_chunks);
@@ -109,8 +111,8 @@ uint64_t cored_trainer_steps(const CoredTrainer *trainer) {
   return (uint64_t)trainer->counters[CORED_COUNTER_STEPS];
 }
 
-static bool is_finite(const CoredTrainer *trainer, const float *block, int param) {
-  const float *const values = block + cored_net_offset(trainer->net, param);
+static bool is_finite(const CoredTrainer *trainer, const CoredReal *block, int param) {
+  const CoredReal *const values = block + cored_net_offset(trainer->net, param);
   for (size_t i = 0; i < trainer->graph->params[param].count; i++)
     if (!isfinite(values[i]))
       return false;

@@ -99,12 +99,12 @@ static bool make_nets(CoredTrainer *trainer, CoredError *error) {
 
 static size_t arena_size(const CoredTrainer *trainer) {
   const size_t a = cored_net_arena_count(trainer->net), b = cored_net_arena_count(trainer->eval);
-  return ((a > b ? a : b) * sizeof(float) + huge_page - 1) / huge_page * huge_page;
+  return ((a > b ? a : b) * sizeof(CoredReal) + huge_page - 1) / huge_page * huge_page;
 }
 
-static float *new_block(const CoredTrainer *trainer) {
-  const size_t size = cored_net_block_count(trainer->net) * sizeof(float);
-  float *const block = aligned_alloc(64, size);
+static CoredReal *new_block(const CoredTrainer *trainer) {
+  const size_t size = cored_net_block_count(trainer->net) * sizeof(CoredReal);
+  CoredReal *const block = aligned_alloc(64, size);
   if (block)
     memset(block, 0, size);
   return block;
@@ -172,7 +172,7 @@ static bool make_chunks(CoredTrainer *trainer) {
   return true;
 }
 
-static bool copy_weights(const CoredTrainer *trainer, const CoredModel *model, float *block,
+static bool copy_weights(const CoredTrainer *trainer, const CoredModel *model, CoredReal *block,
                          CoredError *error) {
   for (int i = 0; i < trainer->graph->n_params; i++) {
     const CoredParam *const param = &trainer->graph->params[i];
@@ -185,7 +185,9 @@ static bool copy_weights(const CoredTrainer *trainer, const CoredModel *model, f
       return cored_error_set(error, CORED_ERROR_PARAMETER_SHAPE,
                              "training: the model has no float32 tensor '%s' of %zu values",
                              param->name, param->count);
-    memcpy(block + cored_net_offset(trainer->net, i), view.data, view.size);
+    CoredReal *const values = block + cored_net_offset(trainer->net, i);
+    for (size_t k = 0; k < param->count; k++)
+      values[k] = ((const float *)view.data)[k];
   }
   return true;
 }
@@ -273,7 +275,7 @@ void cored_trainer_free(CoredTrainer *trainer) {
 size_t cored_trainer_memory(const CoredTrainer *trainer) {
   const int blocks = 2 + !!trainer->teacher + !!trainer->moments[0] + !!trainer->moments[1];
   return arena_size(trainer) +
-         (size_t)blocks * cored_net_block_count(trainer->net) * sizeof(float) +
+         (size_t)blocks * cored_net_block_count(trainer->net) * sizeof(CoredReal) +
          (trainer->session ? cored_session_memory(trainer->session) : 0) +
          (size_t)trainer->params.max_batch * (size_t)trainer->channels *
              (sizeof(double) + sizeof(int));
@@ -287,13 +289,13 @@ int cored_trainer_n_classes(const CoredTrainer *trainer) {
   return trainer->n_classes;
 }
 
-CoredTensorView cored_trainer_view(const CoredTrainer *trainer, int param, const float *block) {
+CoredTensorView cored_trainer_view(const CoredTrainer *trainer, int param, const CoredReal *block) {
   const CoredParam *const p = &trainer->graph->params[param];
   CoredTensorView view = {.name = p->name,
-                          .dtype = CORED_DTYPE_F32,
+                          .dtype = (CoredDtype)CORED_DTYPE_REAL,
                           .rank = p->rank,
                           .data = block + cored_net_offset(trainer->net, param),
-                          .size = p->count * sizeof(float)};
+                          .size = p->count * sizeof(CoredReal)};
   memcpy(view.dims, p->dims, sizeof p->dims);
   return view;
 }
@@ -314,7 +316,7 @@ CoredModel *cored_trainer_model(const CoredTrainer *trainer, const CoredModelInf
 }
 
 /* The index-th trained parameter, seen in `block`. */
-static bool trained_view(const CoredTrainer *trainer, size_t index, const float *block,
+static bool trained_view(const CoredTrainer *trainer, size_t index, const CoredReal *block,
                          CoredTensorView *view) {
   for (int i = 0; i < trainer->graph->n_params; i++) {
     if (cored_param_is_statistic(&trainer->graph->params[i]) || index-- > 0)

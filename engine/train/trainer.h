@@ -28,12 +28,12 @@ struct CoredTrainer {
   CoredModelInfo info; /* of the student it was made from */
   CoredGraph *graph;
   CoredWorkers *workers;
-  CoredNet *net;                      /* the student, forward and backward */
-  CoredNet *eval;                     /* student or teacher, forward in evaluation mode */
-  float *arena;                       /* both nets' memory */
-  float *block, *gradients, *teacher; /* teacher: NULL without one */
-  CoredSession *session;              /* the teacher as inference runs it: faster than a net */
-  float *moments[2]; /* SGD: velocity; AdamW: first and second moment; NULL where not used */
+  CoredNet *net;                          /* the student, forward and backward */
+  CoredNet *eval;                         /* student or teacher, forward in evaluation mode */
+  CoredReal *arena;                       /* both nets' memory */
+  CoredReal *block, *gradients, *teacher; /* teacher: NULL without one */
+  CoredSession *session;                  /* the teacher as inference runs it: faster than a net */
+  CoredReal *moments[2]; /* SGD: velocity; AdamW: first and second moment; NULL where not used */
   CoredChunk *chunks;
   int n_chunks;
   double *chunk_sums;
@@ -55,20 +55,22 @@ bool cored_trainer_has_representation(const CoredTrainer *trainer);
 /* Fill the table of views once everything is allocated; false without memory. */
 bool cored_trainer_list_state(CoredTrainer *trainer);
 /* graph->params[param], seen in `block`. */
-CoredTensorView cored_trainer_view(const CoredTrainer *trainer, int param, const float *block);
+CoredTensorView cored_trainer_view(const CoredTrainer *trainer, int param, const CoredReal *block);
 /* trainer-teacher.c: make the session of the teacher's block as it is now; and logits [n,
  * n_classes] and, unless NULL, pooled features [n, channels] of n images. */
+/* images as the nets take them. */
+const CoredReal *cored_trainer_input(CoredTrainer *trainer, const float *images, int n);
 bool cored_trainer_open_teacher(CoredTrainer *trainer, CoredError *error);
 void cored_trainer_forward_teacher(CoredTrainer *trainer, const float *images, int n,
                                    double *logits, double *pooled);
 /* Logits of `block` for n <= max_batch images, as doubles [n, n_classes]. */
-void cored_trainer_forward_eval(CoredTrainer *trainer, const float *block, const float *images,
+void cored_trainer_forward_eval(CoredTrainer *trainer, const CoredReal *block, const float *images,
                                 int n, double *logits);
 /* Convert n rows of the net's output to class scores. */
-void cored_trainer_class_scores(const CoredTrainer *trainer, const float *output, int n,
+void cored_trainer_class_scores(const CoredTrainer *trainer, const CoredReal *output, int n,
                                 double *logits);
 /* Spatial maximum of features [n, h, w, channels]; winner may be NULL. */
-void cored_trainer_pool(const CoredTrainer *trainer, const float *features, CoredShape shape, int n,
-                        double *pooled, int *winner);
+void cored_trainer_pool(const CoredTrainer *trainer, const CoredReal *features, CoredShape shape,
+                        int n, double *pooled, int *winner);
 
 #endif /* CORED_TRAIN_TRAINER_H */

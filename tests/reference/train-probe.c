@@ -128,9 +128,9 @@ static void write_gradients(const char *path, const CoredTrainer *trainer, bool 
 }
 
 static void print_step(const CoredLosses *l, double norm, int pairs) {
-  printf("%.9g %.9g %.9g %.9g %.9g %.9g %.9g %.9g %d %.9g", l->total, l->student, l->distillation,
-         l->representation, l->starting_point, l->classifier, l->gate, l->teacher, l->n_pairs,
-         norm);
+  printf("%.17g %.17g %.17g %.17g %.17g %.17g %.17g %.17g %d %.17g", l->total, l->student,
+         l->distillation, l->representation, l->starting_point, l->classifier, l->gate, l->teacher,
+         l->n_pairs, norm);
   for (int i = 0; i < pairs; i++)
     printf(" %d", l->stores[i]);
   printf("\n");

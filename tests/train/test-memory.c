@@ -200,7 +200,8 @@ static void every_allocation_may_fail(void **state) {
   __real_free(message);
   const long total = atomic_load(&calls), before = n_live;
   const char *const given = getenv("CORED_TEST_PLACES");
-  const long places = given ? atol(given) : 40, step = places ? (total + places - 1) / places : 1;
+  const long places = given ? strtol(given, NULL, 10) : 40,
+             step = places ? (total + places - 1) / places : 1;
   int counts[2] = {0};
   for (long n = 1; n <= total; n += step) {
     tiny_remove(second);
