@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/inotify.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -20,6 +21,7 @@ static atomic_int events_fd = -1; /* the newest */
 
 void faults_clear(void) {
   faults.inotify_init = faults.inotify_add = faults.overflow = faults.deny = 0;
+  faults.no_memory = 0;
   faults.slow_read_us = faults.slow_reads = 0;
 }
 
@@ -48,6 +50,18 @@ int inotify_add_watch(int fd, const char *path, uint32_t mask) {
     return -1;
   }
   return real(fd, path, mask);
+}
+
+/* The C library's own calls do not come by here: only those of the plugin fail. */
+void *mmap(void *at, size_t size, int protection, int flags, int fd, off_t offset) {
+  void *(*const real)(void *, size_t, int, int, int, off_t) =
+      (void *(*)(void *, size_t, int, int, int, off_t))next("mmap64");
+  if (fd < 0 && faults.no_memory && --faults.no_memory == 0) {
+    faults.no_memory = 1; /* and all that follow */
+    errno = ENOMEM;
+    return MAP_FAILED;
+  }
+  return real(at, size, protection, flags, fd, offset);
 }
 
 static ssize_t lose_events(ssize_t n, void *buffer) {

@@ -12,6 +12,7 @@ typedef struct Faults {
   atomic_int overflow;     /* events are lost: reading them gives IN_Q_OVERFLOW alone */
   atomic_int deny;         /* errno that opening a model fails with */
   atomic_int slow_read_us; /* each read of a file takes so long, but the main thread's */
+  atomic_int no_memory;    /* so many blocks may still be mapped; 0: any number */
   atomic_int slow_reads;   /* counts them */
 } Faults;
 

@@ -175,6 +175,35 @@ static void same_size_and_time(void **state) {
   close_place(&place);
 }
 
+/* E42: no memory for the n-th block of a new model, and none after it. */
+static void out_of_memory(void **state) {
+  (void)state;
+#ifdef __SANITIZE_ADDRESS__
+  skip(); /* blocks come from malloc then */
+#endif
+  Place place;
+  guint failures = 0;
+  open_place(&place, "no-memory");
+  for (gint n = 1; n <= (gint)n_bad; n++) {
+    faults.no_memory = n;
+    model_publish(twin(2), place.path);
+    while (twins_pass(&place.twins) == 1 && place.told.failed == failures) {
+      twins_hear(&place.twins, &place.told);
+      g_usleep(1000);
+    }
+    faults.no_memory = 0;
+    if (place.told.failed > failures) {
+      assert_string_equal(place.told.code, "NO_MEMORY");
+      failures++;
+    }
+    twins_pass_until(&place.twins, 2); /* tried again by itself */
+    publish(&place, 1);
+  }
+  print_message("%u blocks of a model failed, one after another\n", failures);
+  assert_true(failures >= MIN(n_bad, 3));
+  close_place(&place);
+}
+
 /* R17: what comes while no frames flow judges the first one that does. */
 static void in_every_state(void **state) {
   (void)state;
@@ -239,10 +268,10 @@ static void stopped_while_reading(void **state) {
 
 int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(without_inotify),       cmocka_unit_test(lost_events),
-      cmocka_unit_test(gone_and_back),         cmocka_unit_test(good_and_bad),
-      cmocka_unit_test(same_size_and_time),    cmocka_unit_test(in_every_state),
-      cmocka_unit_test(stopped_while_reading),
+      cmocka_unit_test(without_inotify),    cmocka_unit_test(lost_events),
+      cmocka_unit_test(gone_and_back),      cmocka_unit_test(good_and_bad),
+      cmocka_unit_test(same_size_and_time), cmocka_unit_test(in_every_state),
+      cmocka_unit_test(out_of_memory),      cmocka_unit_test(stopped_while_reading),
   };
   if (argc > 1)
     n_bad = (guint)strtoul(argv[1], NULL, 10);
