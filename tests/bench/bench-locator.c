@@ -23,10 +23,13 @@ typedef struct Case {
 #define HAAR_TREES "haarcascades/haarcascade_frontalface_alt2"
 
 static const Case cases[] = {
-    {LBP, 640, 360, 80, 1.1},          {LBP_SMALL, 640, 360, 80, 1.1}, {HAAR, 640, 360, 80, 1.1},
-    {HAAR_TREES, 640, 360, 80, 1.1},   {LBP, 640, 360, 80, 1.2},       {LBP, 1280, 720, 160, 1.1},
-    {HAAR, 1280, 720, 160, 1.1},       {LBP, 1920, 1080, 80, 1.1},     {LBP, 1920, 1080, 160, 1.1},
-    {LBP_SMALL, 1920, 1080, 160, 1.1},
+    {LBP, 640, 360, 80, 1.1},         {LBP_SMALL, 640, 360, 80, 1.1},
+    {HAAR, 640, 360, 80, 1.1},        {HAAR_TREES, 640, 360, 80, 1.1},
+    {LBP, 640, 360, 80, 1.2},         {LBP, 1280, 720, 160, 1.1},
+    {HAAR, 1280, 720, 160, 1.1},      {LBP, 1920, 1080, 80, 1.1},
+    {LBP, 1920, 1080, 160, 1.1},      {LBP_SMALL, 1920, 1080, 160, 1.1},
+    {LBP, 1920, 1080, 64, 1.1},       {LBP, 1920, 1080, 64, 1.2},
+    {LBP_SMALL, 1920, 1080, 64, 1.1}, {HAAR_TREES, 1920, 1080, 64, 1.1},
 };
 
 static double now_ms(void) {
