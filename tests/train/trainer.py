@@ -2,10 +2,12 @@
 # SPDX-License-Identifier: MIT
 # cored-train from the outside on tiny data sets: it learns, repeats itself bit for bit, survives
 # being interrupted, killed and starved, and publishes only what it should.
+import collections
 import csv
 import json
 import os
 import random
+import re
 import resource
 import shutil
 import signal
@@ -108,7 +110,7 @@ class Trainer(unittest.TestCase):
         whole, want = time.monotonic() - began, sha256(self.best())
         again = os.path.join(self.tmp.name, "again")
         command = [TRAIN, "-d", self.data, *map(str, args), "--output", again, "--resume"]
-        hit, codes = 0, []
+        hit, codes, resumed = 0, [], []
         for _ in range(kills * 4):
             if hit == kills:
                 break
@@ -123,13 +125,16 @@ class Trainer(unittest.TestCase):
                 log = process.communicate()[1]
                 hit += 1
             codes.append(process.returncode)
+            resumed.append("".join(re.findall(r"resuming in (epoch \d+)", log)) or "the start")
             self.assertIn(process.returncode, (0, -stop, 130), log)  # -SIGINT: before main began
             for name in os.listdir(again) if os.path.isdir(again) else ():
                 if name.endswith(".safetensors"):
                     tensors(os.path.join(again, name))
+        self.assertGreater(hit, 0)
         done = run(*command)
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertEqual(sha256(self.best(again)), want, f"kills at {codes}")
+        print(f"{hit} times signal {int(stop)}; began from", dict(collections.Counter(resumed)))
         return codes
 
     def test_killed_and_resumed(self):
