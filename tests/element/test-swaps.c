@@ -10,7 +10,7 @@
 
 #define GROWTH_MIB 2.0
 
-static guint n_swaps = 60;
+static guint n_swaps = 40;
 
 /* Nothing but model messages and results may be said; returns how often a model was loaded. */
 static guint read_bus(Twins *stream) {
