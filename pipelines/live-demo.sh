@@ -56,8 +56,9 @@ region=full-frame
 if [ -n "$input" ]; then
   [ -r "$input" ] && [ -f "$input" ] || die "$input cannot be read"
   source=(concat name=all)
-  for _ in $(seq "$loops"); do
-    source+=(filesrc "location=$input" ! decodebin ! all.)
+  # Decoders appear while the pipeline runs: what they link to must have its place by then.
+  for ((i = 0; i < loops; i++)); do
+    source+=(filesrc "location=$input" ! decodebin ! videoconvert ! "all.sink_$i")
   done
   source+=(all.)
   region=auto
