@@ -288,7 +288,11 @@ void cored_reload_previous(CoredReload *reload) {
 
 CoredJudge *cored_reload_exchange(CoredReload *reload, CoredJudge *current) {
   const gint64 start = g_get_monotonic_time();
-  g_mutex_lock(&reload->mutex);
+  /* A frame does not wait for a lane of lower priority: the next one will do. */
+  if (!current)
+    g_mutex_lock(&reload->mutex);
+  else if (!g_mutex_trylock(&reload->mutex))
+    return current;
   CoredJudge *judge = g_steal_pointer(&reload->ready);
   if (!judge) {
     g_mutex_unlock(&reload->mutex);

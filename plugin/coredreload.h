@@ -50,7 +50,7 @@ void cored_reload_again(CoredReload *reload);
 void cored_reload_previous(CoredReload *reload);
 
 /* Between two frames: the judge for the next frame in place of `current` (which is given back),
- * or `current` itself. Reports when it is another one. */
+ * or `current` itself. Reports when it is another one. Never waits where there is a current one. */
 CoredJudge *cored_reload_exchange(CoredReload *reload, CoredJudge *current);
 
 /* Does a judge wait to be taken? */
