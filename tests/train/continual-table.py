@@ -12,6 +12,7 @@ import sys
 import numpy as np
 
 METHODS = ["FT", "KD", "TG", "CoReD"]
+METHODS += [f"{m}-{norm}" for m in METHODS for norm in ("frozen", "train")]
 
 
 def spread(values):

@@ -8,7 +8,8 @@
 # DATA holds StarGAN, StyleGAN, StableDiffusion and DFDC, each with train, val and test. OUT receives
 # the runs; what is there already is not done again. BUILD says where the programs are (default
 # build), THREADS how many threads compute, PER_CLASS how many pictures of each class the later tasks
-# may learn from.
+# may learn from, METHODS (default "FT KD TG CoReD") which chains are run; METHOD-frozen and
+# METHOD-train are a method with that mode of batch norm instead of its default.
 set -eu
 data=$(realpath "$1")
 mkdir -p "$2"
@@ -17,6 +18,7 @@ shift 2
 build=${BUILD:-build}
 threads=${THREADS:-2}
 per_class=${PER_CLASS:-400}
+methods=${METHODS:-FT KD TG CoReD}
 tasks="StarGAN StyleGAN StableDiffusion DFDC"
 
 # The small sets, where -s without -f looks for them. Names are hashes, so the first are a random choice.
@@ -40,7 +42,7 @@ train() {
   folder=$1
   shift
   [ -e "$folder/done" ] && return
-  "$build/tools/cored-train" -d "$out/data" -n Compact --input-size 64 -nb 32 --optimizer adamw \
+  "$build/tools/cored-train" -d "$out/data" -n Compact -nb 32 --optimizer adamw --schedule cosine \
     --threads "$threads" --output "$folder" --resume --quiet "$@" 2>> "$folder.log"
   touch "$folder/done"
 }
@@ -48,14 +50,19 @@ train() {
 for seed in "$@"; do
   base=$out/seed$seed
   mkdir -p "$base"
-  train "$base/task1" -t StarGAN -me 12 -lr 0.002 --seed "$seed"
-  for method in FT KD TG CoReD; do
+  train "$base/task1" -t StarGAN -me 24 -lr 0.003 --seed "$seed"
+  for method in $methods; do
+    case $method in
+      *-*) recipe="-m ${method%-*} --batch-norm ${method#*-}" ;;
+      *) recipe="-m $method" ;;
+    esac
     before=$base/task1
     models="-w $base/task1"
     sources=StarGAN
     for task in StyleGAN StableDiffusion DFDC; do
-      train "$base/$method-$task" -m "$method" -s "$sources" -t "$task" -w "$before" -me 8 -lr 0.0005 \
-        --seed "$seed"
+      # shellcheck disable=SC2086 # options and their values
+      train "$base/$method-$task" $recipe -s "$sources" -t "$task" -w "$before" --select auc \
+        -me 10 -lr 0.001 --seed "$seed"
       before=$base/$method-$task
       models="$models -w $before"
       sources=${sources}_$task
