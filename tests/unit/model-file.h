@@ -160,4 +160,26 @@ static inline void assert_loads(const Blob *blob) {
   cored_model_unref(model);
 }
 
+/* ---- Headers alone: text, bytes of data behind it, what has to come out ---------------------- */
+
+typedef struct Case {
+  const char *text;
+  size_t data; /* bytes */
+  CoredErrorCode code;
+  const char *message;
+} Case;
+
+static inline void check_cases(const Case *cases, size_t n) {
+  static const uint8_t zeros[256];
+  for (size_t i = 0; i < n; i++) {
+    Blob blob = blob_make(cases[i].text, strlen(cases[i].text), zeros, cases[i].data);
+    assert_load_fails(&blob, cases[i].code, cases[i].message, NULL);
+    blob_free(&blob);
+  }
+}
+#define CHECK(cases) check_cases(cases, sizeof cases / sizeof *cases)
+
+#define T(dtype, shape, offsets)                                                                   \
+  "{\"dtype\":\"" dtype "\",\"shape\":" shape ",\"data_offsets\":" offsets "}"
+
 #endif /* MODEL_FILE_H */

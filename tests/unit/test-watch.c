@@ -2,7 +2,7 @@
  * Watching a model file: every way a new version can come is noticed once, a bad version is told
  * once and never loaded, and the end is quick. Times here are how long a test waits at most or how
  * long it makes sure that nothing comes; none is asserted. */
-#include "model-file.h"
+#include "watch-rig.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -12,188 +12,8 @@
 #include <sys/wait.h>
 #include <time.h>
 
-#define SETTLE_MS 40
-#define QUIET_MS 300  /* longer than settling: what has not come by then does not come */
-#define WAIT_MS 60000 /* a test fails after that */
-
-static Blob models[3];
-static char hashes[3][65]; /* of their data parts */
-
-/* ---- Events --------------------------------------------------------------------------------- */
-
-typedef struct Told {
-  CoredWatchStatus status;
-  CoredErrorCode code;
-  char message[768];
-  char hash[65];
-  uint64_t generation;
-} Told;
-
-typedef struct Log {
-  pthread_mutex_t lock;
-  pthread_cond_t more;
-  Told told[1024];
-  int n, taken;
-} Log;
-
-static void note(void *user, const CoredWatchEvent *event) {
-  Log *const log = user;
-  Told told = {.status = event->status};
-  if (event->error) {
-    told.code = event->error->code;
-    snprintf(told.message, sizeof told.message, "%s", event->error->message);
-  }
-  if (event->plan) {
-    snprintf(told.hash, sizeof told.hash, "%s", cored_plan_info(event->plan)->sha256);
-    told.generation = cored_plan_info(event->plan)->generation;
-  }
-  pthread_mutex_lock(&log->lock);
-  if (log->n < 1024)
-    log->told[log->n++] = told;
-  pthread_cond_signal(&log->more);
-  pthread_mutex_unlock(&log->lock);
-}
-
-static struct timespec in_ms(int ms) {
-  struct timespec t;
-  clock_gettime(CLOCK_REALTIME, &t);
-  t.tv_sec += ms / 1000;
-  t.tv_nsec += ms % 1000 * 1000000L;
-  t.tv_sec += t.tv_nsec / 1000000000;
-  t.tv_nsec %= 1000000000;
-  return t;
-}
-
-/* Wait for the next event; false where none comes in time. */
-static bool next(Log *log, int ms, Told *told) {
-  const struct timespec end = in_ms(ms);
-  pthread_mutex_lock(&log->lock);
-  while (log->n == log->taken && pthread_cond_timedwait(&log->more, &log->lock, &end) == 0) {
-  }
-  const bool came = log->n > log->taken;
-  if (came)
-    *told = log->told[log->taken++];
-  pthread_mutex_unlock(&log->lock);
-  return came;
-}
-
-static void expect_loaded(Log *log, int model) {
-  Told told;
-  if (!next(log, WAIT_MS, &told))
-    fail_msg("model %d was not noticed", model);
-  if (told.status != CORED_WATCH_LOADED)
-    fail_msg("expected model %d, found: %s", model, told.message);
-  assert_string_equal(told.hash, hashes[model]);
-}
-
-static void expect_failed(Log *log, CoredErrorCode code) {
-  Told told;
-  if (!next(log, WAIT_MS, &told))
-    fail_msg("expected %s, nothing came", cored_error_code_name(code));
-  if (told.status != CORED_WATCH_FAILED || told.code != code)
-    fail_msg("expected %s, found %s: %s", cored_error_code_name(code),
-             cored_error_code_name(told.code), told.message);
-}
-
-static void expect_nothing(Log *log, int ms) {
-  Told told;
-  if (next(log, ms, &told))
-    fail_msg("expected nothing, found status %d: %s", (int)told.status, told.message);
-}
-
-/* ---- Files ---------------------------------------------------------------------------------- */
-
-typedef struct Place {
-  char folder[64], path[128];
-  Log *log;
-  CoredWatch *watch;
-} Place;
-
-static void put_in_place(const char *path, const uint8_t *data, size_t size) {
-  const int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0644);
-  assert_true(fd >= 0);
-  assert_int_equal(write(fd, data, size), size);
-  close(fd);
-}
-
-static void put_by_rename(const char *path, const uint8_t *data, size_t size) {
-  char temporary[256];
-  snprintf(temporary, sizeof temporary, "%s.new", path);
-  put_in_place(temporary, data, size);
-  assert_int_equal(rename(temporary, path), 0);
-}
-
-static void put(const char *path, int model) {
-  put_by_rename(path, models[model].data, models[model].size);
-}
-
-static void pause_ms(int ms) {
-  const struct timespec t = {ms / 1000, ms % 1000 * 1000000L};
-  nanosleep(&t, NULL);
-}
-
-static void remove_tree(const char *path) {
-  struct stat st;
-  if (lstat(path, &st) != 0)
-    return;
-  if (S_ISDIR(st.st_mode)) {
-    DIR *const folder = opendir(path);
-    struct dirent *entry;
-    while (folder && (entry = readdir(folder))) {
-      char inner[512];
-      snprintf(inner, sizeof inner, "%s/%s", path, entry->d_name);
-      if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-        remove_tree(inner);
-    }
-    closedir(folder);
-    rmdir(path);
-  } else {
-    unlink(path);
-  }
-}
-
-static Place place_new(void) {
-  Place place = {.folder = "/tmp/cored-test-XXXXXX"};
-  assert_non_null(mkdtemp(place.folder));
-  snprintf(place.path, sizeof place.path, "%s/m.safetensors", place.folder);
-  place.log = calloc(1, sizeof *place.log);
-  pthread_mutex_init(&place.log->lock, NULL);
-  pthread_cond_init(&place.log->more, NULL);
-  return place;
-}
-
-static void place_watch(Place *place, CoredWatchParams params) {
-  CoredError error = {0};
-  if (!params.settle_ms)
-    params.settle_ms = SETTLE_MS;
-  if (!params.poll_ms)
-    params.poll_ms = 150;
-  place->watch = cored_watch_new(place->path, &params, note, place->log, &error);
-  if (!place->watch)
-    fail_msg("%s", error.message);
-}
-
-static void place_free(Place *place) {
-  cored_watch_free(place->watch);
-  pthread_mutex_destroy(&place->log->lock);
-  pthread_cond_destroy(&place->log->more);
-  free(place->log);
-  remove_tree(place->folder);
-}
-
 /* Only inotify can be what notices: the next look at the file is an hour away. */
 static const CoredWatchParams by_events = {.poll_ms = 3600000};
-
-/* A place with model 0 in it, watched, and that model's event taken. */
-static Place place_running(CoredWatchParams params) {
-  Place place = place_new();
-  put(place.path, 0);
-  place_watch(&place, params);
-  expect_loaded(place.log, 0);
-  return place;
-}
-
-/* ---- Tests ---------------------------------------------------------------------------------- */
 
 static void a_rename_is_noticed(void **state) {
   (void)state;
@@ -607,24 +427,6 @@ static void nothing_is_left_behind(void **state) {
   assert_int_equal(count_entries("/proc/self/fd"), files);
 }
 
-static int setup(void **state) {
-  (void)state;
-  for (int i = 0; i < 3; i++) {
-    CoredModel *const model = model_random("meso4", (uint64_t)i + 1);
-    models[i] = blob_save(model);
-    snprintf(hashes[i], sizeof hashes[i], "%s", cored_model_info(model)->sha256);
-    cored_model_unref(model);
-  }
-  return 0;
-}
-
-static int teardown(void **state) {
-  (void)state;
-  for (int i = 0; i < 3; i++)
-    blob_free(&models[i]);
-  return 0;
-}
-
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_rename_is_noticed),
@@ -648,5 +450,5 @@ int main(void) {
       cmocka_unit_test(requests_come_from_many_threads),
       cmocka_unit_test(nothing_is_left_behind),
   };
-  return cmocka_run_group_tests(tests, setup, teardown);
+  return cmocka_run_group_tests(tests, watch_setup, watch_teardown);
 }
