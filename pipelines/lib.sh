@@ -186,6 +186,7 @@ launch() {
     echo
     return 0
   fi
-  gst-launch-1.0 -e -m "$@" | awk '/\(element\): cored/ || !/^Got message/ { print; fflush() }'
+  # Not awk: mawk, Debian's, reads a pipe in blocks and shows results late.
+  gst-launch-1.0 -e -m "$@" | sed -u '/^Got message/{/(element): cored/!d}'
   return "${PIPESTATUS[0]}"
 }
