@@ -32,12 +32,39 @@ static void set_text(GstElement *media, const char *element, const char *propert
   gst_object_unref(found);
 }
 
+/* What goes wrong while somebody watches has no other way to the person who runs this. */
+static void on_message(GstBus *bus, GstMessage *message, gpointer unused) {
+  GError *error = NULL;
+  (void)bus;
+  (void)unused;
+  if (GST_MESSAGE_TYPE(message) == GST_MESSAGE_ERROR)
+    gst_message_parse_error(message, &error, NULL);
+  else
+    gst_message_parse_warning(message, &error, NULL);
+  g_printerr("cored-rtsp: %s: %s\n", GST_MESSAGE_SRC_NAME(message), error->message);
+  g_error_free(error);
+}
+
+static void watch_messages(GstElement *media) {
+  GstObject *pipeline = gst_object_get_parent(GST_OBJECT(media));
+  GstBus *bus = pipeline ? gst_element_get_bus(GST_ELEMENT(pipeline)) : NULL;
+  if (bus) {
+    gst_bus_enable_sync_message_emission(bus);
+    g_signal_connect(bus, "sync-message::error", G_CALLBACK(on_message), NULL);
+    g_signal_connect(bus, "sync-message::warning", G_CALLBACK(on_message), NULL);
+    gst_object_unref(bus);
+  }
+  if (pipeline)
+    gst_object_unref(pipeline);
+}
+
 static void on_media(GstRTSPMediaFactory *factory, GstRTSPMedia *media, gpointer user) {
   const Options *options = user;
   GstElement *element = gst_rtsp_media_get_element(media);
   (void)factory;
   set_text(element, "source", "uri", options->uri);
   set_text(element, "detector", "model", options->model);
+  watch_messages(element);
   gst_object_unref(element);
 }
 
@@ -51,6 +78,24 @@ static gboolean have(const char *element) {
   if (factory)
     gst_object_unref(factory);
   return factory != NULL;
+}
+
+/* Before anybody connects: a detector of its own loads the model as that of the stream will. */
+static gboolean check_model(const Options *options) {
+  GstElement *detector = gst_object_ref_sink(gst_element_factory_make("coreddetect", NULL));
+  GstBus *bus = gst_bus_new();
+  gst_element_set_bus(detector, bus);
+  g_object_set(detector, "model", options->model, NULL);
+  const gboolean ok = gst_element_set_state(detector, GST_STATE_PAUSED) != GST_STATE_CHANGE_FAILURE;
+  GstMessage *message = ok ? NULL : gst_bus_pop_filtered(bus, GST_MESSAGE_ERROR);
+  if (message)
+    on_message(bus, message, NULL);
+  g_clear_pointer(&message, gst_message_unref);
+  gst_element_set_state(detector, GST_STATE_NULL);
+  gst_element_set_bus(detector, NULL);
+  gst_object_unref(bus);
+  gst_object_unref(detector);
+  return ok;
 }
 
 static int serve(Options *options) {
@@ -110,6 +155,8 @@ int main(int argc, char **argv) {
   if (read_options(&argc, &argv, &options)) {
     if (!have("coreddetect") || !have("coredoverlay")) {
       g_printerr("cored-rtsp: no coreddetect or coredoverlay: set GST_PLUGIN_PATH\n");
+      status = 1;
+    } else if (!check_model(&options)) {
       status = 1;
     } else {
       options.loop = g_main_loop_new(NULL, FALSE);

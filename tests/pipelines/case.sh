@@ -189,6 +189,9 @@ case_rtsp-out() {
   wait "$relay" || fail "status $? after an interrupt: $(cat "$tmp/relay.log")"
   runs 2 "$scripts/rtsp-out.sh"
   runs 2 "$scripts/rtsp-out.sh" --port 99999 rtsp://127.0.0.1/
+  echo 'no model' >"$tmp/bad.safetensors"
+  runs 1 "$scripts/rtsp-out.sh" --model "$tmp/bad.safetensors" --port 0 rtsp://127.0.0.1/
+  says 'The model cannot be used: .*bad.safetensors'
   exec 3>&-
   wait "$server" || fail "the server ended badly"
   server=
