@@ -322,6 +322,24 @@ class DataSets(unittest.TestCase):
         self.assertEqual(error[0], "NO_MEMORY")
         self.assertIn("fewer", error[1])
 
+    def test_videos_that_change(self):
+        """T15: another size in the middle, frames at uneven times."""
+        try:
+            small = self.video("small.mpg", "-c:v", "mpeg2video")
+        except FileNotFoundError:
+            self.skipTest("no ffmpeg program")
+        large = self.video("large.mpg", "-c:v", "mpeg2video", "-s", "160x120")
+        self.write("both.mpg", open(small, "rb").read() + open(large, "rb").read())
+        self.video("uneven.mkv", "-vf", "select='not(mod(n,3))+not(mod(n,5))'", "-vsync", "vfr", frames=12)
+        facts = probe("-w", SIZE, "-s", 1, "-n", 100, self.root)
+        self.assertEqual(facts.bad(), {})
+        for name, least in (("small.mpg", 25), ("large.mpg", 25), ("both.mpg", 49), ("uneven.mkv", 12)):
+            there = subprocess.run(["ffprobe", "-v", "error", "-count_frames", "-select_streams", "v", "-show_entries",
+                                    "stream=nb_read_frames", "-of", "csv=p=0", self.path("fake", name)],
+                                   check=True, capture_output=True, text=True).stdout
+            self.assertEqual(facts.files[name]["frames"], int(there.strip().rstrip(",")), name)
+            self.assertGreaterEqual(int(there.strip().rstrip(",")), least)
+
     def test_faces(self):
         cascade = "/usr/share/opencv4/lbpcascades/lbpcascade_frontalface_improved.xml"
         videos = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../../shared/data/videos")
