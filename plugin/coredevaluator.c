@@ -14,11 +14,13 @@ struct CoredEvaluator {
   CoredJudge *judge, *shadow; /* the analyser's */
   gboolean locator_asked;
   guint analyser_epoch;
+  gint64 typical; /* microseconds that a frame takes in the lane, smoothed; 0: not known */
 
   GMutex mutex; /* all below, and the states of tasks */
   GCond changed;
   GQueue waiting; /* of CoredFrameTask, each with a reference */
   CoredFrameTask *running;
+  gboolean hurry;
   gboolean has_last;
   guint last_epoch;
   CoredResult last;
@@ -36,6 +38,7 @@ CoredFrameTask *cored_task_new(GstBuffer *buffer, const GstVideoInfo *info,
   task->times = *times;
   task->number = number;
   task->epoch = epoch;
+  task->deadline = G_MAXINT64;
   task->state = CORED_TASK_WAITING;
   return task;
 }
@@ -137,19 +140,53 @@ void cored_evaluator_run(CoredEvaluator *evaluator, CoredFrameTask *task) {
   g_mutex_unlock(&evaluator->mutex);
 }
 
+/* ---- The lane ------------------------------------------------------------------------------- */
+
+/* With the lock held. */
+static void drop(CoredFrameTask *task) {
+  task->state = CORED_TASK_DROPPED;
+  gst_clear_buffer(&task->buffer);
+  cored_task_unref(task);
+}
+
+/* The oldest task that can be finished in time, else the newest; with the lock held. Taking the
+ * oldest whatever its deadline would, once there is too much to do, finish each a little too late.
+ */
+static CoredFrameTask *take(CoredEvaluator *evaluator, guint *passed_over) {
+  const gint64 finished = g_get_monotonic_time() + evaluator->typical;
+  CoredFrameTask *task = g_queue_pop_head(&evaluator->waiting);
+  while (task && task->deadline < finished && !g_queue_is_empty(&evaluator->waiting)) {
+    drop(task);
+    ++*passed_over;
+    task = g_queue_pop_head(&evaluator->waiting);
+  }
+  evaluator->running = task;
+  if (task)
+    task->state = CORED_TASK_RUNNING;
+  return task;
+}
+
+static void evaluate_timed(CoredEvaluator *evaluator, CoredFrameTask *task) {
+  const gint64 begin = g_get_monotonic_time();
+  evaluate(evaluator, task);
+  const gint64 took = g_get_monotonic_time() - begin;
+  evaluator->typical += evaluator->typical ? (took - evaluator->typical) / 4 : took;
+}
+
 /* One task per turn: other streams come in between. */
 static void work(gpointer user) {
   CoredEvaluator *evaluator = user;
+  guint passed_over = 0;
   g_mutex_lock(&evaluator->mutex);
-  CoredFrameTask *task = g_queue_pop_head(&evaluator->waiting);
-  if (task) {
-    task->state = CORED_TASK_RUNNING;
-    evaluator->running = task;
-  }
+  CoredFrameTask *task = take(evaluator, &passed_over);
+  if (passed_over)
+    g_cond_broadcast(&evaluator->changed);
   g_mutex_unlock(&evaluator->mutex);
+  if (passed_over)
+    evaluator->funcs.passed_over(evaluator->user, passed_over);
   if (!task)
     return;
-  evaluate(evaluator, task);
+  evaluate_timed(evaluator, task);
   g_mutex_lock(&evaluator->mutex);
   finish(evaluator, task);
   const gboolean more = !g_queue_is_empty(&evaluator->waiting);
@@ -162,18 +199,12 @@ static void work(gpointer user) {
 /* ---- The queue ------------------------------------------------------------------------------ */
 
 /* With the lock held. */
-static void drop(CoredFrameTask *task) {
-  task->state = CORED_TASK_DROPPED;
-  gst_clear_buffer(&task->buffer);
-  cored_task_unref(task);
-}
-
-/* With the lock held. */
 static guint drop_waiting(CoredEvaluator *evaluator) {
   CoredFrameTask *task;
   guint n = 0;
   for (; (task = g_queue_pop_head(&evaluator->waiting)); n++)
     drop(task);
+  g_cond_broadcast(&evaluator->changed);
   return n;
 }
 
@@ -190,14 +221,22 @@ guint cored_evaluator_submit(CoredEvaluator *evaluator, CoredFrameTask *task,
   return dropped;
 }
 
+static gboolean is_pending(const CoredFrameTask *task) {
+  return task->state == CORED_TASK_WAITING || task->state == CORED_TASK_RUNNING;
+}
+
 gboolean cored_evaluator_settle(CoredEvaluator *evaluator, CoredFrameTask *task,
                                 gboolean *dropped) {
+  gboolean in_time = TRUE;
   g_mutex_lock(&evaluator->mutex);
-  *dropped = g_queue_remove(&evaluator->waiting, task);
-  if (*dropped)
+  while (in_time && is_pending(task) && !evaluator->hurry)
+    in_time = g_cond_wait_until(&evaluator->changed, &evaluator->mutex, task->deadline);
+  /* The newest may still be worth its while: its result is what the next frames carry. */
+  *dropped = task->state == CORED_TASK_WAITING && g_queue_peek_tail(&evaluator->waiting) != task;
+  if (*dropped) {
+    g_queue_remove(&evaluator->waiting, task);
     drop(task);
-  while (task->state == CORED_TASK_RUNNING)
-    g_cond_wait(&evaluator->changed, &evaluator->mutex);
+  }
   const gboolean done = task->state == CORED_TASK_DONE;
   g_mutex_unlock(&evaluator->mutex);
   return done;
@@ -208,6 +247,13 @@ guint cored_evaluator_cancel(CoredEvaluator *evaluator) {
   const guint dropped = drop_waiting(evaluator);
   g_mutex_unlock(&evaluator->mutex);
   return dropped;
+}
+
+void cored_evaluator_hurry(CoredEvaluator *evaluator, gboolean hurry) {
+  g_mutex_lock(&evaluator->mutex);
+  evaluator->hurry = hurry;
+  g_cond_broadcast(&evaluator->changed);
+  g_mutex_unlock(&evaluator->mutex);
 }
 
 void cored_evaluator_drain(CoredEvaluator *evaluator) {
@@ -239,6 +285,8 @@ void cored_evaluator_free(CoredEvaluator *evaluator) {
 void cored_evaluator_start(CoredEvaluator *evaluator, const CoredParams *params, gboolean in_lane) {
   evaluator->has_last = FALSE;
   evaluator->locator_asked = FALSE;
+  evaluator->typical = 0;
+  cored_evaluator_hurry(evaluator, FALSE);
   cored_analyser_reset(evaluator->analyser);
   follow_settings(evaluator, params);
   if (in_lane)

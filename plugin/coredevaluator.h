@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * Evaluates frames of one stream, one at a time and in order: at once in the caller's thread, or in
- * a lane, with the newest frame only (`latest`) or with every frame (`delay`). Also keeps the last
- * finished result. */
+ * a lane, with the newest frame only (`latest`) or with every frame that can be finished in time
+ * (`delay`). Also keeps the last finished result. */
 #ifndef CORED_EVALUATOR_H
 #define CORED_EVALUATOR_H
 
@@ -26,6 +26,7 @@ typedef struct CoredFrameTask { /* one frame to evaluate; reference counted */
   CoredTimes times;
   guint64 number;
   guint epoch;               /* frames of different epochs have nothing to do with each other */
+  gint64 deadline;           /* monotonic microseconds; later its result comes too late */
   CoredFrameTaskState state; /* under the evaluator's lock */
   CoredResult result;        /* when done */
 } CoredFrameTask;
@@ -39,6 +40,8 @@ typedef struct CoredEvaluatorFuncs { /* called by whoever evaluates, with no loc
   CoredLocator *(*open_locator)(gpointer user);
   /* A task is done; `error` is NULL when all went well. May add to the result. */
   void (*done)(gpointer user, CoredFrameTask *task, const CoredError *error);
+  /* So many tasks were dropped that could not have been finished in time. */
+  void (*passed_over)(gpointer user, guint n);
 } CoredEvaluatorFuncs;
 
 CoredEvaluator *cored_evaluator_new(const CoredEvaluatorFuncs *funcs, gpointer user);
@@ -48,7 +51,7 @@ void cored_evaluator_free(CoredEvaluator *evaluator);
 void cored_evaluator_start(CoredEvaluator *evaluator, const CoredParams *params, gboolean in_lane);
 void cored_evaluator_stop(CoredEvaluator *evaluator);
 
-/* Takes a reference to the buffer. */
+/* Takes a reference to the buffer. There is no deadline until one is set. */
 CoredFrameTask *cored_task_new(GstBuffer *buffer, const GstVideoInfo *info,
                                const CoredParams *params, const CoredRegions *upstream,
                                const CoredTimes *times, guint64 number, guint epoch);
@@ -57,11 +60,13 @@ void cored_task_unref(CoredFrameTask *task); /* NULL is fine */
 void cored_evaluator_run(CoredEvaluator *evaluator, CoredFrameTask *task);
 /* Hand to the lane. newest_only: tasks that wait are dropped; returns how many. */
 guint cored_evaluator_submit(CoredEvaluator *evaluator, CoredFrameTask *task, gboolean newest_only);
-/* The task's time has come: drop it if it has not begun (*dropped says so), wait if it runs. True
- * when it is done. */
+/* The task's frame is about to leave: wait for the result until the deadline, at most. True when it
+ * is done. Else it goes on if it runs or nothing newer waits; if not, it is dropped (*dropped). */
 gboolean cored_evaluator_settle(CoredEvaluator *evaluator, CoredFrameTask *task, gboolean *dropped);
 /* Drop what waits; returns how many. */
 guint cored_evaluator_cancel(CoredEvaluator *evaluator);
+/* From now on nobody waits for a deadline, until this is taken back or the next start. */
+void cored_evaluator_hurry(CoredEvaluator *evaluator, gboolean hurry);
 /* Until nothing waits or runs. */
 void cored_evaluator_drain(CoredEvaluator *evaluator);
 

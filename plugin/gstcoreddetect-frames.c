@@ -55,14 +55,17 @@ static gboolean upstream_is_live(CoredDetect *self) {
   return live;
 }
 
+/* By the caps; 0 when they do not say. */
+static GstClockTime frame_duration(const GstVideoInfo *info) {
+  const gint n = GST_VIDEO_INFO_FPS_N(info), d = GST_VIDEO_INFO_FPS_D(info);
+  return n > 0 && d > 0 ? gst_util_uint64_scale(GST_SECOND, (guint64)d, (guint64)n) : 0;
+}
+
 /* In whole frames where their rate is known: a frame leaves when a later one comes. */
 static GstClockTime latency_of(CoredDetect *self, CoredMode mode, GstClockTime delay) {
-  const gint n = GST_VIDEO_INFO_FPS_N(&self->info), d = GST_VIDEO_INFO_FPS_D(&self->info);
+  const GstClockTime frame = frame_duration(&self->info);
   if (mode != CORED_MODE_DELAY)
     return 0;
-  if (n <= 0 || d <= 0)
-    return delay;
-  const GstClockTime frame = gst_util_uint64_scale(GST_SECOND, (guint64)d, (guint64)n);
   return frame ? (delay + frame - 1) / frame * frame : delay;
 }
 
@@ -186,6 +189,8 @@ static GstFlowReturn evaluate(CoredDetect *self, CoredPassing *passing, GstBuffe
   gst_video_frame_unmap(&frame);
   passing->task = cored_task_new(buffer, &self->info, &passing->params, &passing->upstream, times,
                                  self->pace.number, passing->epoch);
+  if (self->running_mode == CORED_MODE_DELAY)
+    passing->task->deadline = g_get_monotonic_time() + (gint64)GST_TIME_AS_USECONDS(self->latency);
   if (self->running_mode == CORED_MODE_SYNC)
     cored_evaluator_run(self->evaluator, passing->task);
   else
@@ -329,8 +334,10 @@ static gboolean oldest_is_due(CoredDetect *self) {
   const GstClockTime from = GST_BUFFER_PTS(oldest->buffer), to = GST_BUFFER_PTS(newest->buffer);
   if (!GST_CLOCK_TIME_IS_VALID(from) || !GST_CLOCK_TIME_IS_VALID(to) || to < from)
     return TRUE;
-  /* A millisecond of grace for rounded time stamps. */
-  return to - from + GST_MSECOND >= self->latency;
+  /* Of grace for rounded time stamps. */
+  const GstClockTime half = frame_duration(&self->info) / 2;
+  const GstClockTime grace = half ? MIN(half, GST_MSECOND) : GST_MSECOND;
+  return to - from + grace >= self->latency;
 }
 
 /* The base class calls this until it gives no buffer. */
@@ -421,6 +428,7 @@ static void note_event(CoredDetect *self, GstEvent *event) {
       break;
     cored_detect_discard(self);
     cored_evaluator_drain(self->evaluator);
+    cored_evaluator_hurry(self->evaluator, FALSE);
     cored_detect_forget(self);
     break;
   default:
@@ -432,6 +440,7 @@ static gboolean sink_event(GstBaseTransform *base, GstEvent *event) {
   CoredDetect *self = CORED_DETECT(base);
   if (GST_EVENT_TYPE(event) == GST_EVENT_FLUSH_START) {
     /* The streaming thread may be waiting for what is dropped here, and hold the gate. */
+    cored_evaluator_hurry(self->evaluator, TRUE);
     cored_detect_count(self, CORED_SKIP_FLUSH, cored_evaluator_cancel(self->evaluator));
   } else if (GST_EVENT_IS_SERIALIZED(event)) {
     if (GST_EVENT_TYPE(event) != GST_EVENT_FLUSH_STOP)
@@ -463,6 +472,14 @@ static void note_qos(CoredDetect *self, GstEvent *event) {
   GST_OBJECT_UNLOCK(self);
 }
 
+/* The base class waits for the streaming thread before it stops; that must not wait for a result.
+ */
+static GstStateChangeReturn change_state(GstElement *element, GstStateChange transition) {
+  if (transition == GST_STATE_CHANGE_PAUSED_TO_READY)
+    cored_evaluator_hurry(CORED_DETECT(element)->evaluator, TRUE);
+  return GST_ELEMENT_CLASS(parent_class)->change_state(element, transition);
+}
+
 static gboolean src_event(GstBaseTransform *base, GstEvent *event) {
   if (GST_EVENT_TYPE(event) == GST_EVENT_QOS)
     note_qos(CORED_DETECT(base), event);
@@ -473,6 +490,7 @@ static gboolean src_event(GstBaseTransform *base, GstEvent *event) {
 
 void cored_detect_class_init_frames(GstBaseTransformClass *klass) {
   parent_class = g_type_class_peek_parent(klass);
+  GST_ELEMENT_CLASS(klass)->change_state = GST_DEBUG_FUNCPTR(change_state);
   klass->set_caps = GST_DEBUG_FUNCPTR(set_caps);
   klass->propose_allocation = GST_DEBUG_FUNCPTR(propose_allocation);
   klass->query = GST_DEBUG_FUNCPTR(query);

@@ -49,7 +49,6 @@ struct _CoredDetect {
   GstClockTime delay;
   CoredParams params;
   CoredStats stats;
-  gboolean flushing;
   GstClockTime qos_earliest; /* running time before which frames come too late */
   CoredMode started_mode;    /* `mode` when the element started */
   CoredMode running_mode;    /* never AUTO once frames flow */

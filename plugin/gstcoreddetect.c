@@ -455,9 +455,13 @@ static void cored_detect_class_init(CoredDetectClass *klass) {
   gst_type_mark_as_plugin_api(cored_attach_when_get_type(), (GstPluginAPIFlags)0);
 }
 
+static void count_passed_over(gpointer self, guint n) {
+  cored_detect_count(self, CORED_SKIP_BUSY, n);
+}
+
 static void cored_detect_init(CoredDetect *self) {
   static const CoredEvaluatorFuncs funcs = {exchange_judge, exchange_shadow, open_locator,
-                                            cored_detect_report_result};
+                                            cored_detect_report_result, count_passed_over};
   g_rec_mutex_init(&self->gate);
   self->model_watch = DEFAULT_MODEL_WATCH;
   self->model_status = "none";

@@ -109,58 +109,6 @@ static void auto_is_latest_on_live_sources_and_sync_on_others(void **state) {
   }
 }
 
-static void delay_gives_each_frame_its_own_result_and_reports_itself(void **state) {
-  (void)state;
-  Rig rig;
-  GstBuffer *out;
-  double p[20];
-  rig_open(&rig, support_model(MODEL), CAPS, "mode", "delay", "delay", "100000000",
-           "inference-region", "full-frame", NULL);
-  for (guint n = 0; n < 20; n++) {
-    const CoredBox box = {0, 0, 160, 120};
-    GstBuffer *frame = frame_new(&rig.info, n, n);
-    p[n] = reference_p_fake(support_model(MODEL), &rig.info, frame, &box);
-    assert_int_equal(gst_harness_push(rig.harness, frame), GST_FLOW_OK);
-    wait_for(&rig, "inferred", n + 1);
-  }
-  /* 100 ms are three frames: what came in before the last three is out. */
-  assert_int_equal(gst_harness_buffers_received(rig.harness), 17);
-  assert_int_equal(gst_harness_query_latency(rig.harness), 3 * FRAME);
-  finish(&rig);
-  assert_int_equal(gst_harness_buffers_received(rig.harness), 20);
-  for (guint n = 0; (out = gst_harness_try_pull(rig.harness)); n++) {
-    const GstStructure *result = cored_meta_get(out);
-    assert_true(GST_BUFFER_PTS(out) == n * FRAME);
-    assert_true(is_inferred(result) && fabs(result_double(result, "p-fake") - p[n]) < 1e-6);
-    gst_buffer_unref(out);
-  }
-  assert_int_equal(rig_stat(&rig, "inferred"), 20);
-  rig_close(&rig);
-}
-
-/* Too fast for exact results: the frames still come in order and in time, and say whose result
- * they carry. */
-static void delay_under_overload_skips_inference_not_frames(void **state) {
-  (void)state;
-  Rig rig;
-  GstBuffer *out;
-  guint n = 0, own = 0;
-  rig_open(&rig, support_model(MODEL), CAPS, "mode", "delay", "delay", "80000000",
-           "inference-region", "full-frame", NULL);
-  for (guint i = 0; i < 200; i++)
-    gst_harness_push(rig.harness, frame_new(&rig.info, i, i));
-  finish(&rig);
-  for (; (out = gst_harness_try_pull(rig.harness)); n++) {
-    assert_true(GST_BUFFER_PTS(out) == n * FRAME);
-    own += is_inferred(cored_meta_get(out));
-    gst_buffer_unref(out);
-  }
-  assert_int_equal(n, 200);
-  assert_int_equal(own, rig_stat(&rig, "inferred"));
-  assert_int_equal(rig_stat(&rig, "inferred") + rig_skipped(&rig), 200);
-  rig_close(&rig);
-}
-
 static void flushes_drop_what_waits(void **state) {
   (void)state;
   static const char *const modes[] = {"latest", "delay"};
@@ -475,8 +423,6 @@ int main(void) {
       cmocka_unit_test(latest_lets_every_frame_pass_at_once),
       cmocka_unit_test(latest_gives_the_newest_finished_result),
       cmocka_unit_test(auto_is_latest_on_live_sources_and_sync_on_others),
-      cmocka_unit_test(delay_gives_each_frame_its_own_result_and_reports_itself),
-      cmocka_unit_test(delay_under_overload_skips_inference_not_frames),
       cmocka_unit_test(flushes_drop_what_waits),
       cmocka_unit_test(max_fps_limits_the_rate),
       cmocka_unit_test(qos_skips_inference_only_where_it_may),

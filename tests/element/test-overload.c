@@ -11,6 +11,7 @@
 #define FRAME (10 * GST_MSECOND)
 #define SIDE 224 /* of the network's input */
 #define TIMES 10 /* too fast */
+#define LAG 5    /* frames, mode delay */
 
 static guint n_frames = 120;
 static char *model;
@@ -56,23 +57,33 @@ static guint64 backlog(Rig *rig) {
   return rig_stat(rig, "frames-in") - done;
 }
 
-/* Frames at a steady pace; *lag is by how many frames the output is behind. */
-static void play(Rig *rig, guint64 period, guint lag, guint64 most_waiting) {
+static gboolean is_own(GstBuffer *frame) {
+  gboolean inferred = FALSE;
+  gst_structure_get_boolean(cored_meta_get(frame), "inferred", &inferred);
+  return inferred;
+}
+
+/* Frames at a steady pace; returns how many came with results of their own. lag is by how many
+ * frames the output is behind. */
+static guint play(Rig *rig, guint64 period, guint lag, guint64 most_waiting) {
+  const GstClockTime duration = period * GST_USECOND;
   gint64 *times = g_new(gint64, n_frames), due = g_get_monotonic_time();
   GstBuffer *picture = frame_new(&rig->info, 1, 0);
+  guint own = 0;
   for (guint n = 0; n < n_frames; n++, due += (gint64)period) {
     GstBuffer *out, *frame = gst_buffer_copy(picture);
     const gint64 early = due - g_get_monotonic_time();
     if (early > 0)
       g_usleep((gulong)early);
-    GST_BUFFER_PTS(frame) = n * FRAME;
+    GST_BUFFER_PTS(frame) = n * duration;
     times[n] = g_get_monotonic_time();
     assert_int_equal(gst_harness_push(rig->harness, frame), GST_FLOW_OK);
     times[n] = g_get_monotonic_time() - times[n];
     out = gst_harness_try_pull(rig->harness);
     assert_int_equal(out != NULL, n >= lag);
     if (out)
-      assert_true(GST_BUFFER_PTS(out) == (n - lag) * FRAME);
+      assert_true(GST_BUFFER_PTS(out) == (n - lag) * duration);
+    own += out && is_own(out);
     gst_clear_buffer(&out);
     assert_true(backlog(rig) <= most_waiting);
   }
@@ -80,6 +91,7 @@ static void play(Rig *rig, guint64 period, guint lag, guint64 most_waiting) {
   print_times("last quarter", times + n_frames - n_frames / 4, n_frames / 4);
   gst_buffer_unref(picture);
   g_free(times);
+  return own;
 }
 
 static void finish(Rig *rig) {
@@ -106,18 +118,46 @@ static void latest_passes_at_once(void **state) {
   rig_close(&rig);
 }
 
-/* Five frames wait, whatever happens. One more may be on its way, and one be judged. */
+/* So many frames wait, whatever happens. One more may be on its way, one be judged, and those that
+ * were just dropped for the one that is judged may not be counted yet. */
+static void play_delayed(guint times_too_fast, guint lag, guint *own) {
+  Rig rig;
+  GstBuffer *out;
+  const guint64 inference = time_of_inference();
+  const guint64 period = MAX(inference / times_too_fast, 1);
+  char *caps = g_strdup_printf("video/x-raw,format=I420,width=320,height=240,framerate=%u/%u",
+                               (guint)G_USEC_PER_SEC, (guint)period);
+  char *delay = g_strdup_printf("%" G_GUINT64_FORMAT, lag * period * GST_USECOND);
+  print_message("delay, %u us a frame, a frame every %u us\n", (guint)inference, (guint)period);
+  rig_open(&rig, model, caps, "mode", "delay", "delay", delay, "inference-region", "full-frame",
+           NULL);
+  *own = play(&rig, period, lag, 2 * lag + 2);
+  finish(&rig);
+  while ((out = gst_harness_try_pull(rig.harness))) {
+    *own += is_own(out);
+    gst_buffer_unref(out);
+  }
+  print_message("  %u frames with results of their own\n", *own);
+  assert_true(*own <= rig_stat(&rig, "inferred"));
+  rig_close(&rig);
+  g_free(delay);
+  g_free(caps);
+}
+
+/* No frame's result can be finished in time. */
 static void delay_stays_what_it_is(void **state) {
   (void)state;
-  Rig rig;
-  const guint64 inference = time_of_inference();
-  print_message("delay, %u us a frame, a frame every %u us\n", (guint)inference,
-                (guint)(inference / TIMES));
-  rig_open(&rig, model, CAPS, "mode", "delay", "delay", "50000000", "inference-region",
-           "full-frame", NULL);
-  play(&rig, inference / TIMES, 5, 7);
-  finish(&rig);
-  rig_close(&rig);
+  guint own;
+  play_delayed(TIMES, LAG, &own);
+}
+
+/* Every third frame could be judged in time. Taking the oldest each time would be in time for next
+ * to none: then one that has little time left is always there. */
+static void delay_judges_what_can_be_in_time(void **state) {
+  (void)state;
+  guint own;
+  play_delayed(3, 3 * LAG, &own);
+  assert_true(own >= n_frames / 12);
 }
 
 static void pass(Rig *rig, guint n, gboolean gap) {
@@ -177,6 +217,7 @@ int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(latest_passes_at_once),
       cmocka_unit_test(delay_stays_what_it_is),
+      cmocka_unit_test(delay_judges_what_can_be_in_time),
       cmocka_unit_test(every_reason_is_counted_once),
   };
   if (argc > 1)
