@@ -146,11 +146,13 @@ static gboolean read_options(int *argc, char ***argv, Options *options) {
     ok = FALSE;
   }
   options->uri = ok ? g_strdup((*argv)[1]) : NULL;
+  if (!options->listen)
+    options->listen = g_strdup("127.0.0.1");
   return ok;
 }
 
 int main(int argc, char **argv) {
-  Options options = {.listen = g_strdup("127.0.0.1"), .port = 8554};
+  Options options = {.port = 8554};
   int status = 2;
   if (read_options(&argc, &argv, &options)) {
     if (!have("coreddetect") || !have("coredoverlay")) {
