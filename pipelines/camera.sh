@@ -23,10 +23,9 @@ test=no
 sink=(videoconvert ! autovideosink sync=false)
 model=
 while [ $# -gt 0 ]; do
-  common_option "$@"
+  common_option device "$@"
   if [ "$used" -gt 0 ]; then shift "$used"; continue; fi
   case $1 in
-    --device) [ $# -gt 1 ] || usage_error "--device needs a value"; device=$2; shift ;;
     --test) test=yes ;;
     --no-window) sink=(fakesink sync=false) ;;
     *) usage_error "unknown argument $1" ;;

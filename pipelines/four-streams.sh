@@ -25,11 +25,10 @@ model=
 pace=(clocksync)
 width=640
 while [ $# -gt 0 ]; do
-  common_option "$@"
+  common_option width "$@"
   [ "$used" -gt 0 ] || output_option "$@"
   if [ "$used" -gt 0 ]; then shift "$used"; continue; fi
   case $1 in
-    --width) [ $# -gt 1 ] || usage_error "--width needs a value"; width=$2; shift ;;
     --offline) mode=sync; pace=(identity) ;;
     -*) usage_error "unknown option $1" ;;
     *) inputs+=("$1") ;;

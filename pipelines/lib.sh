@@ -98,19 +98,25 @@ TXT
   [ -r "$model" ] || die "the model $model cannot be read"
 }
 
-# common_option ARG...: take --model, --frames, --dry-run or --help off the front; the number of
-# arguments used is in $used, 0 when the first is none of them.
+# value_option NAMES ARG...: take "--NAME VALUE" off the front when it is one of NAMES, into $NAME
+# (with _ for -); the number of arguments used is in $used, 0 when the first is none of them.
 # shellcheck disable=SC2034 # used and common_help are for the scripts
-common_option() {
+value_option() {
+  local names=" $1 " name=${2#--}
   used=0
-  case $1 in
+  case $2 in --*) ;; *) return ;; esac
+  case $names in *" $name "*) ;; *) return ;; esac
+  [ $# -gt 2 ] || usage_error "$2 needs a value"
+  printf -v "${name//-/_}" %s "$3"
+  used=2
+}
+
+# common_option NAMES ARG...: the same for NAMES, --model, --frames, --dry-run and --help.
+common_option() {
+  value_option "model frames $1" "${@:2}"
+  case $2 in
     -h | --help) usage; exit 0 ;;
     --dry-run) dry_run=yes; used=1 ;;
-    --model | --frames)
-      [ $# -gt 1 ] || usage_error "$1 needs a value"
-      if [ "$1" = --model ]; then model=$2; else frames=$2; fi
-      used=2
-      ;;
   esac
   case ${frames:-1} in '' | *[!0-9]*) usage_error "--frames needs a number" ;; esac
 }
@@ -121,7 +127,7 @@ common_help='  --model FILE    the model; else the file CORED_MODEL names
   -h, --help      this text
 Exit status: 0 the pipeline ran to its end, 1 it failed, 2 wrong usage.'
 
-# output_option ARG...: the same for --out, --pictures and --no-window, which choose $sink; what is
+# output_option ARG...: also for --out, --pictures and --no-window, which choose $sink; what is
 # written is the picture as it would be shown.
 # shellcheck disable=SC2034
 output_option() {

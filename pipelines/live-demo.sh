@@ -29,26 +29,17 @@ loops=10
 model=
 next=
 while [ $# -gt 0 ]; do
-  common_option "$@"
+  common_option 'live next after loops' "$@"
   [ "$used" -gt 0 ] || output_option "$@"
   if [ "$used" -gt 0 ]; then shift "$used"; continue; fi
   case $1 in
-    --live | --next | --after | --loops)
-      [ $# -gt 1 ] || usage_error "$1 needs a value"
-      case $1 in
-        --live) live=$2 ;;
-        --next) next=$2 ;;
-        --after) after=$2 ;;
-        --loops) loops=$2 ;;
-      esac
-      shift
-      ;;
     -*) usage_error "unknown option $1" ;;
     *) input=$1 ;;
   esac
   shift
 done
 case $loops in '' | *[!0-9]* | 0) usage_error "--loops needs a number" ;; esac
+case $after in '' | *[!0-9.]*) usage_error "--after needs a number" ;; esac
 need_model
 [ -z "$next" ] || [ -r "$next" ] || die "the model $next cannot be read"
 source=(videotestsrc is-live=true pattern=smpte ! 'video/x-raw,width=640,height=360,framerate=25/1')

@@ -20,10 +20,9 @@ every=1
 model=
 input=
 while [ $# -gt 0 ]; do
-  common_option "$@"
+  common_option every "$@"
   if [ "$used" -gt 0 ]; then shift "$used"; continue; fi
   case $1 in
-    --every) [ $# -gt 1 ] || usage_error "--every needs a value"; every=$2; shift ;;
     -*) usage_error "unknown option $1" ;;
     *) input=$1 ;;
   esac

@@ -22,11 +22,9 @@ model=
 input=
 output=
 while [ $# -gt 0 ]; do
-  common_option "$@"
+  common_option 'output device' "$@"
   if [ "$used" -gt 0 ]; then shift "$used"; continue; fi
   case $1 in
-    --output) [ $# -gt 1 ] || usage_error "--output needs a value"; output=$2; shift ;;
-    --device) [ $# -gt 1 ] || usage_error "--device needs a value"; device=$2; shift ;;
     -*) usage_error "unknown option $1" ;;
     *) input=$1 ;;
   esac

@@ -24,17 +24,10 @@ model=
 port=8554
 uri=
 while [ $# -gt 0 ]; do
+  value_option 'model listen port' "$@"
+  if [ "$used" -gt 0 ]; then shift "$used"; continue; fi
   case $1 in
     -h | --help) usage; exit 0 ;;
-    --model | --listen | --port)
-      [ $# -gt 1 ] || usage_error "$1 needs a value"
-      case $1 in
-        --model) model=$2 ;;
-        --listen) listen=$2 ;;
-        --port) port=$2 ;;
-      esac
-      shift
-      ;;
     -*) usage_error "unknown option $1" ;;
     *) uri=$1 ;;
   esac

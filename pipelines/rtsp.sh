@@ -21,10 +21,9 @@ protocols=udp+tcp
 model=
 url=
 while [ $# -gt 0 ]; do
-  common_option "$@"
+  common_option latency "$@"
   if [ "$used" -gt 0 ]; then shift "$used"; continue; fi
   case $1 in
-    --latency) [ $# -gt 1 ] || usage_error "--latency needs a value"; latency=$2; shift ;;
     --tcp) protocols=tcp ;;
     -*) usage_error "unknown option $1" ;;
     *) url=$1 ;;

@@ -20,10 +20,9 @@ min_size=80
 model=
 input=
 while [ $# -gt 0 ]; do
-  common_option "$@"
+  common_option min-size "$@"
   if [ "$used" -gt 0 ]; then shift "$used"; continue; fi
   case $1 in
-    --min-size) [ $# -gt 1 ] || usage_error "--min-size needs a value"; min_size=$2; shift ;;
     -*) usage_error "unknown option $1" ;;
     *) input=$1 ;;
   esac

@@ -158,6 +158,9 @@ case_live-demo() {
   [ "$(find "$tmp/pictures" -name '*.png' | wc -l)" -ge 7 ] || fail "not two pictures a second of 4 s"
   runs 1 "$scripts/live-demo.sh" --next "$tmp/none" --no-window
   runs 2 "$scripts/live-demo.sh" --loops 0
+  runs 2 "$scripts/live-demo.sh" --after soon
+  runs 2 "$scripts/live-demo.sh" --no-window --next
+  says '^live-demo.sh: --next needs a value'
 }
 
 case_four-streams() {
