@@ -1,211 +1,277 @@
 /* SPDX-License-Identifier: MIT
- * E35, E02, E05: everything at once, from several threads: frames with changing caps and EOS,
- * flushes and seeks, models set, published, asked for again and taken back, properties read and
- * set, state changes, and the end of the element while all this goes on. The argument is the
- * number of operations. Built with -Db_sanitize=thread or address this is where races show. */
+ * E35: everything at once, from several threads: frames with changing caps and EOS, flushes and
+ * seeks, models set, published, asked for again and taken back, properties read and set, state
+ * changes, and the end of the element while all this goes on. The argument is the number of
+ * operations, of which every kind has its share. Built with -Db_sanitize=thread or address this is
+ * where races show.
+ *
+ * For ThreadSanitizer the threads share as little as they can: whatever orders them here would
+ * hide what the element fails to order. Counters are relaxed atomics, and the lock around the
+ * element is taken only when it was replaced. */
+#include "ends.h"
 #include "process.h"
 #include "twins.h"
+#include "values.h"
 
+#include <glib/gstdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
-#define SIDE 80 /* of the largest frame */
+typedef enum Kind {
+  KIND_CAPS,
+  KIND_EOS,
+  KIND_FLUSH,
+  KIND_SEEK,
+  KIND_STATE,
+  KIND_REPLACE,
+  KIND_OTHER,
+  KIND_READ,
+  KIND_SET,
+  KIND_MODEL,
+  KIND_SHADOW,
+  KIND_PUBLISH,
+  KIND_RELOAD,
+  KIND_PREVIOUS,
+  KIND_RESET,
+  N_KINDS
+} Kind;
+
+/* Shares of the operations, in percent, and who does them. */
+typedef enum Role {
+  ROLE_STREAM,
+  ROLE_DISTURB,
+  ROLE_MODELS,
+  ROLE_SET,
+  ROLE_READ,
+  ROLE_STATES,
+  ROLE_OTHERS,
+  N_ROLES
+} Role;
+static const struct {
+  const char *name;
+  Role role;
+  guint share;
+} kinds[N_KINDS] = {
+    [KIND_CAPS] = {"caps", ROLE_STREAM, 12},    [KIND_EOS] = {"eos", ROLE_STREAM, 5},
+    [KIND_FLUSH] = {"flush", ROLE_DISTURB, 10}, [KIND_SEEK] = {"seek", ROLE_DISTURB, 10},
+    [KIND_STATE] = {"state", ROLE_STATES, 10},  [KIND_REPLACE] = {"replace", ROLE_STATES, 3},
+    [KIND_OTHER] = {"other", ROLE_OTHERS, 4},   [KIND_READ] = {"read", ROLE_READ, 12},
+    [KIND_SET] = {"set", ROLE_SET, 12},         [KIND_MODEL] = {"model", ROLE_MODELS, 6},
+    [KIND_SHADOW] = {"shadow", ROLE_MODELS, 5}, [KIND_PUBLISH] = {"publish", ROLE_MODELS, 2},
+    [KIND_RELOAD] = {"reload", ROLE_MODELS, 2}, [KIND_PREVIOUS] = {"previous", ROLE_MODELS, 4},
+    [KIND_RESET] = {"reset", ROLE_MODELS, 3},
+};
 
 static guint n_operations = 2000;
 
-typedef struct Stress {
+typedef struct Stress Stress;
+
+typedef struct Worker {
+  Stress *stress;
+  Role role;
+  GRand *rand;
+  guint quota, share;
+  guint done; /* relaxed atomic */
+  guint counts[N_KINDS];
+  GstElement *element; /* with a reference */
+  guint version;       /* of it */
+} Worker;
+
+struct Stress {
+  Ends ends;
+  Worker workers[N_ROLES];
   GMutex mutex; /* of element */
   GstElement *element;
-  GstPad *source, *sink; /* ours: source pushes into the element, sink takes what it gives */
-  GstBus *bus;
-  char *path;       /* that is published to */
-  gint done, over;  /* atomic: operations; everybody is to stop */
-  gint came, heard; /* atomic: frames at the sink, messages */
-  gint elements;    /* atomic */
-} Stress;
+  guint version; /* of element; relaxed atomic */
+  gint over;     /* relaxed atomic: everybody is to stop */
+  /* Elements that nobody touches: they keep the models loaded, so that a state change is quick. */
+  GstElement *anchors[2];
+  GstElement *other;      /* that comes and goes; of one thread */
+  char *path, *copies[2]; /* that is published to, and what */
+  guint heard, elements;  /* messages; one thread each */
+};
 
-static void count(Stress *stress) {
-  g_atomic_int_inc(&stress->done);
-}
+#define RELAXED_GET(at) __atomic_load_n(at, __ATOMIC_RELAXED)
+#define RELAXED_SET(at, value) __atomic_store_n(at, value, __ATOMIC_RELAXED)
 
 static gboolean is_over(Stress *stress) {
-  return g_atomic_int_get(&stress->done) >= (gint)n_operations || g_atomic_int_get(&stress->over);
+  return RELAXED_GET(&stress->over);
 }
 
-/* The element of the moment; the caller owns a reference, which may turn out to be the last. */
-static GstElement *current(Stress *stress) {
-  g_mutex_lock(&stress->mutex);
-  GstElement *element = gst_object_ref(stress->element);
-  g_mutex_unlock(&stress->mutex);
-  return element;
+static guint percent_done(Worker *worker) {
+  return (guint)((guint64)RELAXED_GET(&worker->done) * 200 / MAX(1, worker->quota));
+}
+
+/* Nobody gets ahead of the slowest, else the last operations of one kind would meet no others. */
+static gboolean is_ahead(Worker *worker) {
+  guint least = G_MAXUINT;
+  for (guint i = 0; i < N_ROLES; i++)
+    least = MIN(least, percent_done(&worker->stress->workers[i]));
+  return worker->done >= worker->quota || percent_done(worker) > least + 1;
+}
+
+static void count(Worker *worker, Kind kind) {
+  worker->counts[kind]++;
+  RELAXED_SET(&worker->done, worker->done + 1);
+}
+
+/* What to do next: each kind of the role by its share. */
+static Kind next_kind(Worker *worker) {
+  guint dice = (guint)g_rand_int_range(worker->rand, 0, (gint)worker->share);
+  for (guint i = 0; i < N_KINDS; i++) {
+    if (kinds[i].role != worker->role)
+      continue;
+    if (dice < kinds[i].share)
+      return (Kind)i;
+    dice -= kinds[i].share;
+  }
+  return N_KINDS;
+}
+
+/* The element of the moment, with this thread's own reference, which may be the last. */
+static GstElement *current(Worker *worker) {
+  Stress *stress = worker->stress;
+  const guint version = RELAXED_GET(&stress->version);
+  if (worker->version != version) {
+    gst_clear_object(&worker->element);
+    g_mutex_lock(&stress->mutex);
+    worker->element = gst_object_ref(stress->element);
+    g_mutex_unlock(&stress->mutex);
+    worker->version = version;
+  }
+  return worker->element;
 }
 
 /* ---- Frames --------------------------------------------------------------------------------- */
 
-static GstFlowReturn take(GstPad *pad, GstObject *parent, GstBuffer *buffer) {
-  Stress *stress = gst_pad_get_element_private(pad);
-  (void)parent;
-  cored_meta_get(buffer);
-  g_atomic_int_inc(&stress->came);
-  gst_buffer_unref(buffer);
-  return GST_FLOW_OK;
-}
-
-static void begin_stream(Stress *stress, GRand *rand, GstVideoInfo *info) {
-  static const GstVideoFormat formats[] = {GST_VIDEO_FORMAT_I420, GST_VIDEO_FORMAT_RGB,
-                                           GST_VIDEO_FORMAT_NV12, GST_VIDEO_FORMAT_GRAY8};
-  GstSegment segment;
-  gst_video_info_set_format(info, formats[g_rand_int_range(rand, 0, 4)],
-                            (guint)g_rand_int_range(rand, 1, SIDE),
-                            (guint)g_rand_int_range(rand, 1, SIDE));
-  GST_VIDEO_INFO_FPS_N(info) = 25;
-  gst_segment_init(&segment, GST_FORMAT_TIME);
-  GstCaps *caps = gst_video_info_to_caps(info);
-  gst_pad_push_event(stress->source, gst_event_new_stream_start("stress"));
-  gst_pad_push_event(stress->source, gst_event_new_caps(caps));
-  gst_pad_push_event(stress->source, gst_event_new_segment(&segment));
-  gst_caps_unref(caps);
-}
-
 static gpointer stream(gpointer data) {
-  Stress *stress = data;
-  GRand *rand = g_rand_new_with_seed(1);
-  GstVideoInfo info;
-  begin_stream(stress, rand, &info);
+  Worker *worker = data;
+  Stress *stress = worker->stress;
+  ends_begin_stream(&stress->ends, worker->rand);
   for (guint n = 0; !is_over(stress); n++) {
-    /* Large enough for any caps: new ones may not get through, and then the old ones hold. */
-    GstBuffer *frame = gst_buffer_new_allocate(NULL, SIDE * SIDE * 4, NULL);
-    gst_buffer_memset(frame, 0, (guint8)n, SIDE * SIDE * 4);
-    GST_BUFFER_PTS(frame) = n * 40 * GST_MSECOND;
-    const GstFlowReturn flow = gst_pad_push(stress->source, frame);
-    const gint dice = g_rand_int_range(rand, 0, 40);
-    if (dice == 0)
-      gst_pad_push_event(stress->source, gst_event_new_eos());
-    if (dice <= 2 || flow != GST_FLOW_OK)
-      begin_stream(stress, rand, &info);
-    if (dice <= 2 && flow == GST_FLOW_OK)
-      count(stress);
-    if (flow != GST_FLOW_OK)
-      g_usleep(200); /* stopped, or between two elements */
+    const GstFlowReturn flow = ends_push(&stress->ends, n);
+    if (flow != GST_FLOW_OK) { /* stopped, between two elements, or after EOS */
+      g_usleep(100);
+      ends_begin_stream(&stress->ends, worker->rand);
+    }
+    if (is_ahead(worker)) {
+      g_usleep(300);
+      continue;
+    }
+    const Kind kind = next_kind(worker);
+    if (kind == KIND_EOS)
+      gst_pad_push_event(stress->ends.source, gst_event_new_eos());
+    ends_begin_stream(&stress->ends, worker->rand);
+    count(worker, kind);
   }
-  g_rand_free(rand);
   return NULL;
 }
 
 /* ---- Flushes and seeks ---------------------------------------------------------------------- */
 
-static gpointer disturb(gpointer data) {
-  Stress *stress = data;
-  GRand *rand = g_rand_new_with_seed(2);
-  while (!is_over(stress)) {
-    if (g_rand_int_range(rand, 0, 2)) {
-      gst_pad_push_event(stress->source, gst_event_new_flush_start());
-      gst_pad_push_event(stress->source, gst_event_new_flush_stop(g_rand_boolean(rand)));
-      /* Once more for who is downstream: the element may have been stopped in between. */
-      gst_pad_send_event(stress->sink, gst_event_new_flush_stop(TRUE));
-    } else {
-      gst_pad_push_event(stress->sink,
-                         gst_event_new_seek(1.0, GST_FORMAT_TIME, GST_SEEK_FLAG_NONE,
-                                            GST_SEEK_TYPE_SET, 0, GST_SEEK_TYPE_NONE, 0));
-      gst_pad_push_event(stress->sink, gst_event_new_qos(GST_QOS_TYPE_UNDERFLOW, 1.5,
-                                                         20 * (GstClockTimeDiff)GST_MSECOND, 0));
-    }
-    count(stress);
-    g_usleep((gulong)g_rand_int_range(rand, 0, 2000));
+static void disturb(Worker *worker, Kind kind) {
+  Stress *stress = worker->stress;
+  if (kind == KIND_FLUSH) {
+    gst_pad_push_event(stress->ends.source, gst_event_new_flush_start());
+    gst_pad_push_event(stress->ends.source, gst_event_new_flush_stop(g_rand_boolean(worker->rand)));
+    /* Once more for who is downstream: the element may have been stopped in between. */
+    gst_pad_send_event(stress->ends.sink, gst_event_new_flush_stop(TRUE));
+  } else {
+    gst_pad_push_event(stress->ends.sink,
+                       gst_event_new_seek(1.0, GST_FORMAT_TIME, GST_SEEK_FLAG_NONE,
+                                          GST_SEEK_TYPE_SET, 0, GST_SEEK_TYPE_NONE, 0));
+    gst_pad_push_event(stress->ends.sink, gst_event_new_qos(GST_QOS_TYPE_UNDERFLOW, 1.5,
+                                                            20 * (GstClockTimeDiff)GST_MSECOND, 0));
+    GstQuery *query = gst_query_new_latency();
+    gst_pad_peer_query(stress->ends.sink, query);
+    gst_query_unref(query);
   }
-  g_rand_free(rand);
-  return NULL;
 }
 
 /* ---- Models --------------------------------------------------------------------------------- */
 
-static gpointer reload(gpointer data) {
-  Stress *stress = data;
-  GRand *rand = g_rand_new_with_seed(3);
-  while (!is_over(stress)) {
-    GstElement *element = current(stress);
-    switch (g_rand_int_range(rand, 0, 8)) {
-    case 0:
-      model_publish(twin((guint)g_rand_int_range(rand, 1, 3)), stress->path);
-      break;
-    case 1:
-      g_object_set(element, "model", twin((guint)g_rand_int_range(rand, 1, 3)), NULL);
-      break;
-    case 2:
-      g_object_set(element, "model", stress->path, NULL);
-      break;
-    case 3:
-      g_object_set(element, "shadow-model", g_rand_boolean(rand) ? twin(2) : NULL, NULL);
-      break;
-    case 4:
-    case 5:
-      g_signal_emit_by_name(element, "reload-model");
-      break;
-    default:
-      g_signal_emit_by_name(element, "previous-model");
-    }
-    gst_object_unref(element);
-    count(stress);
-    g_usleep((gulong)g_rand_int_range(rand, 0, 2000));
+static const char *any_twin(Worker *worker) {
+  return twin((guint)g_rand_int_range(worker->rand, 1, 3));
+}
+
+/* As model_publish, but a link instead of a copy: quick. */
+static void publish(Worker *worker) {
+  Stress *stress = worker->stress;
+  char *temporary = g_strconcat(stress->path, ".tmp", NULL);
+  g_remove(temporary); /* renaming a link over another one of the same file leaves both */
+  if (link(stress->copies[g_rand_int_range(worker->rand, 0, 2)], temporary) != 0 ||
+      g_rename(temporary, stress->path) != 0)
+    g_error("%s cannot be published", temporary);
+  g_free(temporary);
+}
+
+static void bring_models(Worker *worker, Kind kind) {
+  GstElement *element = current(worker);
+  switch (kind) {
+  case KIND_MODEL:
+    g_object_set(element, "model",
+                 g_rand_boolean(worker->rand) ? worker->stress->path : any_twin(worker), NULL);
+    break;
+  case KIND_SHADOW:
+    g_object_set(element, "shadow-model", g_rand_boolean(worker->rand) ? any_twin(worker) : NULL,
+                 NULL);
+    break;
+  case KIND_PUBLISH:
+    publish(worker);
+    break;
+  case KIND_RELOAD:
+    g_signal_emit_by_name(element, "reload-model");
+    break;
+  case KIND_PREVIOUS:
+    g_signal_emit_by_name(element, "previous-model");
+    break;
+  default:
+    g_signal_emit_by_name(element, "reset");
   }
-  g_rand_free(rand);
-  return NULL;
 }
 
 /* ---- Properties ----------------------------------------------------------------------------- */
 
-static void set_default(GstElement *element, GParamSpec *spec) {
-  GValue value = G_VALUE_INIT;
-  if (!(spec->flags & G_PARAM_WRITABLE) || !(spec->flags & GST_PARAM_MUTABLE_PLAYING) ||
-      g_str_has_suffix(spec->name, "model"))
-    return;
-  g_value_init(&value, spec->value_type);
-  g_param_value_set_default(spec, &value);
-  g_object_set_property(G_OBJECT(element), spec->name, &value);
-  g_value_unset(&value);
+/* Of the element itself, without models and what makes it look for faces, which takes too long. */
+static gboolean is_ours(const GstElement *element, const GParamSpec *spec) {
+  return spec->owner_type == G_OBJECT_TYPE(element) && !g_str_has_suffix(spec->name, "model") &&
+         !g_str_equal(spec->name, "inference-region");
 }
 
-static void read_one(GstElement *element, GParamSpec *spec) {
-  GValue value = G_VALUE_INIT;
-  g_value_init(&value, spec->value_type);
-  g_object_get_property(G_OBJECT(element), spec->name, &value);
-  g_value_unset(&value);
+static gboolean is_settable(const GParamSpec *spec) {
+  return (spec->flags & G_PARAM_WRITABLE) && (spec->flags & GST_PARAM_MUTABLE_PLAYING);
 }
 
-static gpointer fiddle(gpointer data) {
-  Stress *stress = data;
-  GRand *rand = g_rand_new_with_seed(4);
+static void use_property(Worker *worker, Kind kind) {
+  GValue value = G_VALUE_INIT;
   guint n;
-  GstElement *first = current(stress);
-  GParamSpec **specs = g_object_class_list_properties(G_OBJECT_GET_CLASS(first), &n);
-  gst_object_unref(first);
-  while (!is_over(stress)) {
-    GstElement *element = current(stress);
-    GParamSpec *spec = specs[g_rand_int_range(rand, 0, (gint)n)];
-    if (g_type_is_a(spec->owner_type, G_OBJECT_TYPE(element))) { /* not GstObject's */
-      if (spec->flags & G_PARAM_READABLE)
-        read_one(element, spec);
-      set_default(element, spec);
-      count(stress);
-    }
-    gst_object_unref(element);
-    g_usleep((gulong)g_rand_int_range(rand, 0, 2000));
-  }
+  GstElement *element = current(worker);
+  GParamSpec **specs = g_object_class_list_properties(G_OBJECT_GET_CLASS(element), &n), *spec;
+  do {
+    spec = specs[g_rand_int_range(worker->rand, 0, (gint)n)];
+  } while (!is_ours(element, spec) || (kind == KIND_SET && !is_settable(spec)));
   g_free(specs);
-  g_rand_free(rand);
-  return NULL;
+  if (kind == KIND_SET) {
+    value_any(&value, spec, worker->rand);
+    g_object_set_property(G_OBJECT(element), spec->name, &value);
+  } else {
+    g_value_init(&value, spec->value_type);
+    g_object_get_property(G_OBJECT(element), spec->name, &value);
+  }
+  g_value_unset(&value);
 }
 
 /* ---- Messages ------------------------------------------------------------------------------- */
 
 static gpointer listen(gpointer data) {
   Stress *stress = data;
-  while (!g_atomic_int_get(&stress->over)) {
-    GstMessage *message = gst_bus_timed_pop(stress->bus, 5 * GST_MSECOND);
+  while (!is_over(stress)) {
+    GstMessage *message = gst_bus_timed_pop(stress->ends.bus, 5 * GST_MSECOND);
     if (!message)
       continue;
     if (GST_MESSAGE_TYPE(message) == GST_MESSAGE_ERROR)
       g_error("%s", gst_structure_to_string(gst_message_get_structure(message)));
-    g_atomic_int_inc(&stress->heard);
+    stress->heard++;
     gst_message_unref(message);
   }
   return NULL;
@@ -213,133 +279,176 @@ static gpointer listen(gpointer data) {
 
 /* ---- States and ends ------------------------------------------------------------------------ */
 
-static void join_pads(GstPad *from, GstPad *to) {
-  assert_int_equal(gst_pad_link_full(from, to, GST_PAD_LINK_CHECK_NOTHING), GST_PAD_LINK_OK);
-}
-
+/* Some have no model at first, and some share none with others. */
 static GstElement *element_new(Stress *stress, GRand *rand) {
   static const char *const modes[] = {"sync", "latest", "delay"};
-  GstElement *element = gst_element_factory_make("coreddetect", NULL);
-  assert_non_null(element);
-  gst_object_ref_sink(element);
-  g_object_set(element, "model", stress->path, "threads", 1, "message-interval",
-               G_GUINT64_CONSTANT(0), NULL);
-  gst_util_set_object_arg(G_OBJECT(element), "mode", modes[g_rand_int_range(rand, 0, 3)]);
-  gst_util_set_object_arg(G_OBJECT(element), "inference-region", "full-frame");
-  gst_element_set_bus(element, stress->bus);
-  GstPad *in = gst_element_get_static_pad(element, "sink");
-  GstPad *out = gst_element_get_static_pad(element, "src");
-  join_pads(out, stress->sink);
-  gst_element_set_state(element, GST_STATE_PLAYING);
-  join_pads(stress->source, in);
-  gst_object_unref(in);
-  gst_object_unref(out);
-  g_atomic_int_inc(&stress->elements);
+  GstElement *element = ends_detector_new(g_rand_int_range(rand, 0, 4) ? stress->path : NULL, NULL,
+                                          modes[g_rand_int_range(rand, 0, 3)]);
+  if (g_rand_int_range(rand, 0, 32) == 0)
+    g_object_set(element, "model-instance-id", "own", NULL);
+  ends_join(&stress->ends, element, element);
+  stress->elements++;
   return element;
-}
-
-static void take_out(Stress *stress, GstElement *element) {
-  GstPad *in = gst_pad_get_peer(stress->source), *out = gst_pad_get_peer(stress->sink);
-  gst_element_set_state(element, GST_STATE_NULL);
-  gst_pad_unlink(stress->source, in);
-  gst_pad_unlink(out, stress->sink);
-  gst_object_unref(in);
-  gst_object_unref(out);
-  gst_element_set_bus(element, NULL);
 }
 
 /* Whoever has a reference still uses the old one. */
 static void replace_element(Stress *stress, GRand *rand) {
   GstElement *old = stress->element; /* only this thread replaces it */
-  take_out(stress, old);
+  ends_part(&stress->ends);
   GstElement *next = element_new(stress, rand);
   g_mutex_lock(&stress->mutex);
   stress->element = next;
   g_mutex_unlock(&stress->mutex);
+  RELAXED_SET(&stress->version, stress->version + 1);
   gst_object_unref(old);
 }
 
-static void change_states(Stress *stress) {
-  GRand *rand = g_rand_new_with_seed(5);
-  while (!is_over(stress)) {
-    const gint dice = g_rand_int_range(rand, 0, 12);
-    if (dice == 0)
-      replace_element(stress, rand);
-    else
-      gst_element_set_state(stress->element, (GstState)(GST_STATE_NULL + dice % 4));
-    count(stress);
-    g_usleep((gulong)g_rand_int_range(rand, 0, 4000));
-    gst_element_set_state(stress->element, GST_STATE_PLAYING);
-    count(stress);
-    g_usleep((gulong)g_rand_int_range(rand, 0, 3000));
+static void set_anchors(Stress *stress, GstState state) {
+  for (guint i = 0; i < G_N_ELEMENTS(stress->anchors); i++)
+    gst_element_set_state(stress->anchors[i], state);
+}
+
+static void change_states(Worker *worker, Kind kind) {
+  Stress *stress = worker->stress;
+  const GstState state =
+      (GstState)g_rand_int_range(worker->rand, GST_STATE_NULL, GST_STATE_PLAYING);
+  const gboolean alone = g_rand_int_range(worker->rand, 0, 200) == 0;
+  if (kind == KIND_REPLACE) {
+    replace_element(stress, worker->rand);
+    return;
   }
-  g_rand_free(rand);
+  gst_element_set_state(stress->element, state);
+  if (alone) { /* the last one to go takes threads, files and watches with it */
+    set_anchors(stress, GST_STATE_NULL);
+    set_anchors(stress, GST_STATE_PAUSED);
+  }
+  gst_element_set_state(stress->element, GST_STATE_PLAYING);
+}
+
+/* Another element with the same models comes, or goes again. */
+static void come_and_go(Worker *worker, Kind kind) {
+  Stress *stress = worker->stress;
+  (void)kind;
+  if (stress->other) {
+    gst_element_set_state(stress->other, GST_STATE_NULL);
+    gst_clear_object(&stress->other);
+  } else {
+    stress->other = ends_detector_new(stress->path, any_twin(worker), "latest");
+    gst_element_set_state(stress->other, GST_STATE_PAUSED);
+  }
 }
 
 /* ---- Test ----------------------------------------------------------------------------------- */
 
-static GstStaticPadTemplate anything =
-    GST_STATIC_PAD_TEMPLATE("sink", GST_PAD_SINK, GST_PAD_ALWAYS, GST_STATIC_CAPS_ANY);
+static gpointer work(gpointer data) {
+  static void (*const act[N_ROLES])(Worker *, Kind) = {
+      NULL, disturb, bring_models, use_property, use_property, change_states, come_and_go};
+  Worker *worker = data;
+  while (!is_over(worker->stress)) {
+    if (is_ahead(worker)) {
+      g_usleep(200);
+      continue;
+    }
+    const Kind kind = next_kind(worker);
+    act[worker->role](worker, kind);
+    count(worker, kind);
+    g_usleep((gulong)g_rand_int_range(worker->rand, 0, 500));
+  }
+  return NULL;
+}
+
+static void open_workers(Stress *stress) {
+  for (guint i = 0; i < N_ROLES; i++) {
+    Worker *worker = &stress->workers[i];
+    worker->stress = stress;
+    worker->role = (Role)i;
+    worker->rand = g_rand_new_with_seed(i + 1);
+    worker->version = G_MAXUINT;
+    for (guint k = 0; k < N_KINDS; k++)
+      worker->share += kinds[k].role == worker->role ? kinds[k].share : 0;
+    worker->quota = MAX(1, n_operations * worker->share / 100);
+  }
+}
 
 static void open_stress(Stress *stress) {
-  GRand *rand = g_rand_new_with_seed(6);
   g_mutex_init(&stress->mutex);
   stress->path = support_path("stress.safetensors");
   model_publish(twin(1), stress->path);
-  stress->bus = gst_bus_new();
-  stress->source = gst_pad_new("source", GST_PAD_SRC);
-  stress->sink = gst_pad_new_from_static_template(&anything, "sink");
-  GST_PAD_SET_ACCEPT_TEMPLATE(stress->sink);
-  gst_pad_set_element_private(stress->sink, stress);
-  gst_pad_set_chain_function(stress->sink, take);
-  gst_pad_set_active(stress->source, TRUE);
-  gst_pad_set_active(stress->sink, TRUE);
-  stress->element = element_new(stress, rand);
-  g_rand_free(rand);
+  for (guint i = 0; i < G_N_ELEMENTS(stress->copies); i++) {
+    stress->copies[i] = g_strdup_printf("%s.%u", stress->path, i + 1);
+    model_publish(twin(i + 1), stress->copies[i]);
+  }
+  ends_open(&stress->ends);
+  open_workers(stress);
+  stress->anchors[0] = ends_detector_new(twin(1), twin(2), "sync");
+  stress->anchors[1] = ends_detector_new(stress->path, NULL, "sync");
+  set_anchors(stress, GST_STATE_PAUSED);
+  stress->element = element_new(stress, stress->workers[ROLE_STATES].rand);
 }
 
 static void close_stress(Stress *stress) {
-  take_out(stress, stress->element);
+  if (stress->other)
+    come_and_go(&stress->workers[ROLE_OTHERS], KIND_OTHER);
+  ends_part(&stress->ends);
   gst_object_unref(stress->element);
-  gst_pad_set_active(stress->source, FALSE);
-  gst_pad_set_active(stress->sink, FALSE);
-  gst_object_unref(stress->source);
-  gst_object_unref(stress->sink);
-  gst_bus_set_flushing(stress->bus, TRUE);
-  gst_object_unref(stress->bus);
+  set_anchors(stress, GST_STATE_NULL);
+  for (guint i = 0; i < G_N_ELEMENTS(stress->anchors); i++)
+    gst_object_unref(stress->anchors[i]);
+  for (guint i = 0; i < N_ROLES; i++) {
+    g_rand_free(stress->workers[i].rand);
+    gst_clear_object(&stress->workers[i].element);
+  }
+  ends_close(&stress->ends);
   g_mutex_clear(&stress->mutex);
   g_free(stress->path);
+  g_free(stress->copies[0]);
+  g_free(stress->copies[1]);
 }
 
-/* Flushes take away the segment while frames are on their way, which GStreamer remarks upon. */
-static void ignore(const gchar *domain, GLogLevelFlags level, const gchar *text, gpointer user) {
-  (void)domain;
-  (void)level;
-  (void)text;
-  (void)user;
+static guint total_done(Stress *stress) {
+  guint done = 0;
+  for (guint i = 0; i < N_ROLES; i++)
+    done += RELAXED_GET(&stress->workers[i].done);
+  return done;
+}
+
+static void print_counts(Stress *stress) {
+  GString *text = g_string_new(NULL);
+  for (guint i = 0; i < N_KINDS; i++)
+    g_string_append_printf(text, " %s %u", kinds[i].name, stress->workers[kinds[i].role].counts[i]);
+  print_message("%u operations:%s; %u elements, %u frames came through, %u messages\n",
+                total_done(stress), text->str, stress->elements, stress->ends.came, stress->heard);
+  g_string_free(text, TRUE);
+}
+
+static guint total_quota(const Stress *stress) {
+  guint quota = 0;
+  for (guint i = 0; i < N_ROLES; i++)
+    quota += stress->workers[i].quota;
+  return quota;
 }
 
 static void run_stress(void) {
-  static const GThreadFunc functions[] = {stream, disturb, reload, fiddle, listen};
-  GThread *threads[G_N_ELEMENTS(functions)];
+  GThread *threads[N_ROLES], *listener;
   Stress stress = {0};
   open_stress(&stress);
-  for (guint i = 0; i < G_N_ELEMENTS(functions); i++)
-    threads[i] = g_thread_new("stress", functions[i], &stress);
-  change_states(&stress);
-  g_atomic_int_set(&stress.over, 1);
-  for (guint i = 0; i < G_N_ELEMENTS(functions); i++)
+  listener = g_thread_new("listen", listen, &stress);
+  for (guint i = 0; i < N_ROLES; i++)
+    threads[i] = g_thread_new("stress", i == ROLE_STREAM ? stream : work, &stress.workers[i]);
+  while (total_done(&stress) < total_quota(&stress))
+    g_usleep(1000);
+  RELAXED_SET(&stress.over, 1);
+  for (guint i = 0; i < N_ROLES; i++)
     g_thread_join(threads[i]);
-  print_message("%d operations on %d elements, %d frames came through, %d messages\n", stress.done,
-                stress.elements, stress.came, stress.heard);
+  g_thread_join(listener);
+  print_counts(&stress);
   if (n_operations >= 1000)
-    assert_true(stress.came > 0 && stress.heard > 0);
+    assert_true(stress.ends.came > 0 && stress.heard > 0);
   close_stress(&stress);
 }
 
 static void everything_at_once(void **state) {
   (void)state;
-  g_log_set_handler("GStreamer", G_LOG_LEVEL_WARNING, ignore, NULL);
   const guint wanted = n_operations;
   n_operations = MIN(wanted, 100);
   run_stress(); /* libraries make threads and descriptors of their own when first used */
