@@ -132,9 +132,25 @@ static inline Blob blob_meso4(void) {
   return blob;
 }
 
+/* With CORED_TEST_KEEP in the environment, every file that has to be refused is kept in that folder
+ * under its number and code: the element gets them, too. */
+static inline void blob_keep(const Blob *blob, CoredErrorCode code) {
+  static unsigned n;
+  const char *const folder = getenv("CORED_TEST_KEEP");
+  char path[256];
+  if (!folder)
+    return;
+  snprintf(path, sizeof path, "%s/%04u-%s.safetensors", folder, n++, cored_error_code_name(code));
+  FILE *const file = fopen(path, "wb");
+  assert_non_null(file);
+  assert_int_equal(fwrite(blob->data, 1, blob->size, file), blob->size);
+  assert_int_equal(fclose(file), 0);
+}
+
 /* Loading must fail with this code, and the message must hold every given text (NULL ends). */
 static inline void assert_load_fails(const Blob *blob, CoredErrorCode code, ...) {
   CoredError error = {0};
+  blob_keep(blob, code);
   CoredModel *const model = cored_model_load_memory(blob->data, blob->size, "m.st", NULL, &error);
   if (model)
     fail_msg("expected %s, but it loaded", cored_error_code_name(code));

@@ -61,6 +61,13 @@ WRAP(void *, mmap, void *at, size_t size, int protection, int flags, int fd, off
   return fails(FAULT_MEMORY, NULL) ? MAP_FAILED
                                    : __real_mmap(at, size, protection, flags, fd, offset);
 }
+
+/* The same where offsets of 64 bits have a name of their own. */
+WRAP(void *, mmap64, void *at, size_t size, int protection, int flags, int fd, off_t offset) {
+  return fails(FAULT_MEMORY, NULL) ? MAP_FAILED
+                                   : __real_mmap64(at, size, protection, flags, fd, offset);
+}
+
 WRAP(void *, calloc, size_t n, size_t size) {
   return fails(FAULT_MEMORY, NULL) ? NULL : __real_calloc(n, size);
 }
