@@ -136,6 +136,18 @@ guint64 rig_stat(Rig *rig, const char *name) {
   return value;
 }
 
+void rig_wait_for(Rig *rig, const char *name, guint64 value) {
+  for (guint i = 0; rig_stat(rig, name) < value; i++) {
+    if (i == 20000)
+      fail_msg("%s did not reach %" G_GUINT64_FORMAT, name, value);
+    g_usleep(1000);
+  }
+}
+
+void rig_finish(Rig *rig) {
+  assert_true(gst_harness_push_event(rig->harness, gst_event_new_eos()));
+}
+
 guint64 rig_skipped(Rig *rig) {
   static const char *const names[] = {"skipped-interval", "skipped-no-model", "skipped-no-signal",
                                       "skipped-fps",      "skipped-busy",     "skipped-qos",
@@ -344,6 +356,12 @@ guint64 result_uint64(const GstStructure *result, const char *field) {
   if (!result || !gst_structure_get_uint64(result, field, &value))
     fail_msg("no uint64 '%s' in the result", field);
   return value;
+}
+
+gboolean result_inferred(const GstStructure *result) {
+  gboolean inferred = FALSE;
+  assert_true(gst_structure_get_boolean(result, "inferred", &inferred));
+  return inferred;
 }
 
 const GstStructure *result_face(const GstStructure *result, guint index) {

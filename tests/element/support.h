@@ -43,6 +43,10 @@ void rig_drop_messages(Rig *rig);
 /* Push a frame at number * 40 ms and pull what comes out, with its result (borrowed from it). */
 GstBuffer *rig_frame(Rig *rig, GstBuffer *frame, const GstStructure **result);
 guint64 rig_stat(Rig *rig, const char *name);
+/* Until a counter of `stats` is at least this; fails when that takes too long. */
+void rig_wait_for(Rig *rig, const char *name, guint64 value);
+/* Push EOS. */
+void rig_finish(Rig *rig);
 /* Frames that were not inferred, whatever the reason. */
 guint64 rig_skipped(Rig *rig);
 
@@ -59,6 +63,7 @@ double reference_p_fake(const char *model, const GstVideoInfo *info, GstBuffer *
 double result_double(const GstStructure *result, const char *field); /* fails when absent */
 guint result_uint(const GstStructure *result, const char *field);
 guint64 result_uint64(const GstStructure *result, const char *field);
+gboolean result_inferred(const GstStructure *result); /* is it of this very frame? */
 const GstStructure *result_face(const GstStructure *result, guint index);
 
 #endif /* TESTS_ELEMENT_SUPPORT_H */

@@ -8,24 +8,6 @@
 #define MODEL 3
 #define FRAME (40 * GST_MSECOND)
 
-static gboolean is_inferred(const GstStructure *result) {
-  gboolean inferred = FALSE;
-  assert_true(gst_structure_get_boolean(result, "inferred", &inferred));
-  return inferred;
-}
-
-static void finish(Rig *rig) {
-  assert_true(gst_harness_push_event(rig->harness, gst_event_new_eos()));
-}
-
-static void wait_for(Rig *rig, const char *stat, guint64 value) {
-  for (guint i = 0; rig_stat(rig, stat) < value; i++) {
-    if (i == 20000)
-      fail_msg("%s did not reach %" G_GUINT64_FORMAT, stat, value);
-    g_usleep(1000);
-  }
-}
-
 static void delay_gives_each_frame_its_own_result_and_reports_itself(void **state) {
   (void)state;
   Rig rig;
@@ -38,17 +20,17 @@ static void delay_gives_each_frame_its_own_result_and_reports_itself(void **stat
     GstBuffer *frame = frame_new(&rig.info, n, n);
     p[n] = reference_p_fake(support_model(MODEL), &rig.info, frame, &box);
     assert_int_equal(gst_harness_push(rig.harness, frame), GST_FLOW_OK);
-    wait_for(&rig, "inferred", n + 1);
+    rig_wait_for(&rig, "inferred", n + 1);
   }
   /* 100 ms are three frames: what came in before the last three is out. */
   assert_int_equal(gst_harness_buffers_received(rig.harness), 17);
   assert_int_equal(gst_harness_query_latency(rig.harness), 3 * FRAME);
-  finish(&rig);
+  rig_finish(&rig);
   assert_int_equal(gst_harness_buffers_received(rig.harness), 20);
   for (guint n = 0; (out = gst_harness_try_pull(rig.harness)); n++) {
     const GstStructure *result = cored_meta_get(out);
     assert_true(GST_BUFFER_PTS(out) == n * FRAME);
-    assert_true(is_inferred(result) && fabs(result_double(result, "p-fake") - p[n]) < 1e-6);
+    assert_true(result_inferred(result) && fabs(result_double(result, "p-fake") - p[n]) < 1e-6);
     gst_buffer_unref(out);
   }
   assert_int_equal(rig_stat(&rig, "inferred"), 20);
@@ -66,10 +48,10 @@ static void a_source_that_can_wait_gets_exact_results(void **state) {
            "inference-region", "full-frame", NULL);
   for (guint i = 0; i < 300; i++)
     gst_harness_push(rig.harness, frame_new(&rig.info, i, i));
-  finish(&rig);
+  rig_finish(&rig);
   for (; (out = gst_harness_try_pull(rig.harness)); n++) {
     assert_true(GST_BUFFER_PTS(out) == n * FRAME);
-    assert_true(is_inferred(cored_meta_get(out)));
+    assert_true(result_inferred(cored_meta_get(out)));
     gst_buffer_unref(out);
   }
   assert_int_equal(n, 300);
@@ -138,7 +120,7 @@ static void no_frame_waits_longer_than_the_delay(void **state) {
   Rig rig;
   open_held(&rig, &hold, "80000000");
   gst_harness_push(rig.harness, frame_new(&rig.info, 0, 0));
-  wait_for(&rig, "inferred", 1);
+  rig_wait_for(&rig, "inferred", 1);
   gst_harness_push(rig.harness, frame_new(&rig.info, 1, 1));
   wait_until_held(&hold);
   for (guint n = 2; n < FRAMES; n++) {
@@ -149,12 +131,12 @@ static void no_frame_waits_longer_than_the_delay(void **state) {
     GstBuffer *out = gst_harness_pull(rig.harness);
     const GstStructure *result = cored_meta_get(out);
     assert_true(GST_BUFFER_PTS(out) == n * FRAME);
-    assert_int_equal(is_inferred(result), n == 0);
+    assert_int_equal(result_inferred(result), n == 0);
     assert_int_equal(result_uint64(result, "result-age-ns"), n * FRAME);
     gst_buffer_unref(out);
   }
   let_go(&hold);
-  finish(&rig);
+  rig_finish(&rig);
   assert_int_equal(gst_harness_buffers_received(rig.harness), FRAMES);
   assert_int_equal(rig_stat(&rig, "frames-in"), FRAMES);
   assert_int_equal(rig_stat(&rig, "inferred") + rig_skipped(&rig), FRAMES);
@@ -184,7 +166,7 @@ static void flushes_and_stops_end_the_wait(void **state) {
     const gint64 begin = g_get_monotonic_time();
     /* At 40 s: the first frame is due, and its result is still to come. */
     GThread *pushing = g_thread_new("push", push_due, &rig);
-    wait_for(&rig, "frames-in", 2);
+    rig_wait_for(&rig, "frames-in", 2);
     g_usleep(20000);
     if (stop)
       stopping = g_thread_new("stop", stop_element, rig.element);

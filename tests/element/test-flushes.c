@@ -61,12 +61,6 @@ static GstFlowReturn push_next(Stream *stream) {
   return gst_harness_push(stream->rig.harness, frame);
 }
 
-static gboolean is_inferred(const GstStructure *result) {
-  gboolean inferred = FALSE;
-  assert_true(gst_structure_get_boolean(result, "inferred", &inferred));
-  return inferred;
-}
-
 static void check_p(const Stream *stream, const GstStructure *result) {
   assert_true(fabs(result_double(result, "p-fake") - stream->p) < 1e-6);
 }
@@ -79,8 +73,8 @@ static void check_frames(Stream *stream, gboolean all_exact) {
     assert_true(GST_BUFFER_PTS(out) >= last);
     last = GST_BUFFER_PTS(out) + 1;
     if (all_exact)
-      assert_true(is_inferred(result));
-    if (is_inferred(result))
+      assert_true(result_inferred(result));
+    if (result_inferred(result))
       check_p(stream, result);
     gst_buffer_unref(out);
   }

@@ -9,24 +9,6 @@
 #define MODEL 3
 #define FRAME (40 * GST_MSECOND)
 
-static gboolean is_inferred(const GstStructure *result) {
-  gboolean inferred = FALSE;
-  assert_true(gst_structure_get_boolean(result, "inferred", &inferred));
-  return inferred;
-}
-
-static void finish(Rig *rig) {
-  assert_true(gst_harness_push_event(rig->harness, gst_event_new_eos()));
-}
-
-static void wait_for(Rig *rig, const char *stat, guint64 value) {
-  for (guint i = 0; rig_stat(rig, stat) < value; i++) {
-    if (i == 20000)
-      fail_msg("%s did not reach %" G_GUINT64_FORMAT, stat, value);
-    g_usleep(1000);
-  }
-}
-
 /* Pushed as fast as possible, every frame comes out of its own push; what was evaluated is told by
  * messages; the sum is exact. */
 static void latest_lets_every_frame_pass_at_once(void **state) {
@@ -38,7 +20,7 @@ static void latest_lets_every_frame_pass_at_once(void **state) {
   for (guint n = 0; n < 300; n++) {
     const GstStructure *result;
     GstBuffer *out = rig_frame(&rig, frame_new(&rig.info, n % 5, n), &result);
-    assert_false(is_inferred(result));
+    assert_false(result_inferred(result));
     assert_true(result_uint64(result, "result-age-ns") <= n * FRAME);
     if (gst_structure_has_field(result, "p-fake"))
       assert_true(result_uint64(result, "result-age-ns") > 0);
@@ -46,7 +28,7 @@ static void latest_lets_every_frame_pass_at_once(void **state) {
       assert_string_equal(gst_structure_get_string(result, "reason"), "not-evaluated");
     gst_buffer_unref(out);
   }
-  finish(&rig);
+  rig_finish(&rig);
   assert_int_equal(rig_stat(&rig, "frames-in"), 300);
   assert_int_equal(rig_stat(&rig, "inferred") + rig_skipped(&rig), 300);
   assert_true(rig_stat(&rig, "inferred") >= 1);
@@ -59,7 +41,7 @@ static void latest_lets_every_frame_pass_at_once(void **state) {
       GstBuffer *frame = frame_new(&rig.info, number % 5, number);
       const CoredBox box = {0, 0, 160, 120};
       const double p = reference_p_fake(support_model(MODEL), &rig.info, frame, &box);
-      assert_true(is_inferred(result) && fabs(result_double(result, "p-fake") - p) < 1e-6);
+      assert_true(result_inferred(result) && fabs(result_double(result, "p-fake") - p) < 1e-6);
       gst_buffer_unref(frame);
       n_messages++;
     }
@@ -88,7 +70,7 @@ static void latest_gives_the_newest_finished_result(void **state) {
     }
     before = p;
     gst_buffer_unref(out);
-    wait_for(&rig, "inferred", n + 1);
+    rig_wait_for(&rig, "inferred", n + 1);
   }
   rig_close(&rig);
 }
@@ -103,7 +85,7 @@ static void auto_is_latest_on_live_sources_and_sync_on_others(void **state) {
     gst_harness_set_live(rig.harness, live);
     rig_set_caps(&rig, CAPS);
     GstBuffer *out = rig_frame(&rig, frame_new(&rig.info, 1, 0), &result);
-    assert_int_equal(is_inferred(result), !live);
+    assert_int_equal(result_inferred(result), !live);
     gst_buffer_unref(out);
     rig_close(&rig);
   }
@@ -126,7 +108,7 @@ static void flushes_drop_what_waits(void **state) {
       gst_harness_push_event(rig.harness, gst_event_new_flush_stop(TRUE));
       gst_harness_push_event(rig.harness, gst_event_new_segment(&segment));
     }
-    finish(&rig);
+    rig_finish(&rig);
     assert_int_equal(rig_stat(&rig, "frames-in"), pushed);
     assert_int_equal(rig_stat(&rig, "inferred") + rig_skipped(&rig), pushed);
     rig_close(&rig);
@@ -141,7 +123,7 @@ static void max_fps_limits_the_rate(void **state) {
   for (guint n = 0; n < 50; n++) {
     const GstStructure *result;
     GstBuffer *out = rig_frame(&rig, frame_new(&rig.info, n, n), &result);
-    assert_int_equal(is_inferred(result), n % 5 == 0);
+    assert_int_equal(result_inferred(result), n % 5 == 0);
     gst_buffer_unref(out);
   }
   assert_int_equal(rig_stat(&rig, "skipped-fps"), 40);
@@ -161,7 +143,7 @@ static void qos_skips_inference_only_where_it_may(void **state) {
         rig.harness, gst_event_new_qos(GST_QOS_TYPE_UNDERFLOW, 1.5, 200 * GST_MSECOND, GST_SECOND));
     for (guint n = 26; n <= 45; n++) /* 1.04 s to 1.8 s */
       gst_buffer_unref(rig_frame(&rig, frame_new(&rig.info, n, n), NULL));
-    finish(&rig);
+    rig_finish(&rig);
     assert_int_equal(rig_stat(&rig, "skipped-qos"), exact ? 0 : 10); /* up to 1.4 s */
     assert_int_equal(rig_stat(&rig, "inferred") + rig_skipped(&rig), 21);
     rig_close(&rig);
@@ -187,8 +169,8 @@ static void streams_do_not_mix(void **state) {
   }
   for (guint s = 0; s < STREAMS; s++) {
     double logit = 0.0;
-    wait_for(&rig[s], "inferred", FRAMES);
-    finish(&rig[s]);
+    rig_wait_for(&rig[s], "inferred", FRAMES);
+    rig_finish(&rig[s]);
     for (guint n = 0; n < FRAMES; n++) {
       GstBuffer *out = gst_harness_pull(rig[s].harness);
       const GstStructure *result = cored_meta_get(out);
@@ -292,7 +274,7 @@ static void eos_and_cuts_end_alerts(void **state) {
   push_frames(&rig, 500, 501); /* ends the first and begins the second */
   rig_drop_messages(&rig);
   push_frames(&rig, 501, 503);
-  finish(&rig);
+  rig_finish(&rig);
   hear_alerts(&rig, &heard);
   assert_int_equal(heard.ends, 1);
   assert_int_equal(rig_stat(&rig, "alerts"), 2);
