@@ -142,6 +142,13 @@ gboolean cored_frame_map(GstVideoFrame *frame, const GstVideoInfo *info, GstBuff
   return TRUE;
 }
 
+GstSegment cored_frame_segment(GstBaseTransform *base) {
+  GST_OBJECT_LOCK(base);
+  const GstSegment segment = base->segment;
+  GST_OBJECT_UNLOCK(base);
+  return segment;
+}
+
 void cored_image_take_field(CoredImage *image) {
   if (image->height < 2)
     return;

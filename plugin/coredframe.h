@@ -3,6 +3,7 @@
 #ifndef CORED_FRAME_H
 #define CORED_FRAME_H
 
+#include <gst/base/gstbasetransform.h>
 #include <gst/video/video.h>
 
 #include "cored.h"
@@ -22,6 +23,12 @@ gboolean cored_frame_to_image(const GstVideoFrame *frame, CoredImage *image);
  * strides and offsets of a GstVideoMeta, we do not. False with *why (static) on failure. */
 gboolean cored_frame_map(GstVideoFrame *frame, const GstVideoInfo *info, GstBuffer *buffer,
                          const char **why);
+
+/* The segment that frames are in; of the streaming thread. Not to be read where it stands: a pad
+ * takes frames as soon as it is to become active, and the base class resets the segment after that,
+ * with the object lock held. The copy is of before or after; whoever looks at its format sees what
+ * it then computes with. All else that changes it does so in the streaming thread. */
+GstSegment cored_frame_segment(GstBaseTransform *base);
 
 /* The first field of an interleaved picture: every other line, half the height. Judging one field
  * avoids the combing that two moments in one picture show and a detector would take for traces of

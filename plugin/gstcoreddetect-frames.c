@@ -109,12 +109,12 @@ static gboolean query(GstBaseTransform *base, GstPadDirection direction, GstQuer
 /* ---- One frame ------------------------------------------------------------------------------ */
 
 static CoredTimes times_of(CoredDetect *self, const GstBuffer *buffer) {
-  const GstSegment *segment = &GST_BASE_TRANSFORM(self)->segment;
+  const GstSegment segment = cored_frame_segment(GST_BASE_TRANSFORM(self));
   CoredTimes times = {GST_BUFFER_PTS(buffer), GST_CLOCK_TIME_NONE, GST_CLOCK_TIME_NONE,
                       GST_BUFFER_DURATION(buffer)};
-  if (GST_CLOCK_TIME_IS_VALID(times.timestamp) && segment->format == GST_FORMAT_TIME) {
-    times.stream_time = gst_segment_to_stream_time(segment, GST_FORMAT_TIME, times.timestamp);
-    times.running_time = gst_segment_to_running_time(segment, GST_FORMAT_TIME, times.timestamp);
+  if (GST_CLOCK_TIME_IS_VALID(times.timestamp) && segment.format == GST_FORMAT_TIME) {
+    times.stream_time = gst_segment_to_stream_time(&segment, GST_FORMAT_TIME, times.timestamp);
+    times.running_time = gst_segment_to_running_time(&segment, GST_FORMAT_TIME, times.timestamp);
   }
   return times;
 }

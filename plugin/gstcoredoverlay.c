@@ -320,8 +320,11 @@ static GstFlowReturn blend(CoredOverlay *self, GstBuffer *buffer,
 }
 
 static void before_transform(GstBaseTransform *trans, GstBuffer *buffer) {
+  const GstSegment segment = cored_frame_segment(trans);
+  if (segment.format != GST_FORMAT_TIME)
+    return;
   const GstClockTime time =
-      gst_segment_to_stream_time(&trans->segment, GST_FORMAT_TIME, GST_BUFFER_TIMESTAMP(buffer));
+      gst_segment_to_stream_time(&segment, GST_FORMAT_TIME, GST_BUFFER_TIMESTAMP(buffer));
   if (GST_CLOCK_TIME_IS_VALID(time))
     gst_object_sync_values(GST_OBJECT(trans), time);
 }

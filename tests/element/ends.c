@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "ends.h"
 
+#include <stdlib.h>
+
 #define FRAME_BYTES (ENDS_SIDE * ENDS_SIDE * 4)
 
 static GstStaticPadTemplate anything =
@@ -23,18 +25,25 @@ static gboolean answer(GstPad *pad, GstObject *parent, GstQuery *query) {
   return TRUE;
 }
 
-/* Flushes and state changes take away the segment while frames are on their way, which GStreamer
- * remarks upon. */
-static void ignore(const gchar *domain, GLogLevelFlags level, const gchar *text, gpointer user) {
-  (void)domain;
-  (void)level;
-  (void)text;
-  (void)user;
+/* What the base class says when frames come while the element is starting or flushes: that there is
+ * no segment yet, or that it changed while the running time for QoS was computed. */
+static gboolean is_to_be_expected(const gchar *domain, GLogLevelFlags level, const gchar *text) {
+  return g_strcmp0(domain, "GStreamer") == 0 &&
+         ((level & G_LOG_LEVEL_WARNING) || g_str_has_prefix(text, "gst_segment_to_running_time"));
+}
+
+static void judge_log(const gchar *domain, GLogLevelFlags level, const gchar *text, gpointer user) {
+  if (is_to_be_expected(domain, level, text))
+    return;
+  g_log_default_handler(domain, level, text, user);
+  if (level & (G_LOG_LEVEL_CRITICAL | G_LOG_LEVEL_ERROR))
+    abort();
 }
 
 void ends_open(Ends *ends) {
   *ends = (Ends){0};
-  g_log_set_handler("GStreamer", G_LOG_LEVEL_WARNING, ignore, NULL);
+  g_log_set_always_fatal(G_LOG_FATAL_MASK);
+  g_log_set_default_handler(judge_log, NULL);
   ends->bus = gst_bus_new();
   ends->source = gst_pad_new("source", GST_PAD_SRC);
   gst_pad_set_query_function(ends->source, answer);

@@ -91,6 +91,22 @@ static void test_without_result(void **state) {
 }
 
 /* Somebody else's picture is not painted on. */
+/* Frames have no times then, but are drawn on. */
+static void test_segment_of_bytes(void **state) {
+  Overlay o;
+  GstSegment segment;
+  (void)state;
+  overlay_open(&o, "RGB", 320, 240, FALSE, "");
+  gst_segment_init(&segment, GST_FORMAT_BYTES);
+  assert_true(gst_harness_push_event(o.harness, gst_event_new_segment(&segment)));
+  GstBuffer *frame = overlay_gray(&o.info, 0);
+  overlay_add_result(frame, 320, 240, 0.9, "fake", 100, 60, 80, 80);
+  GstBuffer *out = overlay_through(&o, frame);
+  assert_true(overlay_n_changed(&o, out) > 0);
+  gst_buffer_unref(out);
+  overlay_close(&o);
+}
+
 static void test_shared_frame(void **state) {
   (void)state;
   Overlay o;
@@ -287,6 +303,7 @@ int main(void) {
       cmocka_unit_test(test_other_size),
       cmocka_unit_test(test_colors),
       cmocka_unit_test(test_without_result),
+      cmocka_unit_test(test_segment_of_bytes),
       cmocka_unit_test(test_shared_frame),
       cmocka_unit_test(test_properties),
       cmocka_unit_test(test_opacity),

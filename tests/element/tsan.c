@@ -24,6 +24,7 @@
 void __tsan_acquire(void *address);
 void __tsan_release(void *address);
 void __tsan_read_range_pc(void *address, unsigned long size, void *pc);
+int __tsan_atomic32_fetch_or(volatile int *address, int value, int order);
 void __tsan_write_range_pc(void *address, unsigned long size, void *pc);
 
 /* ---- Who calls ------------------------------------------------------------------------------ */
@@ -328,6 +329,36 @@ gboolean gst_video_info_from_caps(GstVideoInfo *info, const GstCaps *caps) {
   REAL(gboolean, gst_video_info_from_caps, GstVideoInfo *, const GstCaps *);
   WRITES(info, sizeof *info);
   return real(info, caps);
+}
+
+/* GstBaseTransform has a segment that elements read. It writes to it with one lock or another,
+ * which is its own affair: as atomic writes they race with what we do only. */
+static void note_write(GstSegment *segment) {
+  __tsan_atomic32_fetch_or((int *)&segment->format, 0, 0);
+}
+
+void gst_segment_init(GstSegment *segment, GstFormat format) {
+  REAL(void, gst_segment_init, GstSegment *, GstFormat);
+  note_write(segment);
+  real(segment, format);
+}
+
+void gst_event_copy_segment(GstEvent *event, GstSegment *segment) {
+  REAL(void, gst_event_copy_segment, GstEvent *, GstSegment *);
+  note_write(segment);
+  real(event, segment);
+}
+
+guint64 gst_segment_to_stream_time(const GstSegment *segment, GstFormat format, guint64 position) {
+  REAL(guint64, gst_segment_to_stream_time, const GstSegment *, GstFormat, guint64);
+  READS(segment, sizeof *segment);
+  return real(segment, format, position);
+}
+
+guint64 gst_segment_to_running_time(const GstSegment *segment, GstFormat format, guint64 position) {
+  REAL(guint64, gst_segment_to_running_time, const GstSegment *, GstFormat, guint64);
+  READS(segment, sizeof *segment);
+  return real(segment, format, position);
 }
 
 #pragma GCC visibility pop
