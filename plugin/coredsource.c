@@ -180,10 +180,8 @@ static gboolean load(CoredSource *source, gboolean force, gboolean tell_all, Cor
 /* With load_mutex held. A watch that cannot be had is news, not a failure. */
 static void start_watch(CoredSource *source) {
   CoredError error = {CORED_ERROR_NONE, ""};
-  if (!read_keys(source, &error)) {
-    tell(source, NULL, &error, FALSE);
-    return;
-  }
+  if (!read_keys(source, &error))
+    return; /* loading tells */
   CoredNet *net = cored_source_net(source);
   const CoredWatchParams params = {.known = net ? &source->stamp : NULL,
                                    .generation = net ? net->info->generation : 0,
@@ -203,8 +201,11 @@ CoredSource *cored_source_join(const CoredSourceSettings *settings, gboolean now
   g_mutex_lock(&source->load_mutex);
   if (now || !source->watched)
     ok = load(source, FALSE, !now, error);
-  if (source->watched && !source->watch && (ok || !now))
+  if (source->watched && !source->watch && (ok || !now)) {
     start_watch(source);
+    if (!now && !source->watch) /* which would have loaded it */
+      ok = load(source, FALSE, TRUE, error);
+  }
   g_mutex_unlock(&source->load_mutex);
   if (ok || !now)
     return source;
