@@ -44,6 +44,11 @@ void cored_history_add(CoredHistory *history, guint64 id, GstClockTime now, doub
   *column = MAX(*column, (float)p);
 }
 
+guint8 *cored_history_place(CoredHistory *history, guint64 id) {
+  CoredHistoryTrack *track = (CoredHistoryTrack *)find(history, id);
+  return track ? &track->place : NULL;
+}
+
 void cored_history_read(const CoredHistory *history, guint64 id, GstClockTime now,
                         float out[CORED_HISTORY_COLUMNS]) {
   const CoredHistoryTrack *track = find(history, id);

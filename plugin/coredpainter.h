@@ -5,9 +5,8 @@
 #define CORED_PAINTER_H
 
 #include "coredhistory.h"
+#include "coredpiece.h"
 #include "coredscene.h"
-
-#include <gst/video/video-overlay-composition.h>
 
 typedef enum CoredShow { /* what is drawn */
                          CORED_SHOW_BOXES = 1 << 0,
@@ -26,8 +25,17 @@ typedef struct CoredLook {
   guint color[CORED_SCENE_N_VERDICTS]; /* 0xAARRGGBB by verdict */
 } CoredLook;
 
-/* NULL where there is nothing to draw. The caller owns the composition. */
-GstVideoOverlayComposition *cored_paint(const CoredScene *scene, const CoredHistory *history,
+/* What the parts of a drawing share. */
+typedef struct CoredPainter {
+  const CoredScene *scene;
+  const CoredLook *look;
+  double em; /* height of a letter, pixels */
+  CoredCanvas canvas;
+} CoredPainter;
+
+/* NULL where there is nothing to draw. The caller owns the composition. The history also keeps
+ * where the panels are. */
+GstVideoOverlayComposition *cored_paint(const CoredScene *scene, CoredHistory *history,
                                         GstClockTime now, const CoredLook *look);
 
 #endif /* CORED_PAINTER_H */

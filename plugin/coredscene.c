@@ -42,11 +42,13 @@ static void read_face(CoredSceneFace *face, const GstStructure *s, double fx, do
                            .w = side(s, "w", fx),
                            .h = side(s, "h", fy),
                            .p_fake = probability(s),
-                           .verdict = verdict(s)};
+                           .verdict = verdict(s),
+                           .present = TRUE};
   copy_text(face->reason, s, "reason");
   gst_structure_get_uint64(s, "track-id", &face->track_id);
   gst_structure_get_boolean(s, "full-frame", &face->full_frame);
   gst_structure_get_boolean(s, "alert", &face->alert);
+  gst_structure_get_boolean(s, "present", &face->present);
   if (cored_heat_read(&face->heat, s))
     face->heat.box = (CoredBox){face->heat.box.x * fx, face->heat.box.y * fy, face->heat.box.w * fx,
                                 face->heat.box.h * fy};

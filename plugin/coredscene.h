@@ -22,7 +22,8 @@ typedef struct CoredSceneFace {
   char reason[CORED_SCENE_TEXT];
   guint64 track_id;
   gboolean full_frame, alert;
-  CoredHeat heat; /* box in pixels of the frame that is drawn on */
+  gboolean present; /* else it was, and is not found any more */
+  CoredHeat heat;   /* box in pixels of the frame that is drawn on */
 } CoredSceneFace;
 
 typedef struct CoredScene {

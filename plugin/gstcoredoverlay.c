@@ -17,6 +17,7 @@
  */
 #include "gstcoredoverlay.h"
 
+#include "coredblend.h"
 #include "coredframe.h"
 #include "coredpainter.h"
 #include "gstcoredmeta.h"
@@ -284,7 +285,7 @@ static void add_to_history(CoredOverlay *self, const CoredScene *scene, GstBuffe
   for (guint i = 0; i < scene->n_faces; i++)
     if (scene->face[i].track_id)
       cored_history_add(&self->history, scene->face[i].track_id, GST_BUFFER_PTS(buffer),
-                        scene->face[i].p_fake);
+                        scene->face[i].present ? scene->face[i].p_fake : -1.0);
 }
 
 /* Beside those that upstream attached. */
@@ -313,7 +314,7 @@ static GstFlowReturn blend(CoredOverlay *self, GstBuffer *buffer,
                        GST_VIDEO_INFO_WIDTH(&self->info), GST_VIDEO_INFO_HEIGHT(&self->info)));
     return GST_FLOW_ERROR;
   }
-  if (!gst_video_overlay_composition_blend(composition, &frame))
+  if (!cored_blend(composition, &frame))
     GST_WARNING_OBJECT(self, "blending into %s failed", GST_VIDEO_INFO_NAME(&self->info));
   gst_video_frame_unmap(&frame);
   return GST_FLOW_OK;

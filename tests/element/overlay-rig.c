@@ -34,15 +34,27 @@ GstBuffer *overlay_gray(const GstVideoInfo *info, guint number) {
   return frame;
 }
 
+void overlay_add_face_that(GValue *faces, double p, const char *verdict, const int box[4],
+                           guint64 track, const char *extra) {
+  GValue value = G_VALUE_INIT;
+  char *text = g_strdup_printf("face, %s;", extra);
+  GstStructure *face =
+      *extra ? gst_structure_from_string(text, NULL) : gst_structure_new_empty("face");
+  assert_non_null(face);
+  gst_structure_set(face, "p-fake", G_TYPE_DOUBLE, p, "verdict", G_TYPE_STRING, verdict, "x",
+                    G_TYPE_UINT, (guint)box[0], "y", G_TYPE_UINT, (guint)box[1], "w", G_TYPE_UINT,
+                    (guint)box[2], "h", G_TYPE_UINT, (guint)box[3], "track-id", G_TYPE_UINT64,
+                    track, NULL);
+  g_value_init(&value, GST_TYPE_STRUCTURE);
+  g_value_take_boxed(&value, face);
+  gst_value_array_append_and_take_value(faces, &value);
+  g_free(text);
+}
+
 void overlay_add_face(GValue *faces, double p, const char *verdict, guint x, guint y, guint w,
                       guint h, guint64 track) {
-  GValue value = G_VALUE_INIT;
-  g_value_init(&value, GST_TYPE_STRUCTURE);
-  g_value_take_boxed(
-      &value, gst_structure_new("face", "p-fake", G_TYPE_DOUBLE, p, "verdict", G_TYPE_STRING,
-                                verdict, "x", G_TYPE_UINT, x, "y", G_TYPE_UINT, y, "w", G_TYPE_UINT,
-                                w, "h", G_TYPE_UINT, h, "track-id", G_TYPE_UINT64, track, NULL));
-  gst_value_array_append_and_take_value(faces, &value);
+  overlay_add_face_that(faces, p, verdict, (const int[]){(int)x, (int)y, (int)w, (int)h}, track,
+                        "");
 }
 
 GstStructure *overlay_result(GstBuffer *frame) {
@@ -51,17 +63,22 @@ GstStructure *overlay_result(GstBuffer *frame) {
   return gst_custom_meta_get_structure(meta);
 }
 
-void overlay_add_result(GstBuffer *frame, guint width, guint height, double p, const char *verdict,
-                        guint x, guint y, guint w, guint h) {
+void overlay_add_faces(GstBuffer *frame, guint width, guint height, double p, const char *verdict,
+                       GValue *faces) {
   GstStructure *result = overlay_result(frame);
-  GValue faces = G_VALUE_INIT;
-  g_value_init(&faces, GST_TYPE_ARRAY);
-  overlay_add_face(&faces, p, verdict, x, y, w, h, 1);
   gst_structure_set(result, "p-fake", G_TYPE_DOUBLE, p, "verdict", G_TYPE_STRING, verdict,
                     "frame-width", G_TYPE_UINT, width, "frame-height", G_TYPE_UINT, height,
                     "threshold", G_TYPE_DOUBLE, 0.5, "model-id", G_TYPE_STRING, "test-model",
                     "model-generation", G_TYPE_UINT64, (guint64)7, NULL);
-  gst_structure_take_value(result, "faces", &faces);
+  gst_structure_take_value(result, "faces", faces);
+}
+
+void overlay_add_result(GstBuffer *frame, guint width, guint height, double p, const char *verdict,
+                        guint x, guint y, guint w, guint h) {
+  GValue faces = G_VALUE_INIT;
+  g_value_init(&faces, GST_TYPE_ARRAY);
+  overlay_add_face(&faces, p, verdict, x, y, w, h, 1);
+  overlay_add_faces(frame, width, height, p, verdict, &faces);
 }
 
 GstBuffer *overlay_through(Overlay *o, GstBuffer *frame) {

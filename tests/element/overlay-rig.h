@@ -19,7 +19,13 @@ void overlay_close(Overlay *o);
 GstBuffer *overlay_gray(const GstVideoInfo *info, guint number);
 void overlay_add_face(GValue *faces, double p, const char *verdict, guint x, guint y, guint w,
                       guint h, guint64 track);
+/* The same with something to say of it: extra fields, as in gst_structure_from_string. */
+void overlay_add_face_that(GValue *faces, double p, const char *verdict, const int box[4],
+                           guint64 track, const char *extra);
 GstStructure *overlay_result(GstBuffer *frame);
+/* The frame's result with these faces, taken over, in a frame of that size. */
+void overlay_add_faces(GstBuffer *frame, guint width, guint height, double p, const char *verdict,
+                       GValue *faces);
 /* One face, judged. */
 void overlay_add_result(GstBuffer *frame, guint width, guint height, double p, const char *verdict,
                         guint x, guint y, guint w, guint h);

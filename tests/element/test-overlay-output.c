@@ -62,6 +62,49 @@ static void test_sizes(void **state) {
     }
 }
 
+/* The element's blending is GStreamer's, to the bit, in every format and at odd places. */
+static void test_blends_alike(void **state) {
+  (void)state;
+  static const char *const formats[] = {"I420",  "YV12",      "NV12",     "NV21", "Y42B", "Y444",
+                                        "YUY2",  "UYVY",      "RGB",      "BGR",  "RGBx", "BGRx",
+                                        "xRGB",  "xBGR",      "RGBA",     "BGRA", "ARGB", "ABGR",
+                                        "GRAY8", "I420_10LE", "P010_10LE"};
+  for (guint i = 0; i < G_N_ELEMENTS(formats); i++)
+    for (guint k = 0; k < 8; k++) {
+      GstBuffer *out[2];
+      for (guint attached = 0; attached < 2; attached++) {
+        Overlay o;
+        overlay_open(&o, formats[i], 321, 183, FALSE,
+                     attached ? "composition=attach" : "composition=blend");
+        GstBuffer *frame = overlay_gray(&o.info, 0);
+        overlay_add_result(frame, 321, 183, 0.8, "fake", 17 + k, 43 + k * 3, 91, 95 + k % 3 * 20);
+        out[attached] = overlay_through(&o, frame);
+        if (attached) {
+          GstVideoFrame picture;
+          GstVideoOverlayCompositionMeta *meta =
+              gst_buffer_get_video_overlay_composition_meta(out[1]);
+          GstVideoOverlayComposition *drawing = gst_video_overlay_composition_ref(meta->overlay);
+          out[1] = gst_buffer_make_writable(out[1]);
+          assert_true(gst_video_frame_map(&picture, &o.info, out[1], GST_MAP_READWRITE));
+          assert_true(gst_video_overlay_composition_blend(drawing, &picture));
+          gst_video_frame_unmap(&picture);
+          gst_video_overlay_composition_unref(drawing);
+        }
+        overlay_close(&o);
+      }
+      GstMapInfo ours, theirs;
+      assert_true(gst_buffer_map(out[0], &ours, GST_MAP_READ));
+      assert_true(gst_buffer_map(out[1], &theirs, GST_MAP_READ));
+      assert_int_equal(ours.size, theirs.size);
+      if (memcmp(ours.data, theirs.data, ours.size) != 0)
+        fail_msg("%s, place %u: the pictures differ", formats[i], k);
+      gst_buffer_unmap(out[0], &ours);
+      gst_buffer_unmap(out[1], &theirs);
+      gst_buffer_unref(out[0]);
+      gst_buffer_unref(out[1]);
+    }
+}
+
 /* ---- Composition ---------------------------------------------------------------------------- */
 
 static guint n_rectangles(GstBuffer *buffer) {
@@ -254,10 +297,10 @@ static void test_odd_results(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_formats),     cmocka_unit_test(test_sizes),
-      cmocka_unit_test(test_attaches),    cmocka_unit_test(test_keeps_composition),
-      cmocka_unit_test(test_history),     cmocka_unit_test(test_history_drawn),
-      cmocka_unit_test(test_odd_results),
+      cmocka_unit_test(test_formats),           cmocka_unit_test(test_sizes),
+      cmocka_unit_test(test_blends_alike),      cmocka_unit_test(test_attaches),
+      cmocka_unit_test(test_keeps_composition), cmocka_unit_test(test_history),
+      cmocka_unit_test(test_history_drawn),     cmocka_unit_test(test_odd_results),
   };
   return cmocka_run_group_tests(tests, support_setup, support_teardown);
 }
