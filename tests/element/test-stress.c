@@ -428,6 +428,13 @@ static guint total_quota(const Stress *stress) {
   return quota;
 }
 
+/* Every kind has half its share at least: it is drawn. */
+static void check_shares(const Stress *stress) {
+  for (guint i = 0; i < N_KINDS; i++)
+    assert_true(stress->workers[kinds[i].role].counts[i] * 200 >= n_operations * kinds[i].share);
+  assert_true(stress->ends.came > 0 && stress->heard > 0);
+}
+
 static void run_stress(void) {
   GThread *threads[N_ROLES], *listener;
   Stress stress = {0};
@@ -443,7 +450,7 @@ static void run_stress(void) {
   g_thread_join(listener);
   print_counts(&stress);
   if (n_operations >= 1000)
-    assert_true(stress.ends.came > 0 && stress.heard > 0);
+    check_shares(&stress);
   close_stress(&stress);
 }
 
