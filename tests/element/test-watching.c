@@ -266,12 +266,45 @@ static void stopped_while_reading(void **state) {
   }
 }
 
+/* R18: nor for one that is read and being tried out, wherever that has got to. */
+static void stopped_while_warming(void **state) {
+  (void)state;
+  const guint threads = process_settled_threads(), descriptors = process_descriptors();
+  char *large = support_path("takes-long.safetensors");
+  struct stat st;
+  model_save_random(large, 2, 512); /* two inferences of it, and the layout before */
+  assert_int_equal(stat(large, &st), 0);
+  for (guint i = 0; i < 6; i++) {
+    Place place;
+    char *name = g_strdup_printf("stop-warming-%u", i);
+    open_place(&place, name);
+    faults.slow_read_us = 1; /* to count them */
+    model_publish(large, place.path);
+    while (faults.slow_reads * 4096 < st.st_size)
+      assert_int_equal(twins_pass(&place.twins), 1);
+    g_usleep(i * 25000);
+    const gint64 start = g_get_monotonic_time();
+    gst_element_set_state(place.twins.rig.element, GST_STATE_NULL);
+    print_message("stopped after %u ms\n", (guint)((g_get_monotonic_time() - start) / 1000));
+    faults_clear();
+    gst_buffer_unref(place.twins.frame);
+    rig_close(&place.twins.rig);
+    g_free(place.folder);
+    g_free(place.path);
+    g_free(name);
+    assert_int_equal(process_settled_threads(), threads);
+    assert_int_equal(process_descriptors(), descriptors);
+  }
+  g_free(large);
+}
+
 int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(without_inotify),    cmocka_unit_test(lost_events),
-      cmocka_unit_test(gone_and_back),      cmocka_unit_test(good_and_bad),
-      cmocka_unit_test(same_size_and_time), cmocka_unit_test(in_every_state),
-      cmocka_unit_test(out_of_memory),      cmocka_unit_test(stopped_while_reading),
+      cmocka_unit_test(without_inotify),       cmocka_unit_test(lost_events),
+      cmocka_unit_test(gone_and_back),         cmocka_unit_test(good_and_bad),
+      cmocka_unit_test(same_size_and_time),    cmocka_unit_test(in_every_state),
+      cmocka_unit_test(out_of_memory),         cmocka_unit_test(stopped_while_reading),
+      cmocka_unit_test(stopped_while_warming),
   };
   if (argc > 1)
     n_bad = (guint)strtoul(argv[1], NULL, 10);
