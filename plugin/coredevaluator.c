@@ -4,6 +4,9 @@
 #include "coredframe.h"
 #include "coredlane.h"
 
+/* A callback that takes longer may be waiting for the very stream that waits for it. */
+#define CALLBACK_PATIENCE (G_TIME_SPAN_SECOND / 2)
+
 struct CoredEvaluator {
   CoredEvaluatorFuncs funcs;
   gpointer user;
@@ -18,8 +21,9 @@ struct CoredEvaluator {
 
   GMutex mutex; /* all below, and the states of tasks */
   GCond changed;
-  GQueue waiting; /* of CoredFrameTask, each with a reference */
-  CoredFrameTask *running;
+  GQueue waiting;   /* of CoredFrameTask, each with a reference */
+  GThread *worker;  /* evaluates now */
+  gint64 called_at; /* when it called what may lead to the application; 0: it has not */
   gboolean hurry;
   gboolean has_last;
   guint last_epoch;
@@ -104,10 +108,19 @@ static gboolean analyse(CoredEvaluator *evaluator, CoredFrameTask *task, CoredEr
   return ok;
 }
 
+static void set_calling(CoredEvaluator *evaluator, gboolean calling) {
+  g_mutex_lock(&evaluator->mutex);
+  evaluator->called_at = calling ? g_get_monotonic_time() : 0;
+  g_cond_broadcast(&evaluator->changed);
+  g_mutex_unlock(&evaluator->mutex);
+}
+
 static void evaluate(CoredEvaluator *evaluator, CoredFrameTask *task) {
   CoredError error = {CORED_ERROR_NONE, ""};
   gboolean ok = TRUE;
+  set_calling(evaluator, TRUE);
   follow_settings(evaluator, &task->params);
+  set_calling(evaluator, FALSE);
   if (task->epoch != evaluator->analyser_epoch) {
     cored_analyser_reset(evaluator->analyser);
     evaluator->analyser_epoch = task->epoch;
@@ -118,7 +131,9 @@ static void evaluate(CoredEvaluator *evaluator, CoredFrameTask *task) {
     cored_result_clear(&task->result, GST_VIDEO_INFO_WIDTH(&task->info),
                        GST_VIDEO_INFO_HEIGHT(&task->info), CORED_REASON_NO_MODEL);
   gst_clear_buffer(&task->buffer);
+  set_calling(evaluator, TRUE);
   evaluator->funcs.done(evaluator->user, task, ok ? NULL : &error);
+  set_calling(evaluator, FALSE);
   g_mutex_lock(&evaluator->mutex);
   evaluator->last = task->result;
   evaluator->last_epoch = task->epoch;
@@ -129,11 +144,14 @@ static void evaluate(CoredEvaluator *evaluator, CoredFrameTask *task) {
 /* With the lock held. */
 static void finish(CoredEvaluator *evaluator, CoredFrameTask *task) {
   task->state = CORED_TASK_DONE;
-  evaluator->running = NULL;
+  evaluator->worker = NULL;
   g_cond_broadcast(&evaluator->changed);
 }
 
 void cored_evaluator_run(CoredEvaluator *evaluator, CoredFrameTask *task) {
+  g_mutex_lock(&evaluator->mutex);
+  evaluator->worker = g_thread_self();
+  g_mutex_unlock(&evaluator->mutex);
   evaluate(evaluator, task);
   g_mutex_lock(&evaluator->mutex);
   finish(evaluator, task);
@@ -160,9 +178,10 @@ static CoredFrameTask *take(CoredEvaluator *evaluator, guint *passed_over) {
     ++*passed_over;
     task = g_queue_pop_head(&evaluator->waiting);
   }
-  evaluator->running = task;
-  if (task)
+  if (task) {
+    evaluator->worker = g_thread_self();
     task->state = CORED_TASK_RUNNING;
+  }
   return task;
 }
 
@@ -227,8 +246,9 @@ static gboolean is_pending(const CoredFrameTask *task) {
 
 gboolean cored_evaluator_settle(CoredEvaluator *evaluator, CoredFrameTask *task,
                                 gboolean *dropped) {
-  gboolean in_time = TRUE;
   g_mutex_lock(&evaluator->mutex);
+  /* Called back while it evaluates, a thread would wait for itself. */
+  gboolean in_time = evaluator->worker != g_thread_self();
   while (in_time && is_pending(task) && !evaluator->hurry)
     in_time = g_cond_wait_until(&evaluator->changed, &evaluator->mutex, task->deadline);
   /* The newest may still be worth its while: its result is what the next frames carry. */
@@ -256,9 +276,30 @@ void cored_evaluator_hurry(CoredEvaluator *evaluator, gboolean hurry) {
   g_mutex_unlock(&evaluator->mutex);
 }
 
-void cored_evaluator_drain(CoredEvaluator *evaluator) {
-  if (evaluator->lane)
-    cored_lane_wait(evaluator->lane);
+/* With the lock held. */
+static gboolean is_idle(const CoredEvaluator *evaluator) {
+  return !evaluator->worker && evaluator->waiting.length == 0;
+}
+
+/* For as long as a frame takes, but for a callback only so long; with the lock held. */
+static gboolean await_change(CoredEvaluator *evaluator) {
+  if (!evaluator->called_at) {
+    g_cond_wait(&evaluator->changed, &evaluator->mutex);
+    return TRUE;
+  }
+  g_cond_wait_until(&evaluator->changed, &evaluator->mutex,
+                    evaluator->called_at + CALLBACK_PATIENCE);
+  return !evaluator->called_at || g_get_monotonic_time() < evaluator->called_at + CALLBACK_PATIENCE;
+}
+
+gboolean cored_evaluator_drain(CoredEvaluator *evaluator) {
+  g_mutex_lock(&evaluator->mutex);
+  gboolean patient = evaluator->worker != g_thread_self();
+  while (patient && !is_idle(evaluator))
+    patient = await_change(evaluator);
+  const gboolean idle = is_idle(evaluator);
+  g_mutex_unlock(&evaluator->mutex);
+  return idle;
 }
 
 /* ---- Life ----------------------------------------------------------------------------------- */

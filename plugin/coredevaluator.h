@@ -67,8 +67,10 @@ gboolean cored_evaluator_settle(CoredEvaluator *evaluator, CoredFrameTask *task,
 guint cored_evaluator_cancel(CoredEvaluator *evaluator);
 /* From now on nobody waits for a deadline, until this is taken back or the next start. */
 void cored_evaluator_hurry(CoredEvaluator *evaluator, gboolean hurry);
-/* Until nothing waits or runs. */
-void cored_evaluator_drain(CoredEvaluator *evaluator);
+/* Wait until nothing waits or runs, and say whether that is so. It is not when the caller is called
+ * back by the evaluation of a frame, or when another's callback does not return: it may need a lock
+ * that the caller holds. */
+gboolean cored_evaluator_drain(CoredEvaluator *evaluator);
 
 /* The last result of the epoch; FALSE without one. */
 gboolean cored_evaluator_last(CoredEvaluator *evaluator, guint epoch, CoredResult *result);

@@ -420,8 +420,10 @@ static void note_event(CoredDetect *self, GstEvent *event) {
   case GST_EVENT_EOS:
     if (!self->open)
       break;
-    cored_evaluator_drain(self->evaluator);
-    cored_detect_end_alerts(self);
+    if (cored_evaluator_drain(self->evaluator))
+      cored_detect_end_alerts(self);
+    else
+      g_atomic_int_set(&self->over, TRUE);
     break;
   case GST_EVENT_FLUSH_STOP:
     if (!self->open)

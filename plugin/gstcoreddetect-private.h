@@ -71,6 +71,7 @@ struct _CoredDetect {
   CoredAlerts *alerts;        /* too large for an instance */
   CoredComparison comparison; /* with the shadow model */
   gboolean analysis_failed;
+  gint over; /* atomic, set by the streaming thread: end alerts after the frame being evaluated */
 };
 
 /* ---- gstcoreddetect-frames.c ---- */

@@ -254,6 +254,7 @@ void cored_detect_report_result(gpointer user, CoredFrameTask *task, const Cored
                  result->latency_us);
   count_result(self, result);
   if (task->epoch != self->reported_epoch) {
+    g_atomic_int_set(&self->over, FALSE);
     cored_detect_end_alerts(self);
     self->reported_epoch = task->epoch;
     self->last_message = GST_CLOCK_TIME_NONE;
@@ -268,4 +269,6 @@ void cored_detect_report_result(gpointer user, CoredFrameTask *task, const Cored
     post_result(self, task);
     cored_detect_post_comparison(self);
   }
+  if (g_atomic_int_compare_and_exchange(&self->over, TRUE, FALSE))
+    cored_detect_end_alerts(self);
 }
