@@ -69,9 +69,9 @@ gboolean cored_judge_run(CoredJudge *judge, const CoredImage *image, const Cored
 void cored_judge_heat(CoredJudge *judge, const CoredBox *box, CoredHeat *heat) {
   const CoredOutput *output = &judge->output;
   *heat = (CoredHeat){0};
-  if (!judge->map)
-    judge->map = g_new(float, (gsize)output->feature_h *(gsize)output->feature_w);
-  if (cored_plan_evidence(judge->net->plan, output, 0, judge->map))
+  if (!judge->map) /* without memory for it, just no map */
+    judge->map = g_try_new(float, (gsize)output->feature_h *(gsize)output->feature_w);
+  if (judge->map && cored_plan_evidence(judge->net->plan, output, 0, judge->map))
     cored_heat_set(heat, judge->map, (guint)output->feature_h, (guint)output->feature_w, box);
 }
 

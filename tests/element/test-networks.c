@@ -12,7 +12,7 @@
 #define FACES 3
 #define PATIENCE (60 * G_USEC_PER_SEC)
 
-static guint n_rows = 2, n_kinds;
+static guint n_rows = 1, n_kinds;
 
 typedef struct Kind {
   const char *network;
@@ -168,7 +168,7 @@ static void any_network_follows_any_other(void **state) {
   assert_int_equal(pass(&stream), 0);
   for (guint row = 0; row < n_rows; row++) {
     for (guint j = 0; j < n_kinds; j++) {
-      const guint pair[] = {5 * row % n_kinds, j};
+      const guint pair[] = {5 * (row + 1) % n_kinds, j};
       for (guint s = 0; s < 2; s++) {
         if (pair[s] == current)
           continue;
