@@ -199,6 +199,23 @@ static void test_crowd(void **state) {
   done(&shot);
 }
 
+/* Panels that have room each, but leave little of the picture, are labels alone. */
+static void test_room(void **state) {
+  (void)state;
+  int boxes[15][4];
+  CoredBox box[15];
+  for (int i = 0; i < 15; i++)
+    memcpy(boxes[i], (const int[]){i % 5 * 128, i / 5 * 120 + 80, 30, 30}, sizeof boxes[i]);
+  for (guint count = 2; count <= 15; count += 13) {
+    Shot shot = shoot(640, 360, "show=labels+bar+history composition=attach",
+                      (const int(*)[4])boxes, count, "fake", "");
+    assert_int_equal(rectangles(shot.out, box, G_N_ELEMENTS(box)), count);
+    for (guint i = 0; i < count; i++)
+      assert_int_equal(box[i].h<32, count> 2);
+    done(&shot);
+  }
+}
+
 /* A face that trembles where its panel just has room above it: the panel moves once, not to and
  * fro. */
 static void test_panel_rests(void **state) {
@@ -274,11 +291,11 @@ static void test_box_lines(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_gone_box),     cmocka_unit_test(test_gone_panel),
-      cmocka_unit_test(test_gone_strip),   cmocka_unit_test(test_panels_apart),
-      cmocka_unit_test(test_crowd),        cmocka_unit_test(test_panel_rests),
-      cmocka_unit_test(test_status_lines), cmocka_unit_test(test_alert_label),
-      cmocka_unit_test(test_box_lines),
+      cmocka_unit_test(test_gone_box),    cmocka_unit_test(test_gone_panel),
+      cmocka_unit_test(test_gone_strip),  cmocka_unit_test(test_panels_apart),
+      cmocka_unit_test(test_crowd),       cmocka_unit_test(test_room),
+      cmocka_unit_test(test_panel_rests), cmocka_unit_test(test_status_lines),
+      cmocka_unit_test(test_alert_label), cmocka_unit_test(test_box_lines),
   };
   return cmocka_run_group_tests(tests, support_setup, support_teardown);
 }
