@@ -8,26 +8,26 @@ usage() {
   cat <<TXT
 Usage: pipelines/camera.sh --model MODEL [OPTION]...
 
-Shows the picture of a camera (v4l2src) and prints the detector's results once a second. The queue
-before the detector holds one frame and drops older ones, so that what is judged is now.
+Shows the picture of a camera (v4l2src) with the detector's results drawn into it, and prints them once
+a second. The queue before the detector holds one frame and drops older ones, so that what is judged is
+now.
 
   --device FILE   the camera (/dev/video0)
   --test          a generated live picture in place of the camera
-  --no-window     do not show the picture
+$output_help
 $common_help
 TXT
 }
 
 device=/dev/video0
 test=no
-sink=(videoconvert ! autovideosink sync=false)
 model=
 while [ $# -gt 0 ]; do
   common_option device "$@"
+  [ "$used" -gt 0 ] || output_option "$@"
   if [ "$used" -gt 0 ]; then shift "$used"; continue; fi
   case $1 in
     --test) test=yes ;;
-    --no-window) sink=(fakesink sync=false) ;;
     *) usage_error "unknown argument $1" ;;
   esac
   shift
@@ -43,4 +43,4 @@ prepare
 read -ra stop < <(stop_after)
 launch "${source[@]}" ! decodebin ! videoconvert ! "${stop[@]}" ! \
   queue max-size-buffers=1 max-size-time=0 max-size-bytes=0 leaky=downstream ! \
-  coreddetect "model=$model" message-interval=1000000000 ! "${sink[@]}"
+  coreddetect "model=$model" message-interval=1000000000 ! coredoverlay ! videoconvert ! "${sink[@]}"

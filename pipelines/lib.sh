@@ -192,6 +192,13 @@ launch() {
     echo
     return 0
   fi
+  # Without a display some of the sinks that autovideosink tries crash.
+  case " $* " in
+    *' autovideosink '*)
+      [ -n "${DISPLAY:-}${WAYLAND_DISPLAY:-}" ] ||
+        die "there is no display for a window; see --out, --pictures and --no-window"
+      ;;
+  esac
   # Not awk: mawk, Debian's, reads a pipe in blocks and shows results late.
   gst-launch-1.0 -e -m "$@" | sed -u '/^Got message/{/(element): cored/!d}'
   return "${PIPESTATUS[0]}"

@@ -78,6 +78,7 @@ const char *cored_error_hint(CoredErrorCode code) {
     return "Write models beside the old one and rename them over it.";
   case CORED_ERROR_SIGNATURE:
   case CORED_ERROR_SIGNATURE_KEY:
+  case CORED_ERROR_SIGNATURE_MISSING:
     return "Sign it with a key listed in 'trusted-keys'.";
   case CORED_ERROR_GENERATION:
     return "Publish it with a higher generation, or use the action 'previous-model'.";

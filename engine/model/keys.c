@@ -109,14 +109,15 @@ bool cored_keys_new(const char *secret_path, const char *public_path, const char
                            secret_path);
   CoredSecretKey key;
   uint8_t seed[32];
-  char hex[65], secret_line[128], public_line[384];
+  char hex[65], id[CORED_KEY_ID_HEX + 1], secret_line[128], public_line[384];
   randombytes_buf(seed, sizeof seed);
   cored_secret_key_init(&key, seed);
   cored_hex_format(seed, 32, hex);
   snprintf(secret_line, sizeof secret_line, "%s%s\n", SECRET_HEAD, hex);
   cored_hex_format(key.public_key, 32, hex);
-  snprintf(public_line, sizeof public_line, "%s%s%s%s\n", PUBLIC_HEAD, hex, comment ? " " : "",
-           comment ? comment : "");
+  cored_key_id(key.public_key, id);
+  snprintf(public_line, sizeof public_line, "# key %s\n%s%s%s%s\n", id, PUBLIC_HEAD, hex,
+           comment ? " " : "", comment ? comment : "");
   const CoredChunk chunk = {public_line, strlen(public_line)};
   bool ok = write_secret(secret_path, secret_line, error);
   if (ok && !cored_file_replace(public_path, &chunk, 1, 0644, error)) {

@@ -106,7 +106,11 @@ case_camera() {
   runs 0 "$scripts/camera.sh" --test --no-window --frames 40
   says 'cored, .*stream-time'
   runs 0 "$scripts/camera.sh" --dry-run
-  says 'v4l2src device=/dev/video0 ! .* ! coreddetect .* ! autovideosink'
+  says 'v4l2src device=/dev/video0 ! .* ! coreddetect .* ! coredoverlay .* ! autovideosink'
+  runs 0 "$scripts/camera.sh" --test --pictures "$tmp/pictures" --frames 40
+  [ -s "$tmp/pictures/0001.png" ] || fail "no pictures"
+  runs 1 env -u DISPLAY -u WAYLAND_DISPLAY "$scripts/camera.sh" --test
+  says 'camera.sh: there is no display'
   runs 1 "$scripts/camera.sh" --device "$tmp/none"
   says 'no camera'
 }

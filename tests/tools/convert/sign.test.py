@@ -41,6 +41,7 @@ def main(folder):
     run('sign', '--quiet', '--key', folder / 'b.secret', model)  # in place
     assert run('verify', '-q', '--keys', both, model, other) == ''
     key = text.split('key ')[1].split(',')[0]
+    assert public.read_text().startswith(f'# key {key}\n')
     both.write_text(both.read_text() + f'revoked {key}\n')
     text = run('verify', '--keys', both, model, other, status=1)
     assert 'revoked' in text and 'm.safetensors: signed' in text
