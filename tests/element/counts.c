@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define DEFAULT_DIVISOR 200
+#define DEFAULT_DIVISOR 400
 
 static guint divisor = DEFAULT_DIVISOR;
 
