@@ -272,9 +272,9 @@ static void stopped_while_warming(void **state) {
   const guint threads = process_settled_threads(), descriptors = process_descriptors();
   char *large = support_path("takes-long.safetensors");
   struct stat st;
-  model_save_random(large, 2, 512); /* two inferences of it, and the layout before */
+  model_save_random(large, 2, 384); /* two inferences of it, and the layout before */
   assert_int_equal(stat(large, &st), 0);
-  for (guint i = 0; i < 6; i++) {
+  for (guint i = 0; i < 4; i++) {
     Place place;
     char *name = g_strdup_printf("stop-warming-%u", i);
     open_place(&place, name);
