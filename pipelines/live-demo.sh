@@ -16,7 +16,7 @@ between two frames, and the new generation appears in the picture.
   --next MODEL    publish this model there ...
   --after S       ... S seconds after the first result (4)
   --loops N       play FILE N times (10)
-Without FILE a generated live picture is judged as a whole.
+Without FILE a generated live picture is judged as a whole; --frames is for that one.
 $output_help
 $common_help
 TXT
@@ -40,8 +40,11 @@ while [ $# -gt 0 ]; do
 done
 case $loops in '' | *[!0-9]* | 0) usage_error "--loops needs a number" ;; esac
 case $after in '' | *[!0-9.]*) usage_error "--after needs a number" ;; esac
+[ -z "$input" ] || [ -z "${frames:-}" ] || # concat would go on to the next loop
+  usage_error "--frames is for the generated picture; a file is played --loops times"
 need_model
 [ -z "$next" ] || [ -r "$next" ] || die "the model $next cannot be read"
+read -ra stop < <(stop_after)
 source=(videotestsrc is-live=true pattern=smpte ! 'video/x-raw,width=640,height=360,framerate=25/1')
 region=full-frame
 if [ -n "$input" ]; then
@@ -64,7 +67,6 @@ publish() { cp "$1" "$live.part" && mv "$live.part" "$live"; }
 
 publish "$model" || die "cannot write $live"
 say "the detector watches $live"
-read -ra stop < <(stop_after)
 launch "${source[@]}" ! videoconvert ! "${stop[@]}" ! clocksync ! \
   coreddetect "model=$live" mode=latest "inference-region=$region" message-interval=500000000 ! \
   coredoverlay ! videoconvert ! "${sink[@]}" |

@@ -160,6 +160,8 @@ case_live-demo() {
   picture "$tmp/a.mkv"
   runs 0 "$scripts/live-demo.sh" --loops 2 --pictures "$tmp/pictures" "$tmp/a.mkv"
   [ "$(find "$tmp/pictures" -name '*.png' | wc -l)" -ge 7 ] || fail "not two pictures a second of 4 s"
+  runs 2 "$scripts/live-demo.sh" --frames 60 --no-window "$tmp/a.mkv"
+  says 'frames is for the generated picture'
   runs 1 "$scripts/live-demo.sh" --next "$tmp/none" --no-window
   runs 2 "$scripts/live-demo.sh" --loops 0
   runs 2 "$scripts/live-demo.sh" --after soon
