@@ -14,16 +14,16 @@ typedef struct Options {
 } Options;
 
 /* Names and files are set as properties, never quoted into this text. The queue keeps the newest
- * picture: viewers see what is, not what was. */
+ * picture: viewers see what is, not what was; a file, which comes as fast as it can be read, has to
+ * be held back before it. */
+#define ANNOTATED                                                                                  \
+  "( uridecodebin name=source ! videoconvert ! clocksync name=pace ! queue max-size-buffers=1 "    \
+  "max-size-time=0 max-size-bytes=0 leaky=downstream ! coreddetect name=detector mode=latest ! "   \
+  "coredoverlay ! videoconvert ! video/x-raw,format=I420 ! "
 static const char launch_h264[] =
-    "( uridecodebin name=source ! videoconvert ! queue max-size-buffers=1 max-size-time=0 "
-    "max-size-bytes=0 leaky=downstream ! coreddetect name=detector mode=latest ! coredoverlay ! "
-    "videoconvert ! video/x-raw,format=I420 ! x264enc tune=zerolatency speed-preset=ultrafast "
-    "key-int-max=25 ! rtph264pay name=pay0 pt=96 config-interval=1 )";
-static const char launch_jpeg[] =
-    "( uridecodebin name=source ! videoconvert ! queue max-size-buffers=1 max-size-time=0 "
-    "max-size-bytes=0 leaky=downstream ! coreddetect name=detector mode=latest ! coredoverlay ! "
-    "videoconvert ! video/x-raw,format=I420 ! jpegenc ! rtpjpegpay name=pay0 pt=26 )";
+    ANNOTATED "x264enc tune=zerolatency speed-preset=ultrafast key-int-max=25 ! "
+              "rtph264pay name=pay0 pt=96 config-interval=1 )";
+static const char launch_jpeg[] = ANNOTATED "jpegenc ! rtpjpegpay name=pay0 pt=26 )";
 
 static void set_text(GstElement *media, const char *element, const char *property,
                      const char *value) {
@@ -58,12 +58,20 @@ static void watch_messages(GstElement *media) {
     gst_object_unref(pipeline);
 }
 
+static gboolean comes_at_once(const char *uri) {
+  return gst_uri_has_protocol(uri, "file") || gst_uri_has_protocol(uri, "http") ||
+         gst_uri_has_protocol(uri, "https");
+}
+
 static void on_media(GstRTSPMediaFactory *factory, GstRTSPMedia *media, gpointer user) {
   const Options *options = user;
   GstElement *element = gst_rtsp_media_get_element(media);
   (void)factory;
   set_text(element, "source", "uri", options->uri);
   set_text(element, "detector", "model", options->model);
+  GstElement *pace = gst_bin_get_by_name(GST_BIN(element), "pace");
+  g_object_set(pace, "sync", comes_at_once(options->uri), NULL);
+  gst_object_unref(pace);
   watch_messages(element);
   gst_object_unref(element);
 }

@@ -179,9 +179,18 @@ case_four-streams() {
   runs 2 "$scripts/four-streams.sh" 1 2 3 4 5
 }
 
+# served URI: rtsp-out.sh in the background as $relay, its address in $url.
+served() {
+  rm -f "$tmp/url"
+  "$scripts/rtsp-out.sh" --port 0 "$1" >"$tmp/url" 2>"$tmp/relay.log" &
+  relay=$!
+  for _ in $(seq 300); do [ -s "$tmp/url" ] && break; sleep 0.1; done
+  url=$(head -n 1 "$tmp/url")
+}
+
 # Camera (a test server) in, annotated video out, read by a client.
 case_rtsp-out() {
-  local url relay
+  local url relay client
   [ -x "$CORED_TEST_BIN/rtsp-server" ] || { echo "skipped: built without gst-rtsp-server"; exit 77; }
   needs rtspsrc rtpjpegpay jpegdec
   mkfifo "$tmp/stdin" "$tmp/port"
@@ -189,15 +198,27 @@ case_rtsp-out() {
   server=$!
   exec 3>"$tmp/stdin"
   read -r port <"$tmp/port"
-  "$scripts/rtsp-out.sh" --port 0 "rtsp://127.0.0.1:$port/test" >"$tmp/url" 2>"$tmp/relay.log" &
-  relay=$!
-  for _ in $(seq 300); do [ -s "$tmp/url" ] && break; sleep 0.1; done
-  url=$(head -n 1 "$tmp/url")
-  runs 0 gst-launch-1.0 -e rtspsrc "location=$url" protocols=tcp ! decodebin ! videoconvert ! \
-    identity eos-after=10 ! pngenc ! multifilesink "location=$tmp/%02d.png"
+  served "rtsp://127.0.0.1:$port/test"
+  # rtspsrc takes long to end by itself.
+  gst-launch-1.0 rtspsrc "location=$url" protocols=tcp ! decodebin ! videoconvert ! pngenc ! \
+    multifilesink "location=$tmp/%02d.png" >"$log" 2>&1 &
+  client=$!
+  for _ in $(seq 600); do [ -s "$tmp/08.png" ] && break; sleep 0.1; done
+  kill -INT "$client"
+  wait "$client"
   [ -s "$tmp/08.png" ] || fail "no pictures"
   kill -INT "$relay"
   wait "$relay" || fail "status $? after an interrupt: $(cat "$tmp/relay.log")"
+  if [ -z "${CORED_TEST_PRELOAD:-}" ]; then
+    # A file is served as it plays, not as fast as it is read.
+    picture "$tmp/a.mkv"
+    served "file://$tmp/a.mkv"
+    timeout 60 gst-launch-1.0 rtspsrc "location=$url" protocols=tcp ! decodebin ! \
+      fakesink silent=false sync=false -v >"$log" 2>&1
+    says 'last-message = chain' 25
+    kill -INT "$relay"
+    wait "$relay" || fail "status $? after an interrupt: $(cat "$tmp/relay.log")"
+  fi
   runs 2 "$scripts/rtsp-out.sh"
   runs 2 "$scripts/rtsp-out.sh" --port 99999 rtsp://127.0.0.1/
   echo 'no model' >"$tmp/bad.safetensors"
