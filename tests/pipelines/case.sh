@@ -9,7 +9,8 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 scripts=$here/../../pipelines
 tmp=$(mktemp -d "$CORED_TEST_TMP/case-XXXXXX")
 server=
-trap '[ -z "$server" ] || kill "$server" 2>/dev/null; rm -rf "$tmp"' EXIT
+relay=
+trap 'for pid in $server $relay; do kill "$pid" 2>/dev/null; done; rm -rf "$tmp"' EXIT
 export GST_REGISTRY=$tmp/registry.bin GST_REGISTRY_FORK=no
 export CORED_MODEL=$CORED_TEST_MODEL
 log=$tmp/log
@@ -190,7 +191,7 @@ served() {
 
 # Camera (a test server) in, annotated video out, read by a client.
 case_rtsp-out() {
-  local url relay client
+  local url client
   [ -x "$CORED_TEST_BIN/rtsp-server" ] || { echo "skipped: built without gst-rtsp-server"; exit 77; }
   needs rtspsrc rtpjpegpay jpegdec
   mkfifo "$tmp/stdin" "$tmp/port"
@@ -209,6 +210,7 @@ case_rtsp-out() {
   [ -s "$tmp/08.png" ] || fail "no pictures"
   kill -INT "$relay"
   wait "$relay" || fail "status $? after an interrupt: $(cat "$tmp/relay.log")"
+  relay=
   if [ -z "${CORED_TEST_PRELOAD:-}" ]; then
     # A file is served as it plays, not as fast as it is read.
     picture "$tmp/a.mkv"
@@ -218,6 +220,7 @@ case_rtsp-out() {
     says 'last-message = chain' 25
     kill -INT "$relay"
     wait "$relay" || fail "status $? after an interrupt: $(cat "$tmp/relay.log")"
+    relay=
   fi
   runs 2 "$scripts/rtsp-out.sh"
   runs 2 "$scripts/rtsp-out.sh" --port 99999 rtsp://127.0.0.1/
