@@ -28,6 +28,7 @@ static gboolean set_caps(GstBaseTransform *base, GstCaps *in, GstCaps *out) {
   if (!gst_video_info_from_caps(&self->info, in) ||
       !cored_pixel_format_from_gst(GST_VIDEO_INFO_FORMAT(&self->info), &format)) {
     GST_WARNING_OBJECT(self, "cannot read %" GST_PTR_FORMAT, in);
+    gst_video_info_init(&self->info);
     return FALSE;
   }
   g_rec_mutex_lock(&self->gate);
@@ -279,6 +280,9 @@ static GstFlowReturn transform_ip(GstBaseTransform *base, GstBuffer *buffer) {
   GstFlowReturn flow = GST_FLOW_OK;
   if (!self->open)
     return GST_FLOW_OK;
+  /* Where nothing is attached buffers pass, and then the base class does not ask for caps. */
+  if (GST_VIDEO_INFO_FORMAT(&self->info) == GST_VIDEO_FORMAT_UNKNOWN)
+    return GST_FLOW_NOT_NEGOTIATED;
   CoredPassing *passing = g_new0(CoredPassing, 1);
   if (!self->mode_known)
     find_mode(self);

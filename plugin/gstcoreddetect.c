@@ -354,6 +354,7 @@ static gboolean start(GstBaseTransform *base) {
   self->started_mode = mode;
   self->running_mode = CORED_MODE_SYNC;
   GST_OBJECT_UNLOCK(self);
+  gst_video_info_init(&self->info);
   self->pace.number = self->attached_number = 0;
   g_atomic_int_set(&self->reset_asked, FALSE);
   self->mode_known = self->analysis_failed = FALSE;

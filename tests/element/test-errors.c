@@ -198,8 +198,33 @@ static void read_only_memory_is_enough(void **state) {
   rig_close(&rig);
 }
 
+/* Also where buffers only pass, and after a stop: caps of a former life do not count. */
+static void frames_without_caps(void **state) {
+  (void)state;
+  static const char *const caps[] = {NULL, CAPS};
+  for (guint i = 0; i < G_N_ELEMENTS(caps); i++) {
+    GstSegment segment;
+    Rig rig;
+    rig_open(&rig, support_model(MODEL), caps[i], "metadata", "", NULL);
+    if (caps[i]) {
+      gst_element_set_state(rig.element, GST_STATE_READY);
+      gst_element_set_state(rig.element, GST_STATE_PLAYING);
+    }
+    GstPad *pad = gst_element_get_static_pad(rig.element, "sink");
+    gst_segment_init(&segment, GST_FORMAT_TIME);
+    gst_pad_send_event(pad, gst_event_new_stream_start("without"));
+    gst_pad_send_event(pad, gst_event_new_segment(&segment));
+    assert_int_equal(gst_pad_chain(pad, gst_buffer_new_allocate(NULL, 64 * 48 * 3 / 2, NULL)),
+                     GST_FLOW_NOT_NEGOTIATED);
+    assert_null(rig_message(&rig, GST_MESSAGE_ERROR | GST_MESSAGE_WARNING));
+    gst_object_unref(pad);
+    rig_close(&rig);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(frames_without_caps),
       cmocka_unit_test(a_missing_model),
       cmocka_unit_test(an_unreadable_model),
       cmocka_unit_test(corrupt_models),
