@@ -90,7 +90,7 @@ static void meddle(Meddler *meddler) {
     g_signal_emit_by_name(meddler->rig.element, "previous-model");
     break;
   case 5:
-    if (n % 3 == 0)
+    if (n / 11 % 3 == 0)
       end_stream(meddler);
     break;
   case 6:
