@@ -354,7 +354,6 @@ static gboolean start(GstBaseTransform *base) {
   self->started_mode = mode;
   self->running_mode = CORED_MODE_SYNC;
   GST_OBJECT_UNLOCK(self);
-  gst_video_info_init(&self->info);
   self->pace.number = self->attached_number = 0;
   g_atomic_int_set(&self->reset_asked, FALSE);
   self->mode_known = self->analysis_failed = FALSE;
@@ -372,6 +371,7 @@ static gboolean start(GstBaseTransform *base) {
 static gboolean stop(GstBaseTransform *base) {
   CoredDetect *self = CORED_DETECT(base);
   set_open(self, FALSE);
+  gst_video_info_init(&self->info); /* not at the start: caps may come before it is called */
   cored_detect_discard(self);
   cored_evaluator_stop(self->evaluator);
   cored_detect_end_alerts(self);
