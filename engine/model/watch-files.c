@@ -69,6 +69,8 @@ typedef struct Walk {
 static void watch(Walk *walk, const char *name) {
   const char *const folder = walk->folder[0] ? walk->folder : ".";
   const int wd = inotify_add_watch(walk->files->fd, folder, EVENTS);
+  if (wd < 0 && (errno == ENOENT || errno == ENOTDIR))
+    return; /* deleted just now: whoever watches the folder above is told */
   char *const copy = wd >= 0 && walk->n < CORED_WATCHED_MAX ? strdup(name) : NULL;
   if (copy)
     walk->found[walk->n++] = (CoredWatched){wd, copy};
