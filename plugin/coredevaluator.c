@@ -167,9 +167,8 @@ static void drop(CoredFrameTask *task) {
   cored_task_unref(task);
 }
 
-/* The oldest task that can be finished in time, else the newest; with the lock held. Taking the
- * oldest whatever its deadline would, once there is too much to do, finish each a little too late.
- */
+/* The oldest task that can be finished in time, else the newest; with the lock held. The oldest
+ * whatever its deadline would, with too much to do, each time be finished a little too late. */
 static CoredFrameTask *take(CoredEvaluator *evaluator, guint *passed_over) {
   const gint64 finished = g_get_monotonic_time() + evaluator->typical;
   CoredFrameTask *task = g_queue_pop_head(&evaluator->waiting);

@@ -478,8 +478,7 @@ static void note_qos(CoredDetect *self, GstEvent *event) {
   GST_OBJECT_UNLOCK(self);
 }
 
-/* The base class waits for the streaming thread before it stops; that must not wait for a result.
- */
+/* The base class waits for the streaming thread before it stops: no waiting for results then. */
 static GstStateChangeReturn change_state(GstElement *element, GstStateChange transition) {
   if (transition == GST_STATE_CHANGE_PAUSED_TO_READY)
     cored_evaluator_hurry(CORED_DETECT(element)->evaluator, TRUE);

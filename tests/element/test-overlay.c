@@ -90,7 +90,6 @@ static void test_without_result(void **state) {
   overlay_close(&o);
 }
 
-/* Somebody else's picture is not painted on. */
 /* Frames have no times then, but are drawn on. */
 static void test_segment_of_bytes(void **state) {
   Overlay o;
@@ -107,6 +106,7 @@ static void test_segment_of_bytes(void **state) {
   overlay_close(&o);
 }
 
+/* Somebody else's picture is not painted on. */
 static void test_shared_frame(void **state) {
   (void)state;
   Overlay o;
