@@ -166,6 +166,7 @@ static void begin_again(Meddler *meddler) {
 static guint push_until(Meddler *meddler, guint n) {
   GstHarness *harness = meddler->rig.harness;
   GstBuffer *picture = frame_new(&meddler->rig.info, 1, 0), *out;
+  GstEvent *event;
   guint taken = 0;
   for (guint i = 0; (guint)g_atomic_int_get(&meddler->messages) < n; i++) {
     GstBuffer *frame = gst_buffer_copy(picture);
@@ -178,6 +179,8 @@ static guint push_until(Meddler *meddler, guint n) {
       begin_again(meddler);
     while ((out = gst_harness_try_pull(harness)))
       gst_buffer_unref(out);
+    while ((event = gst_harness_try_pull_event(harness)))
+      gst_event_unref(event);
   }
   gst_buffer_unref(picture);
   return taken;

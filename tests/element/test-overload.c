@@ -94,7 +94,7 @@ static guint play(Rig *rig, guint64 period, guint lag, guint64 most_waiting) {
   return own;
 }
 
-static void finish(Rig *rig) {
+static void finish(Rig *rig, guint least_skipped) {
   assert_true(gst_harness_push_event(rig->harness, gst_event_new_eos()));
   print_message("  %u frames: %u inferred, %u skipped\n", (guint)rig_stat(rig, "frames-in"),
                 (guint)rig_stat(rig, "inferred"), (guint)rig_skipped(rig));
@@ -102,7 +102,7 @@ static void finish(Rig *rig) {
   assert_int_equal(rig_stat(rig, "frames-in"), n_frames);
   assert_int_equal(rig_stat(rig, "inferred") + rig_skipped(rig), n_frames);
   assert_true(rig_stat(rig, "inferred") >= 1);
-  assert_true(rig_stat(rig, "skipped-busy") >= 1);
+  assert_true(rig_stat(rig, "skipped-busy") >= least_skipped);
 }
 
 /* One frame is judged, the newest waits, all leave at once. */
@@ -114,13 +114,13 @@ static void latest_passes_at_once(void **state) {
                 (guint)(inference / TIMES));
   rig_open(&rig, model, CAPS, "mode", "latest", "inference-region", "full-frame", NULL);
   play(&rig, inference / TIMES, 0, 2);
-  finish(&rig);
+  finish(&rig, n_frames / 2);
   rig_close(&rig);
 }
 
 /* So many frames wait, whatever happens. One more may be on its way, one be judged, and those that
  * were just dropped for the one that is judged may not be counted yet. */
-static void play_delayed(guint times_too_fast, guint lag, guint *own) {
+static void play_delayed(guint times_too_fast, guint lag, guint least_skipped, guint *own) {
   Rig rig;
   GstBuffer *out;
   const guint64 inference = time_of_inference();
@@ -132,7 +132,7 @@ static void play_delayed(guint times_too_fast, guint lag, guint *own) {
   rig_open(&rig, model, caps, "mode", "delay", "delay", delay, "inference-region", "full-frame",
            NULL);
   *own = play(&rig, period, lag, 2 * lag + 2);
-  finish(&rig);
+  finish(&rig, least_skipped);
   while ((out = gst_harness_try_pull(rig.harness))) {
     *own += is_own(out);
     gst_buffer_unref(out);
@@ -148,7 +148,7 @@ static void play_delayed(guint times_too_fast, guint lag, guint *own) {
 static void delay_stays_what_it_is(void **state) {
   (void)state;
   guint own;
-  play_delayed(TIMES, LAG, &own);
+  play_delayed(TIMES, LAG, n_frames / 2, &own);
 }
 
 /* Every third frame could be judged in time. Taking the oldest each time would be in time for next
@@ -157,7 +157,7 @@ static void delay_judges_what_can_be_in_time(void **state) {
   (void)state;
   guint own = 0;
   for (guint tries = 0; tries < 3 && own < n_frames / 12; tries++) /* the machine may be busy */
-    play_delayed(3, 3 * LAG, &own);
+    play_delayed(3, 3 * LAG, 1, &own);
   assert_true(own >= n_frames / 12);
 }
 
