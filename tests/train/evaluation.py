@@ -3,6 +3,7 @@
 # cored-eval and cored-train --test: their figures against scikit-learn on their own list of scores, the
 # matrix, and the files they write.
 import csv
+import hashlib
 import json
 import os
 import re
@@ -19,6 +20,29 @@ try:
 except ImportError as missing:
     print("skipped: no", missing.name)
     sys.exit(77)
+
+
+def table(rows):
+    """Is fake, p and log(p / (1 - p)) of the rows of a CSV file."""
+    return (np.array([r["label"] == "fake" for r in rows]),
+            *(np.array([float(r[k]) for r in rows]) for k in ("p_fake", "logit")))
+
+
+def divide_temperature(model, out, factor):
+    """The same model, surer by this factor."""
+    with open(model, "rb") as f:
+        data = f.read()
+    end = 8 + int.from_bytes(data[:8], "little")
+    header = json.loads(data[8:end])
+    meta = header["__metadata__"]
+    meta["cored.temperature"] = repr(float(meta["cored.temperature"]) / factor)
+    meta["cored.header-sha256"] = "0" * 64
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    head = len(text).to_bytes(8, "little") + text
+    head = head.replace(b"0" * 64, hashlib.sha256(head).hexdigest().encode())
+    with open(out, "wb") as f:
+        f.write(head + data[end:])
 
 
 class Evaluation(unittest.TestCase):
@@ -57,33 +81,53 @@ class Evaluation(unittest.TestCase):
         return next(c for c in self.json["results"] if (c["model"], c["task"]) == (model, task))
 
     def scores(self, model, task):
+        """Is fake, p, log(p / (1 - p)) and group of every sample. Near 1 p holds nothing of 1 - p, so what
+        depends on it is computed from the logit."""
         rows = [r for r in self.rows if (r["model"], r["task"]) == (str(model + 1), task)]
-        return (np.array([r["label"] == "fake" for r in rows]), np.array([float(r["p_fake"]) for r in rows]),
-                [r["group"] for r in rows])
+        return (*table(rows), [r["group"] for r in rows])
+
+    def check_figures(self, m, threshold, fake, p, logit):
+        """Both sides have the same numbers to 17 digits, so that only the rounding of sums in double remains."""
+        same = {"auc": sk.roc_auc_score(fake, p), "ap": sk.average_precision_score(fake, p),
+                "brier": np.mean((p - fake) ** 2), "log_loss": np.logaddexp(0, np.where(fake, -logit, logit)).mean(),
+                "accuracy": sk.accuracy_score(fake, logit > 0),
+                "accuracy_at_threshold": sk.accuracy_score(fake, p >= threshold)}
+        for name, value in same.items():
+            self.assertAlmostEqual(m[name], value, delta=1e-12 * max(1, value), msg=name)
+        self.assertAlmostEqual(m["classes"]["fake"]["recall"], sk.recall_score(fake, logit > 0), 12)
 
     def test_figures_are_those_of_scikit_learn(self):
         for model in (0, 1):
             for task in "AB":
-                fake, p, _ = self.scores(model, task)
+                fake, p, logit, _ = self.scores(model, task)
+                np.testing.assert_allclose(p, 1 / (1 + np.exp(-logit)), rtol=1e-15 * max(1, abs(logit).max()))
                 m = self.cell(model, task)["metrics"]
                 self.assertEqual(m["n"], 40)
-                self.assertAlmostEqual(m["auc"], sk.roc_auc_score(fake, p), 6)
-                self.assertAlmostEqual(m["ap"], sk.average_precision_score(fake, p), 6)
-                self.assertAlmostEqual(m["brier"], sk.brier_score_loss(fake, p), 6)
-                self.assertAlmostEqual(m["log_loss"], sk.log_loss(fake, p, eps=1e-12), 5)
-                self.assertAlmostEqual(m["accuracy"], sk.accuracy_score(fake, p > 0.5), 6)
-                threshold = self.json["models"][model]["threshold"]
-                self.assertAlmostEqual(m["accuracy_at_threshold"], sk.accuracy_score(fake, p >= threshold), 6)
-                self.assertAlmostEqual(m["classes"]["fake"]["recall"], sk.recall_score(fake, p > 0.5), 6)
+                self.check_figures(m, self.json["models"][model]["threshold"], fake, p, logit)
                 low, high = m["auc_interval"]
                 self.assertTrue(low <= m["auc"] <= high)
 
+    def test_figures_of_a_model_that_is_sure(self):
+        """Probabilities whose distance from 1 is less than nine digits show."""
+        sharp = os.path.join(self.tmp.name, "sharp.safetensors")
+        logit = self.scores(0, "B")[2]
+        divide_temperature(os.path.join(self.models[0], "best.safetensors"), sharp, 19 / logit.max())
+        files = {k: os.path.join(self.tmp.name, "sharp." + k) for k in ("json", "csv")}
+        done = run(EVAL, "-d", self.data, "-t", "B", "-w", sharp, "--quiet", "--json", files["json"], "--csv",
+                   files["csv"])
+        self.assertEqual(done.returncode, 0, done.stderr)
+        with open(files["json"]) as f:
+            report = json.load(f)
+        with open(files["csv"]) as f:
+            fake, p, logit = table(list(csv.DictReader(f)))
+        self.assertTrue(0 < 1 - p.max() < 1e-8, p.max())
+        self.check_figures(report["results"][0]["metrics"], report["models"][0]["threshold"], fake, p, logit)
+
     def test_groups(self):
-        fake, p, groups = self.scores(1, "B")
+        fake, _, logit, groups = self.scores(1, "B")
         self.assertEqual(len(set(groups)), 20)
         by_group = self.cell(1, "B")["by_group"]
         self.assertEqual(by_group["n"], 20)
-        logit = np.log(p) - np.log1p(-p)
         means = {}
         for g, f, z in zip(groups, fake, logit):
             means.setdefault((g, f), []).append(z)

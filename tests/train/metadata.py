@@ -45,14 +45,15 @@ class Metadata(unittest.TestCase):
         return tensors(self.models[name])[1]
 
     def scores(self, name, task):
-        """(is fake, p fake) of the validation set, through the inference path."""
+        """Is fake, p and log(p / (1 - p)) of the validation set, through the inference path."""
         path = os.path.join(self.tmp.name, f"{name}-{task}.csv")
         done = run(EVAL, "-d", self.data, "-t", task, "--split", "val", "-w", self.models[name], "--quiet", "--csv", path,
                    "--bootstrap", 0)
         self.assertEqual(done.returncode, 0, done.stderr)
         with open(path) as f:
             rows = list(csv.DictReader(f))
-        return np.array([r["label"] == "fake" for r in rows]), np.array([float(r["p_fake"]) for r in rows])
+        return (np.array([r["label"] == "fake" for r in rows]),
+                *(np.array([float(r[k]) for r in rows]) for k in ("p_fake", "logit")))
 
     def test_every_required_entry(self):
         for name in self.models:
@@ -90,7 +91,7 @@ class Metadata(unittest.TestCase):
             self.assertEqual([r["after"] for r in rows], ["A", "B", "B"][:len(rows)])
             self.assertEqual(rows[-1]["auc"], tasks)
             for task, auc in tasks.items():
-                fake, p = self.scores(name, task)
+                fake, p, _ = self.scores(name, task)
                 pairs = (p[fake][:, None] > p[~fake]) + 0.5 * (p[fake][:, None] == p[~fake])
                 self.assertAlmostEqual(auc, pairs.mean(), delta=0.011)  # two neighbours may swap by rounding
 
@@ -99,8 +100,7 @@ class Metadata(unittest.TestCase):
             meta = self.meta(name)
             temperature, threshold = float(meta["cored.temperature"]), float(meta["cored.threshold"])
             parts = [self.scores(name, t["name"]) for t in json.loads(meta["cored.tasks"])]
-            fake, p = (np.concatenate(x) for x in zip(*parts))
-            z = np.log(p) - np.log1p(-p)  # of the calibrated probability
+            fake, p, z = (np.concatenate(x) for x in zip(*parts))
 
             def loss(scale):
                 return np.logaddexp(0, np.where(fake, -z, z) * scale).mean()

@@ -149,7 +149,7 @@ json_t *eval_json(const EvalResult *result, const EvalOptions *options) {
 
 bool eval_write_json(const EvalResult *result, const EvalOptions *options, CoredError *error) {
   json_t *json = eval_json(result, options);
-  char *text = json_dumps(json, JSON_INDENT(1) | JSON_REAL_PRECISION(12));
+  char *text = json_dumps(json, JSON_INDENT(1) | JSON_REAL_PRECISION(17));
   json_decref(json);
   if (!text)
     return cored_error_set(error, CORED_ERROR_NO_MEMORY, "JSON");
@@ -174,6 +174,19 @@ static void put_field(FILE *file, const char *text) {
   fputc('"', file);
 }
 
+/* log(p / (1 - p)) of p = cored_p_fake, which near 1 holds nothing of 1 - p. */
+static double fake_log_odds(const CoredModelInfo *info, const float *logits) {
+  const double real = (double)logits[info->real_class] / info->temperature;
+  double top = -(double)INFINITY, sum = 0.0;
+  for (int c = 0; c < info->n_classes; c++)
+    if (c != info->real_class)
+      top = fmax(top, (double)logits[c] / info->temperature);
+  for (int c = 0; c < info->n_classes; c++)
+    if (c != info->real_class)
+      sum += exp((double)logits[c] / info->temperature - top);
+  return top + log(sum) - real;
+}
+
 static void put_cell(FILE *file, const EvalResult *result, int i, int j) {
   const CoredModelInfo *info = &result->infos[i];
   const Prediction *p = &result->cells[i * result->n_tasks + j].prediction;
@@ -186,7 +199,7 @@ static void put_cell(FILE *file, const EvalResult *result, int i, int j) {
     put_field(file, cored_dataset_file(result->sets[j], sample.file)->path);
     fprintf(file, ",%u,%u,", sample.frame, p->groups[k]);
     put_field(file, info->labels[p->labels[k]]);
-    fprintf(file, ",%.9g\n", cored_p_fake(info, logits));
+    fprintf(file, ",%.17g,%.17g\n", cored_p_fake(info, logits), fake_log_odds(info, logits));
   }
 }
 
@@ -196,7 +209,7 @@ bool eval_write_csv(const EvalResult *result, const EvalOptions *options, CoredE
   FILE *file = open_memstream(&text, &size);
   if (!file)
     return cored_error_set(error, CORED_ERROR_NO_MEMORY, "CSV");
-  fputs("model,task,file,frame,group,label,p_fake\n", file);
+  fputs("model,task,file,frame,group,label,p_fake,logit\n", file);
   for (int i = 0; i < result->n_models; i++)
     for (int j = 0; j < result->n_tasks; j++)
       put_cell(file, result, i, j);
