@@ -3,6 +3,9 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
+
+#include "escape.h"
 
 static const char *const code_names[] = {
 #define ERROR_NAME(name, text) #name,
@@ -24,33 +27,15 @@ const char *cored_error_code_text(CoredErrorCode code) {
   return (unsigned)code < CORED_N_ERROR_CODES ? code_texts[code] : "unknown error";
 }
 
-/* Names out of files end up in messages, and messages in terminals and logs: a control character
- * becomes \xNN. Bytes from 0x80 are left alone, they are UTF-8. */
-static void copy_escaped(char *dst, size_t size, const char *src) {
-  size_t n = 0;
-  for (; *src; src++) {
-    const unsigned char c = (unsigned char)*src;
-    const size_t need = c < 0x20 || c == 0x7f ? 4 : 1;
-    if (n + need >= size)
-      break;
-    if (need == 4)
-      snprintf(dst + n, 5, "\\x%02x", (unsigned)c);
-    else
-      dst[n] = (char)c;
-    n += need;
-  }
-  dst[n] = '\0';
-}
-
 bool cored_error_set(CoredError *error, CoredErrorCode code, const char *format, ...) {
   if (!error)
     return false;
-  char text[sizeof error->message];
+  char text[4096]; /* longer than a path; what does not fit into the message is cut with "..." */
   va_list args;
   va_start(args, format);
   vsnprintf(text, sizeof text, format, args);
   va_end(args);
   error->code = code;
-  copy_escaped(error->message, sizeof error->message, text);
+  cored_escape(text, strlen(text), error->message, sizeof error->message);
   return false;
 }

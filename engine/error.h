@@ -6,7 +6,7 @@
 
 #include "cored.h"
 
-/* Set code and message (control characters escaped, cut to the field); error may be NULL.
+/* Set code and message (escaped as escape.h says, cut to the field); error may be NULL.
  * Returns false, so that `return cored_error_set(...)` reads well. */
 bool cored_error_set(CoredError *error, CoredErrorCode code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

@@ -202,7 +202,7 @@ static bool set_import_option(ImportArgs *args, int option, const char *value) {
 
 static void print_lines(FILE *out, const CoredLines *lines) {
   for (size_t i = 0; i < lines->n; i++)
-    fprintf(out, "  %s\n", cored_cli_show(lines->line[i]).text);
+    fprintf(out, "  %s\n", cored_show(lines->line[i]).text);
 }
 
 static int run_import(const char *input, const ImportArgs *args) {
@@ -220,7 +220,7 @@ static int run_import(const char *input, const ImportArgs *args) {
     status = cored_cli_fail(args->output, cored_error_code_name(error.code), error.message);
   } else if (!args->quiet) {
     const CoredModelInfo *info = cored_model_info(model);
-    printf("%s: %s, %d classes, %zu parameters, from %s\n", cored_cli_show(args->output).text,
+    printf("%s: %s, %d classes, %zu parameters, from %s\n", cored_show(args->output).text,
            info->network, info->n_classes, cored_model_n_tensors(model), report.format);
   }
   cored_model_unref(model);
@@ -272,7 +272,7 @@ static int run_export(const char *input, const char *output, CoredPthLayout layo
     return cored_cli_fail(input, cored_error_code_name(error.code), error.message);
   bool ok = cored_pth_write(model, output, layout, &error);
   if (ok && !quiet)
-    printf("%s: %s, %zu tensors\n", cored_cli_show(output).text, cored_model_info(model)->network,
+    printf("%s: %s, %zu tensors\n", cored_show(output).text, cored_model_info(model)->network,
            cored_model_n_tensors(model));
   cored_model_unref(model);
   return ok ? EXIT_DONE : cored_cli_fail(output, cored_error_code_name(error.code), error.message);

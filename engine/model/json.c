@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "error.h"
+#include "escape.h"
 #include "model/text.h"
 
 uint64_t cored_json_offset(const CoredJson *j) {
@@ -31,39 +32,12 @@ bool cored_json_fail(CoredJson *j, CoredErrorCode code, const char *expected) {
 
 /* ---- UTF-8 ---------------------------------------------------------------------------------- */
 
-/* Length of the well-formed UTF-8 sequence at p (Unicode 15, table 3-7), 0 if there is none. */
-static size_t utf8_length(const unsigned char *p, size_t left) {
-  if (p[0] < 0x80)
-    return 1;
-  unsigned char low = 0x80, high = 0xbf; /* range of the second byte */
-  size_t n;
-  if (p[0] >= 0xc2 && p[0] <= 0xdf) {
-    n = 2;
-  } else if (p[0] >= 0xe0 && p[0] <= 0xef) {
-    n = 3;
-    low = p[0] == 0xe0 ? 0xa0 : 0x80;
-    high = p[0] == 0xed ? 0x9f : 0xbf;
-  } else if (p[0] >= 0xf0 && p[0] <= 0xf4) {
-    n = 4;
-    low = p[0] == 0xf0 ? 0x90 : 0x80;
-    high = p[0] == 0xf4 ? 0x8f : 0xbf;
-  } else {
-    return 0;
-  }
-  if (n > left || p[1] < low || p[1] > high)
-    return 0;
-  for (size_t i = 2; i < n; i++)
-    if ((p[i] & 0xc0) != 0x80)
-      return 0;
-  return n;
-}
-
 bool cored_json_check_text(CoredJson *j) {
   const char *p = j->begin;
   if (j->end - p >= 3 && memcmp(p, "\xef\xbb\xbf", 3) == 0)
     return fail_at(j, p, j->encoding, "expected JSON, found a byte order mark");
   while (p < j->end) {
-    const size_t n = *p ? utf8_length((const unsigned char *)p, (size_t)(j->end - p)) : 0;
+    const size_t n = *p ? cored_utf8_length(p, (size_t)(j->end - p)) : 0;
     if (n == 0)
       return fail_at(j, p, j->encoding, *p ? "invalid UTF-8" : "NUL byte in the text");
     p += n;

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "escape.h"
+
 void cored_text_clear(CoredText *text) {
   free(text->s);
   *text = (CoredText){0};
@@ -79,6 +81,89 @@ void cored_text_add_json_string(CoredText *text, const char *s) {
   }
   cored_text_add_bytes(text, "\"", 1);
 }
+
+/* ---- Text that is shown --------------------------------------------------------------------- */
+
+/* How one run of bytes that belong together is added; n of them, of which code says what they are.
+ */
+typedef void (*AddCharacter)(CoredText *text, const char *s, size_t n, long code, bool harmless);
+
+static void add_each(CoredText *text, const char *s, AddCharacter add) {
+  const char *const end = s + strlen(s);
+  while (s < end) {
+    long code;
+    bool harmless;
+    const size_t n = cored_escape_next(s, (size_t)(end - s), &code, &harmless);
+    add(text, s, n, code, harmless);
+    s += n;
+  }
+}
+
+static void add_shown(CoredText *text, const char *s, size_t n, long code, bool harmless) {
+  char shown[17]; /* four bytes as \xNN */
+  (void)code;
+  if (harmless)
+    cored_text_add_bytes(text, s, n);
+  else
+    cored_text_add(text, cored_escape(s, n, shown, sizeof shown));
+}
+
+static void add_html(CoredText *text, const char *s, size_t n, long code, bool harmless) {
+  static const char marks[] = "&<>\"'";
+  static const char *const entities[] = {"&amp;", "&lt;", "&gt;", "&quot;", "&#39;"};
+  const char *const mark = code > 0 && code < 0x80 ? strchr(marks, (int)code) : NULL;
+  if (mark)
+    cored_text_add(text, entities[mark - marks]);
+  else
+    add_shown(text, s, n, code, harmless);
+}
+
+static void add_quoted(CoredText *text, const char *s, size_t n, long code, bool harmless) {
+  if (code == '"')
+    cored_text_add(text, "\"");
+  add_shown(text, s, n, code, harmless);
+}
+
+static void add_json(CoredText *text, const char *s, size_t n, long code, bool harmless) {
+  const bool layout = code == '\n' || code == '\t' || code == '\r'; /* between the values */
+  char escape[32];
+  if (harmless || layout) {
+    cored_text_add_bytes(text, s, n);
+    return;
+  }
+  if (code < 0)
+    code = 0xfffd; /* no JSON to begin with: the character that says so */
+  if (code > 0xffff)
+    snprintf(escape, sizeof escape, "\\u%04lx\\u%04lx", 0xd800 + ((code - 0x10000) >> 10),
+             0xdc00 + (code & 0x3ff));
+  else
+    snprintf(escape, sizeof escape, "\\u%04lx", code);
+  cored_text_add(text, escape);
+}
+
+void cored_text_add_shown(CoredText *text, const char *s) {
+  add_each(text, s, add_shown);
+}
+
+void cored_text_add_html(CoredText *text, const char *s) {
+  add_each(text, s, add_html);
+}
+
+void cored_text_add_csv(CoredText *text, const char *s) {
+  const char *const first = s + strspn(s, " ");
+  const bool formula = *first && strchr("=+-@", *first);
+  const bool quotes = formula || strpbrk(s, "\",;'") || *s == ' ';
+  cored_text_add(text, quotes ? "\"" : "");
+  cored_text_add(text, formula ? "'" : "");
+  add_each(text, s, quotes ? add_quoted : add_shown);
+  cored_text_add(text, quotes ? "\"" : "");
+}
+
+void cored_text_add_json(CoredText *text, const char *json) {
+  add_each(text, json, add_json);
+}
+
+/* ---- Numbers -------------------------------------------------------------------------------- */
 
 /* strtod and printf follow the thread's locale; the "C" locale object costs no memory in glibc and
  * is set for this thread only, for the length of one call. */

@@ -26,6 +26,17 @@ void cored_text_add_float(CoredText *text, float value);
 /* s as a JSON string with its quotes. */
 void cored_text_add_json_string(CoredText *text, const char *s);
 
+/* Siblings of cored_escape (escape.h), whose rule says what is harmful, for text of any length.
+ * s as a terminal may show it. */
+void cored_text_add_shown(CoredText *text, const char *s);
+/* The same with &, <, >, " and ' as entities: text and attributes of HTML. */
+void cored_text_add_html(CoredText *text, const char *s);
+/* One cell of CSV (RFC 4180), escaped, quoted where it must be. A spreadsheet runs what begins with
+ * = + - or @: such a cell begins with ' instead. For texts; numbers are written as numbers. */
+void cored_text_add_csv(CoredText *text, const char *s);
+/* A whole JSON text, the same for a parser: harmful characters in its strings become \uXXXX. */
+void cored_text_add_json(CoredText *text, const char *json);
+
 /* Room for any number of cored_number_format. */
 #define CORED_NUMBER_SIZE 32
 /* Shortest of up to `digits` (17 for double, 9 for float) significant digits that read back as the

@@ -222,16 +222,16 @@ static void shapes_are_counted_without_wrapping(void **state) {
 static void text_is_shown_safely(void **state) {
   (void)state;
   char out[32];
-  assert_string_equal(cored_text_escape("a\x1b[2J\n\xc3\xa9\xff\xc2\x85", 11, out, sizeof out),
+  assert_string_equal(cored_escape("a\x1b[2J\n\xc3\xa9\xff\xc2\x85", 11, out, sizeof out),
                       "a\\x1b[2J\\x0a\xc3\xa9\\xff\\xc2\\x85");
-  assert_string_equal(cored_text_escape("0123456789", 10, out, 8), "0123...");
-  assert_string_equal(cored_text_escape("0123456", 7, out, 8), "0123456");
-  assert_true(cored_text_is_utf8((const uint8_t *)"\xf0\x9f\x98\x80", 4));
+  assert_string_equal(cored_escape("0123456789", 10, out, 8), "0123...");
+  assert_string_equal(cored_escape("0123456", 7, out, 8), "0123456");
+  assert_true(cored_utf8_is_valid("\xf0\x9f\x98\x80", 4));
   static const char *const bad[] = {"\x80",         "\xc0\xaf",         "\xed\xa0\x80",
                                     "\xe0\x80\x80", "\xf4\x90\x80\x80", "\xf8\x88\x80\x80\x80",
                                     "\xc3",         "\xf0\x80\x80\x80"};
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
-    assert_false(cored_text_is_utf8((const uint8_t *)bad[i], strlen(bad[i])));
+    assert_false(cored_utf8_is_valid(bad[i], strlen(bad[i])));
 }
 
 int main(void) {

@@ -5,29 +5,22 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "tools/convert/text.h"
+#include "escape.h"
 
 static const char exit_codes[] = "\nExit status: 0 done, 1 the file was refused or could not be "
                                  "written, 2 wrong usage.\n";
 
-CoredShown cored_cli_show(const char *text) {
-  CoredShown shown;
-  cored_text_escape(text, strlen(text), shown.text, sizeof shown.text);
-  return shown;
-}
-
 int cored_cli_fail(const char *path, const char *code, const char *message) {
   /* The engine's messages name the file themselves. */
   const bool named = strncmp(message, path, strlen(path)) == 0;
-  fprintf(stderr, "cored-convert: %s%s%s: %s\n", named ? "" : cored_cli_show(path).text,
+  fprintf(stderr, "cored-convert: %s%s%s: %s\n", named ? "" : cored_show(path).text,
           named ? "" : ": ", code, message);
   return EXIT_FAILED;
 }
 
 int cored_cli_usage(const char *command, const char *what, const char *detail) {
   fprintf(stderr, "cored-convert %s: %s%s%s%s\nTry 'cored-convert %s --help'.\n", command, what,
-          detail ? " '" : "", detail ? cored_cli_show(detail).text : "", detail ? "'" : "",
-          command);
+          detail ? " '" : "", detail ? cored_show(detail).text : "", detail ? "'" : "", command);
   return EXIT_USAGE;
 }
 

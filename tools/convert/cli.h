@@ -3,14 +3,10 @@
 #ifndef CORED_CONVERT_CLI_H
 #define CORED_CONVERT_CLI_H
 
+#include "escape.h" /* names are printed through cored_show */
+
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
-typedef struct CoredShown {
-  char text[512];
-} CoredShown;
-
-/* A name out of a file or off the command line, with control characters escaped. */
-CoredShown cored_cli_show(const char *text);
 /* Print the failure of one file to stderr; returns EXIT_FAILED. */
 int cored_cli_fail(const char *path, const char *code, const char *message);
 /* what: "expected ..., found", detail: what was found, or NULL. Returns EXIT_USAGE. */

@@ -33,7 +33,7 @@ static bool read_tensor(Cursor *c, size_t *left, CoredLooseFile *file, CoredRefu
   const uint8_t *head = take(c, 2), *name, *kind, *dims, *size, *data;
   size_t length = head ? cored_le16(head) : 0;
   if (length == 0 || length >= CORED_LOOSE_NAME_SIZE || !(name = take(c, length)) ||
-      memchr(name, 0, length) || !cored_text_is_utf8(name, length) || !(kind = take(c, 2)) ||
+      memchr(name, 0, length) || !cored_utf8_is_valid(name, length) || !(kind = take(c, 2)) ||
       kind[0] > CORED_SCALAR_F16 || kind[1] > CORED_LOOSE_MAX_RANK ||
       !(dims = take(c, 4u * kind[1])) || !(size = take(c, 4)) ||
       !(data = take(c, cored_le32(size))))

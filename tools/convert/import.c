@@ -95,7 +95,7 @@ static bool add_source(CoredModel **model, const char *path, const CoredBytes *b
                        const char *format, CoredRefusal *refusal) {
   const char *slash = strrchr(path, '/');
   char name[256], hash[CORED_HASH_SIZE];
-  cored_text_escape(slash ? slash + 1 : path, strlen(slash ? slash + 1 : path), name, sizeof name);
+  cored_escape(slash ? slash + 1 : path, strlen(slash ? slash + 1 : path), name, sizeof name);
   cored_hash_bytes(bytes->data, bytes->size, hash);
   return add_metadata(model, "source", name, refusal) &&
          add_metadata(model, "source_format", format, refusal) &&

@@ -2,19 +2,13 @@
  * What is in a weight file, as a table for people. */
 #include <string.h>
 
+#include "escape.h"
 #include "tools/convert/inspect.h"
 
 #define LABEL "%-13s"
 
-typedef struct Shown { /* a piece of text, safe for a terminal */
-  char text[512];
-} Shown;
-
-static Shown show(const json_t *text) {
-  Shown shown;
-  const char *s = json_is_string(text) ? json_string_value(text) : "";
-  cored_text_escape(s, strlen(s), shown.text, sizeof shown.text);
-  return shown;
+static CoredShown show(const json_t *text) {
+  return cored_show(json_is_string(text) ? json_string_value(text) : "");
 }
 
 static void print_text(const json_t *object, const char *key, const char *label, FILE *out) {
@@ -82,9 +76,8 @@ static void print_metadata(const json_t *metadata, FILE *out) {
   json_t *value;
   bool first = true;
   json_object_foreach((json_t *)metadata, key, value) {
-    Shown name;
-    cored_text_escape(key, strlen(key), name.text, sizeof name.text);
-    fprintf(out, LABEL "%s = %s\n", first ? "metadata:" : "", name.text, show(value).text);
+    fprintf(out, LABEL "%s = %s\n", first ? "metadata:" : "", cored_show(key).text,
+            show(value).text);
     first = false;
   }
 }

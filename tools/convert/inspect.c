@@ -140,7 +140,7 @@ json_t *cored_inspect(const char *path, const CoredReadOptions *options, uint64_
   json_t *out = json_object();
   char name[512], hash[CORED_HASH_SIZE];
   json_object_set_new(out, "file",
-                      json_string(cored_text_escape(path, strlen(path), name, sizeof name)));
+                      json_string(cored_escape(path, strlen(path), name, sizeof name)));
   CoredBytes bytes;
   CoredRefusal refusal = {0};
   if (!cored_input_read(path, max_bytes ? max_bytes : CORED_READER_MAX_BYTES, &bytes, &refusal)) {

@@ -169,7 +169,7 @@ static const CoredNetwork *guess(Matcher *m) {
   if (!best || 2 * best_found < best_total) {
     char example[160] = "";
     if (m->n > 0)
-      cored_text_escape(m->by_name[0]->name, strlen(m->by_name[0]->name), example, sizeof example);
+      cored_escape(m->by_name[0]->name, strlen(m->by_name[0]->name), example, sizeof example);
     cored_refuse(m->refusal, CORED_REFUSAL_NETWORK_UNKNOWN,
                  "the %zu tensors (the first is '%s') are those of no registered network; the "
                  "closest is %s with %d of %d parameters",
@@ -263,7 +263,7 @@ static bool list_unknown(Matcher *m) {
     char name[160], shape[192];
     if (tensor->used)
       continue;
-    cored_text_escape(tensor->name, strlen(tensor->name), name, sizeof name);
+    cored_escape(tensor->name, strlen(tensor->name), name, sizeof name);
     cored_loose_shape(tensor->dims, tensor->rank, shape, sizeof shape);
     if (!PROBLEM(m, "unknown: %s (%s)", name, shape))
       return false;

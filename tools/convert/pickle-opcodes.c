@@ -97,7 +97,7 @@ static bool run_binunicode(CoredPickleMachine *m) {
   if (!length || !(p = take(m, cored_le32(length))))
     return false;
   uint32_t count = cored_le32(length);
-  if (!cored_text_is_utf8(p, count))
+  if (!cored_utf8_is_valid(p, count))
     return cored_pickle_fail(m, CORED_REFUSAL_PICKLE_UTF8, "a string that is not UTF-8");
   return cored_pickle_push(m,
                            (CoredPickleNode){.kind = CORED_PICKLE_TEXT, .count = count, .text = p});
@@ -108,7 +108,7 @@ static bool run_short_binstring(CoredPickleMachine *m) {
   const uint8_t *length = take(m, 1), *p;
   if (!length || !(p = take(m, *length)))
     return false;
-  uint8_t kind = cored_text_is_utf8(p, *length) ? CORED_PICKLE_TEXT : CORED_PICKLE_BYTES;
+  uint8_t kind = cored_utf8_is_valid(p, *length) ? CORED_PICKLE_TEXT : CORED_PICKLE_BYTES;
   return cored_pickle_push(m, (CoredPickleNode){.kind = kind, .count = *length, .text = p});
 }
 
@@ -303,7 +303,7 @@ static bool run_long_binget(CoredPickleMachine *m) {
 static const uint8_t *take_line(CoredPickleMachine *m, size_t *length) {
   size_t left = (size_t)(m->end - m->at), limit = left < GLOBAL_NAME_MAX ? left : GLOBAL_NAME_MAX;
   const uint8_t *p = m->at, *newline = memchr(p, '\n', limit);
-  if (!newline || newline == p || !cored_text_is_utf8(p, (size_t)(newline - p))) {
+  if (!newline || newline == p || !cored_utf8_is_valid(p, (size_t)(newline - p))) {
     cored_pickle_fail(m, CORED_REFUSAL_PICKLE_GLOBAL_NAME,
                       "the name of a global is empty, not UTF-8, or no newline within %zu bytes",
                       limit);
@@ -331,7 +331,7 @@ static bool run_global(CoredPickleMachine *m) {
   char raw[2 * GLOBAL_NAME_MAX + 2], shown[160];
   int n = snprintf(raw, sizeof raw, "%.*s.%.*s", (int)module_length, (const char *)module,
                    (int)name_length, (const char *)name);
-  cored_text_escape(raw, (size_t)n, shown, sizeof shown);
+  cored_escape(raw, (size_t)n, shown, sizeof shown);
   CoredPickle *p = m->pickle;
   if (p->globals.n < MAX_LISTED && !cored_lines_contain(&p->globals, shown) &&
       !cored_lines_add(&p->globals, "%s", shown))

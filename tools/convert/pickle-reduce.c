@@ -152,7 +152,7 @@ static bool check_key(CoredPickleMachine *m, const CoredPickleNode *key) {
     return true;
   char shown[64] = "";
   if (key->kind == CORED_PICKLE_TEXT || key->kind == CORED_PICKLE_BYTES)
-    cored_text_escape(key->text, key->count, shown, sizeof shown);
+    cored_escape(key->text, key->count, shown, sizeof shown);
   return cored_pickle_fail(m, CORED_REFUSAL_STORAGE_KEY,
                            "the key of a storage is %s '%s', expected a plain number in a string",
                            cored_pickle_kind_name(key), shown);

@@ -18,7 +18,7 @@ typedef struct Contents { /* what the archive's entries are */
 static bool refuse_entry(const CoredZipEntry *entry, CoredRefusalCode code, const char *why,
                          CoredRefusal *refusal) {
   char shown[160];
-  cored_text_escape(entry->name, entry->name_length, shown, sizeof shown);
+  cored_escape(entry->name, entry->name_length, shown, sizeof shown);
   return cored_refuse(refusal, code, "entry '%s' (%zu bytes): %s", shown, entry->size, why);
 }
 

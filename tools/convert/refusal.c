@@ -17,7 +17,7 @@ bool cored_refuse(CoredRefusal *refusal, CoredRefusalCode code, const char *form
   vsnprintf(raw, sizeof raw, format, arguments);
   va_end(arguments);
   refusal->code = code;
-  cored_text_escape(raw, strlen(raw), refusal->message, sizeof refusal->message);
+  cored_escape(raw, strlen(raw), refusal->message, sizeof refusal->message);
   return false;
 }
 

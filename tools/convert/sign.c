@@ -59,7 +59,7 @@ static int make_keys(const char *name, const char *comment) {
   snprintf(public, sizeof public, "%s.public", name);
   if (!cored_keys_new(secret, public, comment, &error))
     return fail(secret, &error);
-  printf("%s\n%s\n", cored_cli_show(secret).text, cored_cli_show(public).text);
+  printf("%s\n%s\n", cored_show(secret).text, cored_show(public).text);
   return EXIT_DONE;
 }
 
@@ -118,7 +118,7 @@ static int sign_model(const char *path, const SignArgs *args) {
     return fail(path, &error);
   const bool ok = cored_model_save_signed(model, output, args->key, &error);
   if (ok && !args->quiet)
-    printf("%s: signed, %s, generation %llu\n", cored_cli_show(output).text,
+    printf("%s: signed, %s, generation %llu\n", cored_show(output).text,
            cored_model_info(model)->network,
            (unsigned long long)cored_model_info(model)->generation);
   cored_model_unref(model);
@@ -147,8 +147,8 @@ static int verify_model(const char *path, const CoredTrust *trust, bool quiet) {
   if (!model)
     return fail(path, &error);
   if (!quiet)
-    printf("%s: signed with key %s, %s, generation %llu\n", cored_cli_show(path).text,
-           cored_cli_show(cored_model_metadata(model, "cored.key-id")).text,
+    printf("%s: signed with key %s, %s, generation %llu\n", cored_show(path).text,
+           cored_show(cored_model_metadata(model, "cored.key-id")).text,
            cored_model_info(model)->network,
            (unsigned long long)cored_model_info(model)->generation);
   cored_model_unref(model);

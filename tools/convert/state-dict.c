@@ -182,7 +182,7 @@ static bool note_left_out(CoredLooseFile *file, const CoredPickleNode *key,
                           const CoredPickleNode *value) {
   char name[96], what[64], line[192];
   if (key->kind == CORED_PICKLE_TEXT)
-    cored_text_escape(key->text, key->count, name, sizeof name);
+    cored_escape(key->text, key->count, name, sizeof name);
   else
     describe(key, name, sizeof name);
   describe(value, what, sizeof what);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Text out of untrusted files: checking it, showing it, collecting lines of it. */
+ * Growing lists; how text out of untrusted files is checked and shown is in escape.h. */
 #ifndef CORED_CONVERT_TEXT_H
 #define CORED_CONVERT_TEXT_H
 
@@ -7,12 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Well-formed UTF-8 (no overlong forms, no surrogates, at most U+10FFFF). */
-bool cored_text_is_utf8(const uint8_t *bytes, size_t size);
-
-/* Write text into out (size bytes, always terminated) with control characters and bytes that are
- * not UTF-8 as \xNN, and cut with "..." where it does not fit. Returns out. */
-char *cored_text_escape(const void *text, size_t length, char *out, size_t size);
+#include "escape.h"
 
 /* A growing list of lines. Zero-initialised is empty. */
 typedef struct CoredLines {

@@ -46,7 +46,7 @@ typedef struct Name { /* for messages */
 
 static Name show(const CoredZipEntry *entry) {
   Name name;
-  cored_text_escape(entry->name, entry->name_length, name.text, sizeof name.text);
+  cored_escape(entry->name, entry->name_length, name.text, sizeof name.text);
   return name;
 }
 
@@ -186,7 +186,7 @@ static bool read_extra(const Archive *a, const CoredZipEntry *entry, const uint8
 static bool check_path(const Archive *a, const CoredZipEntry *entry) {
   const char *s = entry->name;
   size_t n = entry->name_length, part = 0;
-  bool bad = n == 0 || n > 512 || s[0] == '/' || !cored_text_is_utf8((const uint8_t *)s, n);
+  bool bad = n == 0 || n > 512 || s[0] == '/' || !cored_utf8_is_valid(s, n);
   for (size_t i = 0; i <= n && !bad; i++) {
     if (i < n && s[i] != '/') {
       bad = s[i] == '\\' || s[i] == ':' || (unsigned char)s[i] < 0x20 || s[i] == 0x7f;

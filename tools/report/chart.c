@@ -56,7 +56,7 @@ static void begin_text(const Chart *c, const char *class, double x, double y) {
 
 static void put_text(const Chart *c, const char *class, double x, double y, const char *text) {
   begin_text(c, class, x, y);
-  cored_html_text(c->out, text);
+  cored_text_add_html(c->out, text);
   cored_text_add(c->out, "</text>");
 }
 
@@ -74,7 +74,7 @@ static void begin_chart(const Chart *c, const char *title, double extra) {
   cored_html_attribute(c->out, "width", width);
   cored_html_attribute(c->out, "height", height);
   cored_html_format(c->out, " viewBox='0 0 %d %d'><title>", (int)width, (int)height);
-  cored_html_text(c->out, title);
+  cored_text_add_html(c->out, title);
   cored_text_add(c->out, "</title>");
   double slack = 1e-9 * (c->x.high - c->x.low);
   for (double x = ceil(c->x.low / c->x.step) * c->x.step; x <= c->x.high + slack; x += c->x.step) {
@@ -89,7 +89,7 @@ static void begin_chart(const Chart *c, const char *title, double extra) {
   put_text(c, "axis middle", LEFT + c->width / 2, TOP + c->height + 33, c->x.title);
   cored_html_format(c->out, "<text class='axis middle' transform='translate(12 %d) rotate(-90)'>",
                     (int)(TOP + c->height / 2));
-  cored_html_text(c->out, c->y.title);
+  cored_text_add_html(c->out, c->y.title);
   cored_text_add(c->out, "</text>");
 }
 

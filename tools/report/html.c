@@ -7,30 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-void cored_html_text(CoredText *out, const char *s) {
-  for (; *s; s++) {
-    switch (*s) {
-    case '&':
-      cored_text_add(out, "&amp;");
-      break;
-    case '<':
-      cored_text_add(out, "&lt;");
-      break;
-    case '>':
-      cored_text_add(out, "&gt;");
-      break;
-    case '"':
-      cored_text_add(out, "&quot;");
-      break;
-    case '\'':
-      cored_text_add(out, "&#39;");
-      break;
-    default: /* HTML has no way to write control characters */
-      cored_text_add_bytes(out, (unsigned char)*s < 0x20 || *s == 0x7f ? " " : s, 1);
-    }
-  }
-}
-
 /* Through integers: printf would put a comma into some locales' numbers. */
 void cored_html_fixed(CoredText *out, double value, int decimals) {
   if (!isfinite(value)) {

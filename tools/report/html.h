@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * Pieces of HTML and SVG, appended to a growing text. Numbers are written with "." in every
- * locale. */
+ * locale, names are added with cored_text_add_html. */
 #ifndef CORED_TOOLS_REPORT_HTML_H
 #define CORED_TOOLS_REPORT_HTML_H
 
@@ -8,7 +8,6 @@
 #include "tools/report/report.h"
 
 /* html.c */
-void cored_html_text(CoredText *out, const char *s);               /* escaped */
 void cored_html_fixed(CoredText *out, double value, int decimals); /* 0..6; an en dash for NAN */
 void cored_html_format(CoredText *out, const char *format, ...)    /* %s, %d and the like only */
     __attribute__((format(printf, 2, 3)));

@@ -45,11 +45,11 @@ static void put_mistakes(CoredText *out, const CoredReportCell *cell) {
       cored_text_add(out, "'>");
     }
     cored_text_add(out, "<figcaption>");
-    cored_html_text(out, m->truth);
+    cored_text_add_html(out, m->truth);
     cored_text_add(out, ", p-fake ");
     cored_html_fixed(out, m->p_fake, 3);
     cored_text_add(out, "<br>");
-    cored_html_text(out, m->name);
+    cored_text_add_html(out, m->name);
     cored_text_add(out, "</figcaption></figure>\n");
   }
   cored_text_add(out, "</div>\n");
@@ -57,7 +57,7 @@ static void put_mistakes(CoredText *out, const CoredReportCell *cell) {
 
 static void put_cell(CoredText *out, const CoredReportCell *cell) {
   cored_text_add(out, "<section><h2>");
-  cored_html_text(out, cell->title);
+  cored_text_add_html(out, cell->title);
   cored_text_add(out, "</h2>\n<div class='row'><div>");
   cored_table_figures(out, cell);
   cored_text_add(out, "</div>\n<div><h3>ROC (dot: the threshold)</h3>");
@@ -77,7 +77,7 @@ static void put_curves(CoredText *out, const CoredReport *report) {
   cored_text_add(out, "<h2>Course of training</h2>\n<div class='row'>\n");
   for (size_t i = 0; i < report->n_curves; i++) {
     cored_text_add(out, "<div><h3>");
-    cored_html_text(out, report->curves[i].title);
+    cored_text_add_html(out, report->curves[i].title);
     cored_text_add(out, "</h3>");
     cored_chart_lines(out, &report->curves[i]);
     cored_text_add(out, "</div>\n");
@@ -90,11 +90,11 @@ static void put_page(CoredText *out, const CoredReport *report) {
                       "<meta name='viewport' content='width=device-width,initial-scale=1'>"
                       "<meta http-equiv='Content-Security-Policy' content=\"default-src 'none'; "
                       "img-src data:; style-src 'unsafe-inline'\">\n<title>");
-  cored_html_text(out, report->title);
+  cored_text_add_html(out, report->title);
   cored_text_add(out, "</title>\n<style>");
   cored_text_add(out, style);
   cored_text_add(out, "</style></head><body>\n<h1>");
-  cored_html_text(out, report->title);
+  cored_text_add_html(out, report->title);
   cored_text_add(out, "</h1>\n");
   cored_table_facts(out, report);
   cored_table_matrix(out, &report->matrix);

@@ -12,9 +12,9 @@ void cored_table_facts(CoredText *out, const CoredReport *report) {
   cored_text_add(out, "<table class='facts'>");
   for (size_t i = 0; i < report->n_facts; i++) {
     cored_text_add(out, "<tr><th>");
-    cored_html_text(out, report->facts[i].name);
+    cored_text_add_html(out, report->facts[i].name);
     cored_text_add(out, "</th><td>");
-    cored_html_text(out, report->facts[i].value);
+    cored_text_add_html(out, report->facts[i].value);
     cored_text_add(out, "</td></tr>\n");
   }
   cored_text_add(out, "</table>\n");
@@ -33,7 +33,7 @@ static void begin_shaded(CoredText *out, double share) {
 
 static void put_column_title(CoredText *out, const char *title) {
   cored_text_add(out, "<th>");
-  cored_html_text(out, title);
+  cored_text_add_html(out, title);
   cored_text_add(out, "</th>");
 }
 
@@ -45,7 +45,7 @@ static void put_number(CoredText *out, double value) {
 
 static void put_matrix_row(CoredText *out, const CoredReportMatrix *m, int i) {
   cored_text_add(out, "<tr><th>");
-  cored_html_text(out, m->models[i]);
+  cored_text_add_html(out, m->models[i]);
   cored_text_add(out, "</th>");
   for (int j = 0; j < m->n_sets; j++) {
     double auc = m->auc[i * m->n_sets + j];
@@ -114,7 +114,7 @@ static void put_classes(CoredText *out, const CoredReportCell *cell) {
   for (int i = 0; i < cell->info->n_classes; i++) {
     const CoredClassMetrics *c = &cell->metrics->classes[i];
     cored_text_add(out, "<tr><th>");
-    cored_html_text(out, cell->info->labels[i]);
+    cored_text_add_html(out, cell->info->labels[i]);
     cored_text_add(out, "</th>");
     put_number(out, c->precision);
     put_number(out, c->recall);
@@ -156,7 +156,7 @@ void cored_table_confusion(CoredText *out, const CoredReportCell *cell) {
     for (int j = 0; j < n; j++)
       row += counts[i * n + j];
     cored_text_add(out, "<tr><th>");
-    cored_html_text(out, cell->info->labels[i]);
+    cored_text_add_html(out, cell->info->labels[i]);
     cored_text_add(out, "</th>");
     for (int j = 0; j < n; j++) {
       begin_shaded(out, row ? (double)counts[i * n + j] / (double)row : 0);

@@ -6,6 +6,7 @@
 #include "error.h"
 #include "eval-run.h"
 #include "model/file.h"
+#include "model/text.h"
 
 /* The continual figures need as many models as tasks, in the same order. */
 static bool is_sequence(const EvalResult *result) {
@@ -159,19 +160,12 @@ bool eval_write_json(const EvalResult *result, const EvalOptions *options, Cored
   return ok;
 }
 
-/* RFC 4180: a field with a quote, comma or line break stands in quotes. */
 static void put_field(FILE *file, const char *text) {
-  if (!strpbrk(text, "\",\r\n")) {
-    fputs(text, file);
-    return;
-  }
-  fputc('"', file);
-  for (; *text; text++) {
-    if (*text == '"')
-      fputc('"', file);
-    fputc(*text, file);
-  }
-  fputc('"', file);
+  CoredText cell = {0};
+  cored_text_add_csv(&cell, text);
+  if (cell.n > 0)
+    fputs(cell.s, file);
+  cored_text_clear(&cell);
 }
 
 /* log(p / (1 - p)) of p = cored_p_fake, which near 1 holds nothing of 1 - p. */

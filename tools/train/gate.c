@@ -106,7 +106,10 @@ static bool write_rejected(const GateResult *result, const CoredModel *candidate
 bool gate_publish(const GateResult *result, const CoredModel *candidate, const char *path, Ui *ui,
                   CoredError *error) {
   if (!result->passed) {
-    ui_line(ui, "not published:\n%s%s.rejected holds the model", result->reasons, path);
+    ui_line(ui, "not published:");
+    for (const char *at = result->reasons; *at; at += strcspn(at, "\n") + 1)
+      ui_line(ui, "%.*s", (int)strcspn(at, "\n"), at);
+    ui_line(ui, "%s.rejected holds the model", path);
     return write_rejected(result, candidate, path, error);
   }
   CoredModel *next = next_generation(candidate, path, error);

@@ -31,11 +31,9 @@ static void list_bad(const CoredDataset *set, Ui *ui) {
   size_t listed = 0;
   for (size_t i = 0; i < cored_dataset_n_files(set); i++) {
     const CoredDataFile *file = cored_dataset_file(set, i);
-    char name[1024];
     if (!file->bad || listed++ >= LISTED_FILES)
       continue;
-    ui_escape(file->path, name, sizeof name);
-    ui_line(ui, "  skipped %s: %s", name, file->reason);
+    ui_line(ui, "  skipped %s: %s", file->path, file->reason);
   }
   if (listed > LISTED_FILES)
     ui_line(ui, "  and %zu more", listed - LISTED_FILES);

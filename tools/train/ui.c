@@ -9,6 +9,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "escape.h"
+
 double ui_clock(void) {
   struct timespec now;
   clock_gettime(CLOCK_MONOTONIC, &now);
@@ -27,13 +29,17 @@ static void clear_bar(Ui *ui) {
 
 void ui_line(Ui *ui, const char *format, ...) {
   va_list args;
+  char *line = NULL;
   if (ui->silent)
     return;
-  clear_bar(ui);
   va_start(args, format);
-  vfprintf(stderr, format, args);
+  const int length = vasprintf(&line, format, args);
   va_end(args);
-  fputc('\n', stderr);
+  if (length < 0)
+    return;
+  clear_bar(ui);
+  fprintf(stderr, "%s\n", cored_show(line).text);
+  free(line);
 }
 
 static int terminal_width(void) {
@@ -52,43 +58,10 @@ void ui_bar(Ui *ui, const char *label, size_t done, size_t total, const char *te
     cells[i] = i < full ? '#' : '.';
   cells[CELLS] = '\0';
   snprintf(line, sizeof line, "%s [%s] %zu/%zu %s", label, cells, done, total, text);
-  fprintf(stderr, "\r%.*s\033[K", terminal_width() - 1, line);
+  fprintf(stderr, "\r%.*s\033[K", terminal_width() - 1, cored_show(line).text);
   fflush(stderr);
   ui->drawn = true;
   ui->drawn_at = now;
-}
-
-/* Length of the well-formed UTF-8 sequence at p (RFC 3629), 0 if it is none. */
-static size_t utf8_length(const unsigned char *p) {
-  static const unsigned lowest[] = {0, 0, 0x80, 0x800, 0x10000};
-  const size_t n = p[0] < 0x80       ? 1
-                   : p[0] >> 5 == 6  ? 2
-                   : p[0] >> 4 == 14 ? 3
-                   : p[0] >> 3 == 30 ? 4
-                                     : 0;
-  unsigned code = n == 1 ? p[0] : p[0] & (0x7fU >> n);
-  for (size_t i = 1; i < n; i++) {
-    if (p[i] >> 6 != 2)
-      return 0;
-    code = code << 6 | (p[i] & 0x3f);
-  }
-  return n && code >= lowest[n] && code <= 0x10ffff && (code < 0xd800 || code > 0xdfff) ? n : 0;
-}
-
-void ui_escape(const char *name, char *out, size_t size) {
-  size_t at = 0;
-  for (const unsigned char *p = (const unsigned char *)name; *p && at + 5 < size;) {
-    const size_t n = utf8_length(p);
-    const bool plain = n > 1 || (n == 1 && *p >= 0x20 && *p != 0x7f);
-    if (plain) {
-      memcpy(out + at, p, n);
-      at += n;
-      p += n;
-    } else {
-      at += (size_t)snprintf(out + at, size - at, "\\x%02x", *p++);
-    }
-  }
-  out[at] = '\0';
 }
 
 void ui_duration(double seconds, char out[32]) {

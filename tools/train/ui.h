@@ -17,11 +17,10 @@ typedef struct Ui {
 double ui_clock(void);
 /* A bar is drawn when standard error is a terminal and quiet is false. */
 Ui ui_init(bool quiet, bool silent);
+/* One line, escaped as escape.h says: names need no care, and no newline stands in format. */
 __attribute__((format(printf, 2, 3))) void ui_line(Ui *ui, const char *format, ...);
 /* done of total, with text behind; redrawn ten times a second at most, and at the end. */
 void ui_bar(Ui *ui, const char *label, size_t done, size_t total, const char *text);
-/* Bytes of a name as they may be printed: control characters and wrong UTF-8 as \xNN. */
-void ui_escape(const char *name, char *out, size_t size);
 /* "1:02:03" */
 void ui_duration(double seconds, char out[32]);
 
