@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * Reading every file of a set once, in threads, before anything is learned from it. */
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -15,7 +14,7 @@ typedef struct Check {
   CoredDataset *set;
   CoredDataReader *readers[MAX_THREADS];
   size_t floats; /* of one input */
-  uint64_t video_budget;
+  atomic_ullong video_budget;
   atomic_size_t next, done;
   atomic_bool stop;
   pthread_mutex_t lock; /* guards error */

@@ -3,6 +3,8 @@
 #ifndef CORED_TRAIN_DATA_PRIVATE_H
 #define CORED_TRAIN_DATA_PRIVATE_H
 
+#include <stdatomic.h>
+
 #include "train/data.h"
 
 struct CoredDataset {
@@ -24,9 +26,9 @@ struct CoredDataset {
 bool cored_data_group(CoredDataset *set, CoredError *error);
 
 /* Read, hash and decode a file. A picture's input goes to out; a video's to file->frames, whose
- * bytes are taken from *video_budget. A bad file is no failure of the call: it is marked. False
- * only without memory. */
+ * bytes are taken from *video_budget, which threads share. A bad file is no failure of the call: it
+ * is marked. False only without memory. */
 bool cored_data_examine(CoredDataReader *reader, CoredDataFile *file, float *out,
-                        uint64_t *video_budget, CoredError *error);
+                        atomic_ullong *video_budget, CoredError *error);
 
 #endif /* CORED_TRAIN_DATA_PRIVATE_H */

@@ -127,39 +127,57 @@ static bool hash_video(const char *path, uint8_t sha256[32], CoredError *error) 
 
 typedef enum Keep { KEEP_OK, KEEP_BAD, KEEP_NO_MEMORY } Keep;
 
+/* Threads take what they keep from one budget: test and subtraction are one step. */
+static bool take(atomic_ullong *budget, unsigned long long bytes) {
+  unsigned long long left = atomic_load(budget);
+  while (left >= bytes)
+    if (atomic_compare_exchange_weak(budget, &left, left - bytes))
+      return true;
+  return false;
+}
+
+static Keep fill_frame(CoredDataReader *reader, CoredDataFile *file, const CoredImage *image,
+                       CoredError *error) {
+  const size_t floats = input_floats(&reader->params), n = (size_t)file->n_frames;
+  float *grown = realloc(file->frames, (n + 1) * floats * sizeof *grown);
+  if (!grown) {
+    cored_error_set(error, CORED_ERROR_NO_MEMORY, "'%s': frame", file->path);
+    return KEEP_NO_MEMORY;
+  }
+  file->frames = grown;
+  return make_input(reader, image, !reader->params.whole_frames, file->path, grown + n * floats,
+                    error)
+             ? KEEP_OK
+             : KEEP_BAD;
+}
+
 /* Append one frame's input to file->frames. A frame without a face is left out, not bad. */
 static Keep keep_frame(CoredDataReader *reader, CoredDataFile *file, const CoredImage *image,
-                       uint64_t *budget, CoredError *error) {
-  const size_t floats = input_floats(&reader->params), bytes = floats * sizeof(float);
-  if (__atomic_load_n(budget, __ATOMIC_RELAXED) < bytes) {
+                       atomic_ullong *budget, CoredError *error) {
+  const size_t bytes = input_floats(&reader->params) * sizeof(float);
+  CoredError reason = {0};
+  if (!take(budget, bytes)) {
     cored_error_set(error, CORED_ERROR_NO_MEMORY,
                     "'%s': video frames fill the memory allowed for them; allow more, take fewer "
                     "frames of a video, or take every n-th with a larger n",
                     file->path);
     return KEEP_NO_MEMORY;
   }
-  float *grown = realloc(file->frames, ((size_t)file->n_frames + 1) * bytes);
-  if (!grown) {
-    cored_error_set(error, CORED_ERROR_NO_MEMORY, "'%s': frame", file->path);
-    return KEEP_NO_MEMORY;
+  const Keep keep = fill_frame(reader, file, image, &reason);
+  if (keep == KEEP_OK) {
+    file->n_frames++;
+    return KEEP_OK;
   }
-  file->frames = grown;
-  CoredError reason = {0};
-  if (!make_input(reader, image, !reader->params.whole_frames, file->path,
-                  grown + file->n_frames * floats, &reason)) {
-    if (reason.code == CORED_ERROR_DATASET)
-      return KEEP_OK;
-    *error = reason;
-    return KEEP_BAD;
-  }
-  file->n_frames++;
-  __atomic_fetch_sub(budget, bytes, __ATOMIC_RELAXED);
-  return KEEP_OK;
+  atomic_fetch_add(budget, bytes);
+  if (reason.code == CORED_ERROR_DATASET)
+    return KEEP_OK;
+  *error = reason;
+  return keep;
 }
 
 /* Every frame_step-th frame up to max_frames kept; without faces the search ends after ten times
  * as many looks. */
-static Keep read_video(CoredDataReader *reader, CoredDataFile *file, uint64_t *budget,
+static Keep read_video(CoredDataReader *reader, CoredDataFile *file, atomic_ullong *budget,
                        CoredError *error) {
   const int step = reader->params.frame_step, most = reader->params.max_frames;
   CoredImage image;
@@ -189,19 +207,24 @@ static Keep read_video(CoredDataReader *reader, CoredDataFile *file, uint64_t *b
   return KEEP_BAD;
 }
 
+/* A bad video keeps no frames, and gives back what they took. */
+static void drop_frames(const CoredDataReader *reader, CoredDataFile *file, atomic_ullong *budget) {
+  atomic_fetch_add(budget, file->n_frames * input_floats(&reader->params) * sizeof(float));
+  free(file->frames);
+  file->frames = NULL;
+  file->n_frames = 0;
+}
+
 /* "'path': why" without the path, which the file has anyway. */
 static bool mark_bad(CoredDataFile *file, const CoredError *reason) {
   const char *why = strstr(reason->message, "': ");
   file->bad = true;
-  file->n_frames = 0;
-  free(file->frames);
-  file->frames = NULL;
   file->reason = strdup(why ? why + 3 : reason->message);
   return file->reason != NULL;
 }
 
 bool cored_data_examine(CoredDataReader *reader, CoredDataFile *file, float *out,
-                        uint64_t *video_budget, CoredError *error) {
+                        atomic_ullong *video_budget, CoredError *error) {
   CoredError reason = {0};
   Keep keep;
   if (file->video)
@@ -212,6 +235,8 @@ bool cored_data_examine(CoredDataReader *reader, CoredDataFile *file, float *out
     keep = reason.code == CORED_ERROR_NO_MEMORY ? KEEP_NO_MEMORY : KEEP_BAD;
   if (keep == KEEP_NO_MEMORY && error)
     *error = reason;
+  if (keep == KEEP_BAD)
+    drop_frames(reader, file, video_budget);
   return keep == KEEP_OK || (keep == KEEP_BAD && mark_bad(file, &reason));
 }
 

@@ -322,6 +322,36 @@ class DataSets(unittest.TestCase):
         self.assertEqual(error[0], "NO_MEMORY")
         self.assertIn("fewer", error[1])
 
+    def test_threads_share_the_memory_for_videos(self):
+        """Several threads that keep frames at once get no more than one would: a frame fewer is an error."""
+        try:
+            path = self.video("v00.avi", "-c:v", "mjpeg", frames=1)
+        except FileNotFoundError:
+            self.skipTest("no ffmpeg program")
+        for i in range(1, 32):
+            with open(path, "rb") as f:
+                self.write(f"v{i:02}.avi", f.read() + bytes([i]))
+        frame = 512 * 512 * 12
+        for _ in range(3):
+            facts = probe("-w", 512, "-k", 0, "-j", 32, "-v", 31 * frame, self.root)
+            self.assertEqual(facts.error and facts.error[0], "NO_MEMORY")
+            self.assertEqual(probe("-w", 512, "-k", 0, "-j", 32, "-v", 3 * frame, self.root).error[0], "NO_MEMORY")
+        self.assertIsNone(probe("-w", 512, "-k", 0, "-j", 32, "-v", 32 * frame, self.root).error)
+
+    def test_bad_videos_give_their_memory_back(self):
+        try:
+            path = self.video("good.avi", "-c:v", "mjpeg")
+        except FileNotFoundError:
+            self.skipTest("no ffmpeg program")
+        with open(path, "rb") as f:
+            data = f.read()
+        for i in range(8):  # many good frames, then a broken one
+            self.write(f"a{i}.avi", data[:data.index(b"idx1") - 200 - i])
+        facts = probe("-w", SIZE, "-s", 1, "-v", 25 * SIZE * SIZE * 12, self.root)
+        self.assertIsNone(facts.error)
+        self.assertEqual(len(facts.bad()), 8)
+        self.assertEqual(facts.files["good.avi"]["frames"], 25)
+
     def test_videos_that_change(self):
         """T15: another size in the middle, frames at uneven times."""
         try:
