@@ -316,6 +316,10 @@ void cored_loader_free(CoredLoader *loader) {
   free(loader);
 }
 
+int cored_loader_batch(const CoredLoader *loader) {
+  return loader->params.batch;
+}
+
 uint64_t cored_loader_n_batches(const CoredLoader *loader) {
   const uint64_t n = cored_dataset_n_samples(loader->set), size = (uint64_t)loader->params.batch;
   return (n + size - 1) / size;

@@ -36,6 +36,8 @@ typedef struct CoredLoader CoredLoader;
 CoredLoader *cored_loader_new(const CoredDataset *set, const CoredLoaderParams *params,
                               CoredError *error);
 void cored_loader_free(CoredLoader *loader); /* NULL is fine */
+/* Samples of a whole batch: as asked for, but not more than there are. */
+int cored_loader_batch(const CoredLoader *loader);
 uint64_t cored_loader_n_batches(const CoredLoader *loader);
 /* Begin an epoch at one of its batches; what is left of the one before is dropped. */
 bool cored_loader_start(CoredLoader *loader, uint64_t epoch, uint64_t first_batch,

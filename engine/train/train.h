@@ -85,7 +85,7 @@ typedef struct CoredTrainParams {
 void cored_train_params_init(CoredTrainParams *params);
 
 typedef struct CoredBatch {
-  int n;               /* 1..max_batch */
+  int n;               /* 1..max_batch; 0 only where another process has samples of the batch */
   const float *images; /* [n, h, w, 3], normalized */
   const int *labels;   /* [n], 0..n_classes-1 */
   uint64_t first;      /* index of sample 0 in the whole batch of all processes */

@@ -83,10 +83,12 @@ static void fill_stores(CoredTrainer *trainer, const double *z, const CoredBatch
 static void fill_student_stores(CoredTrainer *trainer, const CoredBatch *batch) {
   CoredStepScratch *const s = &trainer->scratch;
   CoredShape shape;
+  cored_stores_reset(&trainer->student_stores);
+  if (batch->n == 0)
+    return;
   const CoredReal *const features =
       cored_net_output(trainer->net, trainer->graph->features, &shape);
   cored_trainer_pool(trainer, features, shape, batch->n, s->pooled, s->winner);
-  cored_stores_reset(&trainer->student_stores);
   fill_stores(trainer, s->zs, batch, &trainer->student_stores);
 }
 
@@ -269,13 +271,16 @@ static void seed_features(CoredTrainer *trainer, const CoredBatch *batch, double
   }
 }
 
+/* A process without a sample of this batch only counts the pass, as the others do. */
 static void forward(CoredTrainer *trainer, const CoredBatch *batch, CoredNetRun *run) {
   CoredStepScratch *const s = &trainer->scratch;
   const bool train = trainer->params.batch_norm == CORED_BATCH_NORM_TRAIN;
-  if (trainer->teacher)
-    cored_trainer_forward_teacher(trainer, batch->images, batch->n, s->zt, NULL);
   const uint64_t forwards = (uint64_t)trainer->counters[CORED_COUNTER_FORWARDS]++;
   uint32_t bits[4];
+  if (batch->n == 0)
+    return;
+  if (trainer->teacher)
+    cored_trainer_forward_teacher(trainer, batch->images, batch->n, s->zt, NULL);
   cored_philox_bits(cored_philox_key(trainer->params.seed, "dropout"), forwards, bits);
   *run = (CoredNetRun){.block = trainer->block,
                        .running = train ? trainer->block : NULL,
@@ -312,9 +317,18 @@ static void remember_nonfinite(CoredTrainer *trainer, CoredNetRun run) {
   }
 }
 
+/* From the gradient with respect to logits and features to that of the weights. */
+static void backward(CoredTrainer *trainer, const CoredBatch *batch, const CoredNetRun *run,
+                     double weight) {
+  seed_logits(trainer, batch, weight);
+  if (cored_trainer_has_representation(trainer))
+    seed_features(trainer, batch, weight);
+  cored_net_backward(trainer->net, run, trainer->gradients);
+}
+
 bool cored_trainer_accumulate(CoredTrainer *trainer, const CoredBatch *batch, double weight,
                               CoredLosses *losses) {
-  CoredNetRun run;
+  CoredNetRun run = {0};
   trainer->nonfinite[0] = '\0';
   forward(trainer, batch, &run);
   sum_batch(trainer, batch);
@@ -323,13 +337,12 @@ bool cored_trainer_accumulate(CoredTrainer *trainer, const CoredBatch *batch, do
   reduce_sums(trainer);
   fill_losses(trainer, losses);
   if (!isfinite(losses->total)) {
-    remember_nonfinite(trainer, run);
+    if (batch->n > 0)
+      remember_nonfinite(trainer, run);
     return false;
   }
-  seed_logits(trainer, batch, weight);
-  if (cored_trainer_has_representation(trainer))
-    seed_features(trainer, batch, weight);
-  cored_net_backward(trainer->net, &run, trainer->gradients);
+  if (batch->n > 0)
+    backward(trainer, batch, &run, weight);
   if (has_starting_point(trainer)) {
     /* The same on every process, so each adds its share. */
     WeightGradient job = {trainer, weight * losses->gate * batch->n / trainer->scratch.sums[SUM_N]};

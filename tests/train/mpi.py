@@ -4,6 +4,7 @@
 # process computes with the whole, up to the rounding of sums.
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 import unittest
@@ -84,6 +85,72 @@ class Ranks(unittest.TestCase):
         one, two = self.train(1, *common), self.train(2, *common)
         self.assertEqual(int(one["counters"][0]), 3)
         self.compare(one, two, "student.", 1e-5)
+
+    def test_batches_smaller_than_the_number_of_processes(self):
+        """Every sample counts: in batches of 2 for 3 processes, and in the last one of 7 and 1 for 2."""
+        for ranks, batch in ((3, 2), (2, 7)):
+            common = ("--batch-norm", "frozen", "--momentum", 0.5, "-nb", batch)
+            one = self.train(1, *common)
+            many = self.train(ranks, *common)
+            self.assertEqual(int(many["counters"][0]), -(-8 // batch))
+            self.compare(one, many, "student.", 1e-5)
+
+    def launch(self, *programs):
+        """Each process with arguments of its own; (exit status, standard error)."""
+        words = ["mpirun", "--oversubscribe"]
+        for i, args in enumerate(programs):
+            words += [*(":" if i else ()), "-np", "1", TRAIN, "-d", self.data, "-s", "A", "-t", "B", "-w", self.task1,
+                      "-me", "1", *OPTIONS, "--output", os.path.join(self.tmp.name, "out"), *args]
+        done = run(*words, env=MPI, timeout=100)
+        if "built without MPI" in done.stderr:
+            self.skipTest("built without MPI")
+        return done.returncode, done.stderr
+
+    def test_one_process_that_fails_takes_the_others_along(self):
+        """The error of whoever has it is told, once; nobody waits for it."""
+        status, text = self.launch(["--trace", "/proc/no/folder"], [])
+        self.assertEqual(status, 74, text)
+        self.assertEqual(text.count("cored-train: '/proc/no"), 1, text)
+        status, text = self.launch([], ["-d", "/nowhere"])
+        self.assertEqual(status, 1, text)
+        self.assertEqual(text.count("cored-train: '/nowhere"), 1, text)
+
+    def test_processes_that_read_other_data_are_refused(self):
+        other = os.path.join(self.tmp.name, "other")
+        shutil.copytree(self.data, other)
+        os.remove(os.path.join(other, "TransferLearning", "B", "train", "real", "x001z.png"))
+        status, text = self.launch([], [], ["-d", other])
+        self.assertEqual(status, 1, text)
+        self.assertEqual(text.count("process 2 does not read the same files"), 1, text)
+
+    def lose_files(self, *args):
+        """Half of the training files go after the first epoch: soon a batch has none for one process only."""
+        data = os.path.join(self.tmp.name, "data")
+        shutil.rmtree(data, ignore_errors=True)
+        make_task(os.path.join(data, "A"), "checks", train=24, val=2, seed=1)
+        command = ["mpirun", "--oversubscribe", "-np", "2", TRAIN, "-d", data, "-t", "A", "-n", "Compact", "-me", "12",
+                   *map(str, OPTIONS), "--output", os.path.join(self.tmp.name, "out"), "--cache", "0", "-nb", "2", *args]
+        environment = dict(os.environ, OPENBLAS_NUM_THREADS="1", **MPI)
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as training:
+            text = ""
+            for line in training.stderr:
+                text += line
+                if "built without MPI" in line:
+                    self.skipTest("built without MPI")
+                if line.startswith("   1  "):
+                    for label in ("fake", "real"):
+                        for i in range(0, 24, 2):
+                            os.remove(os.path.join(data, "A", "train", label, f"x{i:03}z.png"))
+            return training.wait(timeout=100), text
+
+    def test_files_that_go_while_training(self):
+        status, text = self.lose_files()
+        self.assertEqual(status, 1, text)
+        self.assertEqual(text.count("more than --max-bad allows"), 1, text)
+        status, text = self.lose_files("--max-bad", "100")
+        self.assertEqual(status, 0, text)
+        self.assertIn("samples could not be read", text)
+        self.assertIn("best: epoch", text)
 
     def test_training_batch_norm_is_each_processes_own(self):
         """As documented: a different normalization, so a different result, yet the same again and again."""

@@ -57,6 +57,12 @@ int parallel_max(const Parallel *parallel, int value) {
   return value;
 }
 
+double parallel_sum(const Parallel *parallel, double value) {
+  if (parallel->ranks > 1)
+    MPI_Allreduce(MPI_IN_PLACE, &value, 1, MPI_DOUBLE, MPI_SUM, MPI_COMM_WORLD);
+  return value;
+}
+
 void parallel_broadcast(const Parallel *parallel, void *bytes, size_t size) {
   if (parallel->ranks > 1)
     MPI_Bcast(bytes, (int)size, MPI_BYTE, 0, MPI_COMM_WORLD);

@@ -18,18 +18,26 @@ static CoredBatch trainer_batch(const CoredLoaderBatch *batch, const Run *run) {
                           (uint64_t)((int64_t)batch->n_whole * parallel->rank / parallel->ranks)};
 }
 
-bool run_fill_stores(Run *run, CoredError *error) {
-  const Options *options = run->options;
-  if (!run->models.teacher || options->recipe.train.method != CORED_METHOD_CORED)
-    return true;
-  const CoredLoaderParams params = {.batch = options->recipe.batch,
+static CoredLoader *open_stores_loader(Run *run, CoredError *error) {
+  const CoredLoaderParams params = {.batch = run->options->recipe.batch,
                                     .sequential = true,
-                                    .threads = options->loader_threads,
+                                    .threads = run->options->loader_threads,
                                     .depth = 2,
                                     .rank = run->parallel->rank,
                                     .ranks = run->parallel->ranks};
   CoredLoader *loader = cored_loader_new(run->sets.train, &params, error);
-  bool ok = loader && cored_loader_start(loader, 0, 0, error);
+  if (loader && !cored_loader_start(loader, 0, 0, error)) {
+    cored_loader_free(loader);
+    return NULL;
+  }
+  return loader;
+}
+
+bool run_fill_stores(Run *run, CoredError *error) {
+  if (!run->models.teacher || run->options->recipe.train.method != CORED_METHOD_CORED)
+    return true;
+  CoredLoader *loader = open_stores_loader(run, error);
+  bool ok = !parallel_max(run->parallel, !loader);
   CoredLoaderBatch batch;
   size_t done = 0;
   while (ok && cored_loader_next(loader, &batch)) {
@@ -77,58 +85,66 @@ static RunStatus loss_not_finite(Run *run, const CoredLosses *l, CoredError *err
   return not_finite(run, what, error);
 }
 
-/* Forward and backward of the batches of one step. *more is false at the end of the epoch. */
-static RunStatus accumulate(Run *run, bool *more, CoredError *error) {
+/* One batch, by all processes together: a process without a readable sample of it adds nothing, but
+ * takes part in the sums. What nobody can read is passed over. */
+static RunStatus add_batch(Run *run, const CoredLoaderBatch *batch, double weight,
+                           CoredLosses *losses, CoredError *error) {
+  const CoredBatch part = trainer_batch(batch, run);
+  if (parallel_max(run->parallel, batch->n) == 0)
+    return RUN_OK;
+  if (!cored_trainer_accumulate(run->trainer, &part, weight, losses))
+    return loss_not_finite(run, losses, error);
+  loss_sums_add(&run->at.sums, losses);
+  return RUN_OK;
+}
+
+static bool is_traced(const Run *run, uint64_t step, const CoredLoaderBatch *batch) {
+  const OutputOptions *output = &run->options->output;
+  return output->trace && step < (uint64_t)output->trace_steps && run->parallel->rank == 0 &&
+         batch->n > 0;
+}
+
+/* Forward and backward of the batches of one step. */
+static RunStatus accumulate(Run *run, CoredError *error) {
   const Options *options = run->options;
   const uint64_t left = cored_loader_n_batches(run->loader) - run->at.next_batch;
   const uint64_t k =
       (uint64_t)options->recipe.accumulate < left ? (uint64_t)options->recipe.accumulate : left;
   const uint64_t step = cored_trainer_steps(run->trainer);
-  CoredLoaderBatch batch;
+  CoredLoaderBatch batch = {0};
   CoredLosses losses = {0};
-  *more = k > 0;
-  for (uint64_t i = 0; i < k; i++) {
-    if (!cored_loader_next(run->loader, &batch))
-      return RUN_FAILED;
+  for (uint64_t i = 0; i < k && cored_loader_next(run->loader, &batch); i++) {
     run->at.next_batch++;
-    /* Fewer samples than processes: someone would have none. The last crumbs of an epoch. */
-    if (batch.n_whole < run->parallel->ranks)
-      continue;
-    if (batch.n == 0) {
-      if (run->parallel->ranks == 1)
-        continue;
-      cored_error_set(error, CORED_ERROR_DATASET,
-                      "no sample of a batch can be read by process %d any more",
-                      run->parallel->rank);
-      return RUN_FAILED;
-    }
-    const CoredBatch part = trainer_batch(&batch, run);
-    if (!cored_trainer_accumulate(run->trainer, &part, 1.0 / (double)k, &losses))
-      return loss_not_finite(run, &losses, error);
-    loss_sums_add(&run->at.sums, &losses);
+    const RunStatus status = add_batch(run, &batch, 1.0 / (double)k, &losses, error);
+    if (status != RUN_OK)
+      return status;
   }
-  if (options->output.trace && *more && step < (uint64_t)options->output.trace_steps &&
-      run->parallel->rank == 0 &&
+  if (is_traced(run, step, &batch) &&
       !trace_step(options->output.trace, step, run->trainer, &batch, run->info.input_width,
                   run->info.input_height, &losses, error))
     return RUN_DISK;
   return RUN_OK;
 }
 
-/* Files that went bad while training are counted like those that were bad before. */
-static bool check_failures(Run *run, CoredError *error) {
+/* Files that went bad while training are counted like those that were bad before, in all processes.
+ * Who has met one says which. */
+static RunStatus check_failures(Run *run, CoredError *error) {
   CoredError last = {0};
-  const size_t failures = cored_loader_failures(run->loader, &last);
+  const size_t own = cored_loader_failures(run->loader, &last);
+  const double failures = parallel_sum(run->parallel, (double)own);
   const double allowed =
       run->options->data.max_bad / 100.0 * (double)cored_dataset_n_files(run->sets.train);
-  if (failures == 0)
-    return true;
-  ui_line(&run->ui, "%zu samples could not be read, the last: %s", failures, last.message);
-  if ((double)failures <= allowed * (run->at.epoch + 1))
-    return true;
-  return cored_error_set(error, CORED_ERROR_DATASET,
-                         "%zu samples could not be read, more than --max-bad allows; the last: %s",
-                         failures, last.message);
+  if (failures <= allowed * (run->at.epoch + 1)) {
+    if (failures > 0.0)
+      ui_line(&run->ui, "%.0f samples could not be read%s%s", failures,
+              own ? ", the last: " : ", by other processes", last.message);
+    return RUN_OK;
+  }
+  if (own)
+    cored_error_set(error, CORED_ERROR_DATASET,
+                    "%.0f samples could not be read, more than --max-bad allows; the last: %s",
+                    failures, last.message);
+  return RUN_FAILED;
 }
 
 /* No checkpoint without this: whatever broke stays out of every file. */
@@ -136,26 +152,32 @@ static RunStatus check_weights(Run *run, CoredError *error) {
   return cored_trainer_find_nonfinite(run->trainer) ? not_finite(run, "a weight", error) : RUN_OK;
 }
 
+/* What one process finds, all have to leave for: else the others would wait for it in a sum. */
+static RunStatus agree(const Run *run, RunStatus status) {
+  return (RunStatus)parallel_max(run->parallel, (int)status);
+}
+
 RunStatus run_epoch(Run *run, CoredError *error) {
   const uint64_t total = cored_loader_n_batches(run->loader), from = run->at.next_batch;
   const double began = ui_clock();
-  bool more = true, stopped = false;
-  if (!cored_loader_start(run->loader, (uint64_t)run->at.epoch, from, error))
-    return RUN_FAILED;
-  while (more && !stopped && run->at.next_batch < total) {
-    const RunStatus status = accumulate(run, &more, error);
-    /* All processes leave together; one that failed must not let the others wait. */
-    const RunStatus worst = (RunStatus)parallel_max(run->parallel, (int)status);
-    if (worst != RUN_OK)
-      return worst;
+  bool stopped = false;
+  RunStatus status =
+      cored_loader_start(run->loader, (uint64_t)run->at.epoch, from, error) ? RUN_OK : RUN_FAILED;
+  status = agree(run, status);
+  while (status == RUN_OK && !stopped && run->at.next_batch < total) {
+    status = agree(run, accumulate(run, error));
+    if (status != RUN_OK)
+      break;
     const double rate = cored_schedule_rate(&run->schedule, cored_trainer_steps(run->trainer));
     if (!cored_trainer_update(run->trainer, rate, NULL))
-      return not_finite(run, "a gradient", error);
+      status = not_finite(run, "a gradient", error);
+    status = agree(run, status);
     draw_bar(run, began, run->at.next_batch, from, total);
     stopped = parallel_max(run->parallel, stop_asked());
   }
-  const RunStatus status = check_weights(run, error);
-  if (status != RUN_OK || stopped)
-    return status != RUN_OK ? status : RUN_INTERRUPTED;
-  return check_failures(run, error) ? RUN_OK : RUN_FAILED;
+  if (status == RUN_OK)
+    status = agree(run, check_weights(run, error));
+  if (status == RUN_OK && !stopped)
+    status = check_failures(run, error);
+  return status == RUN_OK && stopped ? RUN_INTERRUPTED : status;
 }

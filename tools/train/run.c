@@ -130,13 +130,22 @@ static RunStatus end_epoch(Run *run, CoredError *error) {
   return (RunStatus)parallel_max(run->parallel, (int)status);
 }
 
+/* What comes before the first step. */
+static RunStatus begin(Run *run, CoredError *error) {
+  const char *trace = run->options->output.trace;
+  RunStatus status = run_fill_stores(run, error) ? RUN_OK : status_of(error);
+  if (status == RUN_OK && trace && run->parallel->rank == 0 &&
+      !trace_start(trace, run->models.student, error))
+    status = status_of(error);
+  return (RunStatus)parallel_max(run->parallel, (int)status);
+}
+
 static RunStatus train(Run *run, CoredError *error) {
-  const bool fresh = run->at.epoch == 0 && run->at.next_batch == 0;
-  if (fresh && !run_fill_stores(run, error))
-    return status_of(error);
-  if (fresh && run->options->output.trace && run->parallel->rank == 0 &&
-      !trace_start(run->options->output.trace, run->models.student, error))
-    return status_of(error);
+  if (run->at.epoch == 0 && run->at.next_batch == 0) {
+    const RunStatus status = begin(run, error);
+    if (status != RUN_OK)
+      return status;
+  }
   while (run->at.epoch < run->options->recipe.epochs) {
     RunStatus status = run_epoch(run, error);
     if (status == RUN_OK)
@@ -188,6 +197,33 @@ static RunStatus deliver(Run *run, CoredError *error) {
   return status;
 }
 
+/* Processes share out batches by number: all have to have read the same files. */
+static bool check_same_data(Run *run, CoredError *error) {
+  char first[sizeof run->manifest];
+  memcpy(first, run->manifest, sizeof first);
+  parallel_broadcast(run->parallel, first, sizeof first);
+  const int rank = run->parallel->rank, differs = memcmp(first, run->manifest, sizeof first) != 0;
+  const int other = parallel_max(run->parallel, differs ? rank : 0);
+  if (run->parallel->ranks > cored_loader_batch(run->loader))
+    ui_line(&run->ui, "warning: %d processes, but batches of %d samples: some have nothing to do",
+            run->parallel->ranks, cored_loader_batch(run->loader));
+  return other == 0 ||
+         cored_error_set(error, CORED_ERROR_DATASET,
+                         "process %d does not read the same files from '%s' as process 0: every "
+                         "process has to see the whole data set",
+                         other, cored_dataset_root(run->sets.train));
+}
+
+/* Of the processes that know why the run failed, the first says so: it need not be process 0. */
+static void tell(Run *run, const CoredError *error) {
+  const Parallel *parallel = run->parallel;
+  const int turn = error->code == CORED_ERROR_NONE ? 0 : parallel->ranks - parallel->rank;
+  if (parallel_max(parallel, turn) != turn || turn == 0)
+    return;
+  run->ui.silent = false;
+  ui_line(&run->ui, "cored-train: %s", error->message);
+}
+
 RunStatus run_train(const Options *options, Parallel *parallel) {
   Run run = {.options = options,
              .parallel = parallel,
@@ -198,12 +234,15 @@ RunStatus run_train(const Options *options, Parallel *parallel) {
   if (!set_up(&run, &error))
     status = status_of(&error);
   status = (RunStatus)parallel_max(parallel, (int)status);
+  if (status == RUN_OK && !check_same_data(&run, &error))
+    status = RUN_FAILED;
   if (status == RUN_OK)
     status = train(&run, &error);
   if (status == RUN_OK && parallel->rank == 0)
     status = deliver(&run, &error);
-  if (error.code != CORED_ERROR_NONE && status != RUN_OK && status != RUN_INTERRUPTED)
-    ui_line(&run.ui, "cored-train: %s", error.message);
+  status = (RunStatus)parallel_max(parallel, (int)status);
+  if (status != RUN_OK && status != RUN_INTERRUPTED)
+    tell(&run, &error);
   tear_down(&run);
   return status;
 }
