@@ -5,13 +5,20 @@
 cored_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cored_build=${CORED_BUILD_DIR:-$cored_root/build}
 
-say() { printf '== %s\n' "$*" >&2; }
+# shown TEXT...: as a terminal may show it. Names hold what they like: control characters, what turns
+# the direction of text or is not seen becomes "?"; bytes that are not UTF-8 are left out.
+shown() {
+  printf '%s' "$*" | iconv -c -f UTF-8 -t UTF-8 | LC_ALL=C sed -z 's/[\x01-\x1f\x7f]/?/g
+    s/\xc2[\x80-\x9f\xad]/?/g; s/\xe2\x80[\x8b-\x8f\xa8-\xae]/?/g; s/\xe2\x81[\xa0-\xaf]/?/g
+    s/\xd8\x9c/?/g; s/\xef\xbb\xbf/?/g; s/\xef\xb8[\x80-\x8f]/?/g; s/\xf3\xa0[\x80-\xbf]./?/g'
+}
+say() { printf '== %s\n' "$(shown "$@")" >&2; }
 die() {
-  printf '%s: %s\n' "$(basename "$0")" "$*" >&2
+  printf '%s: %s\n' "$(basename "$0")" "$(shown "$@")" >&2
   exit 1
 }
 usage_error() {
-  printf '%s: %s\nTry --help.\n' "$(basename "$0")" "$*" >&2
+  printf '%s: %s\nTry --help.\n' "$(basename "$0")" "$(shown "$@")" >&2
   exit 2
 }
 
@@ -175,6 +182,8 @@ need_input() {
     *://*) ;;
     *) [ -r "$1" ] && [ -f "$1" ] || die "$1 cannot be read" ;;
   esac
+  # gst-launch-1.0 takes a line break or a quote in it for its own.
+  case $1 in *[$'\n\t\r\\"']*) die "$1: a name without line breaks, tabs, \" and \\ is needed here" ;; esac
 }
 
 # launch ELEMENT...: run the pipeline, with messages printed; with --dry-run print it. Elements are

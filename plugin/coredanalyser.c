@@ -3,6 +3,7 @@
 
 #include "coredframe.h"
 
+#include "escape.h"
 #include "vision/sharpness.h"
 
 /* What may continue what, for the tracker. */
@@ -26,7 +27,7 @@ CoredAnalyser *cored_analyser_new(void) {
   CoredError error;
   analyser->tracker = cored_tracker_new(NULL, &error);
   if (!analyser->tracker)
-    g_error("%s", error.message); /* no memory: as g_new0 */
+    g_error("%s", cored_show(error.message).text); /* no memory: as g_new0 */
   return analyser;
 }
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "coredjudge.h"
 
+#include "error.h"
+
 #include <math.h>
 
 struct CoredJudge {
@@ -57,10 +59,8 @@ gboolean cored_judge_run(CoredJudge *judge, const CoredImage *image, const Cored
   cored_session_run(judge->session, input, 1, &judge->output);
   const double p = cored_p_fake(judge->net->info, judge->output.logits);
   if (!isfinite(p)) {
-    error->code = CORED_ERROR_PARAMETER_VALUE;
-    g_snprintf(error->message, sizeof error->message, "%s: the output is not finite",
-               judge->net->id);
-    return FALSE;
+    return cored_error_set(error, CORED_ERROR_PARAMETER_VALUE, "%s: the output is not finite",
+                           judge->net->id);
   }
   *p_fake = CLAMP(p, 0.0, 1.0);
   return TRUE;

@@ -4,6 +4,7 @@
 #include "coredpainter.h"
 
 #include "coredpanel.h"
+#include "escape.h"
 
 #include <math.h>
 
@@ -158,7 +159,8 @@ static char *status_words(const CoredScene *s, guint lines) {
   char *verdict = cored_verdict_text(s->verdict, s->p_fake, s->reason);
   char *id = short_model_id(s->model_id);
   add_alerts(text, s);
-  g_string_append_printf(text, "%s%s%s", verdict, lines > 1 ? "\n" : "  ", *id ? id : "no model");
+  g_string_append_printf(text, "%s%s%s", verdict, lines > 1 ? "\n" : "  ",
+                         *id ? cored_show(id).text : "no model");
   if (*id)
     g_string_append_printf(text, "%sgeneration %" G_GUINT64_FORMAT, lines > 2 ? "\n" : "  ",
                            s->generation);

@@ -2,6 +2,7 @@
 #include "coredpanel.h"
 
 #include "coredplaces.h"
+#include "escape.h"
 
 #include <math.h>
 
@@ -17,7 +18,8 @@ typedef struct Panel {
 
 char *cored_verdict_text(CoredSceneVerdict verdict, double p, const char *reason) {
   if (verdict == CORED_SCENE_UNKNOWN) {
-    char *text = *reason ? g_strdup_printf("unknown: %s", reason) : g_strdup("unknown");
+    char *text =
+        *reason ? g_strdup_printf("unknown: %s", cored_show(reason).text) : g_strdup("unknown");
     return g_strdelimit(text, "-", ' ');
   }
   if (verdict == CORED_SCENE_FAKE)

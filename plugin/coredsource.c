@@ -4,6 +4,8 @@
  * they may only note what they hear. */
 #include "coredsource.h"
 
+#include "error.h"
+
 typedef struct Listener {
   CoredSourceFunc func;
   gpointer user;
@@ -130,11 +132,10 @@ static gboolean may_follow(const CoredSource *source, const CoredNet *old, const
                            CoredError *error) {
   if (!source->trust || !old || net->info->generation >= old->info->generation)
     return TRUE;
-  error->code = CORED_ERROR_GENERATION;
-  g_snprintf(error->message, sizeof error->message,
-             "%s: expected generation %" G_GUINT64_FORMAT " or later, found %" G_GUINT64_FORMAT,
-             source->path, old->info->generation, net->info->generation);
-  return FALSE;
+  return cored_error_set(error, CORED_ERROR_GENERATION,
+                         "%s: expected generation %" G_GUINT64_FORMAT
+                         " or later, found %" G_GUINT64_FORMAT,
+                         source->path, old->info->generation, net->info->generation);
 }
 
 /* With load_mutex held: the version that is there now, NULL with *error on failure. */

@@ -2,6 +2,8 @@
  * What coreddetect tells: errors, results, alerts, models. */
 #include "gstcoreddetect-private.h"
 
+#include "escape.h"
+
 #include "coredcarriers.h"
 #include "gstcoredmeta.h"
 
@@ -97,7 +99,7 @@ void cored_detect_report_shadow(gpointer user, const CoredReloadReport *report) 
   }
   memset(&self->comparison, 0, sizeof self->comparison);
   GST_CAT_INFO_OBJECT(cored_model_debug, self, "shadow model %s, generation %" G_GUINT64_FORMAT,
-                      report->new_id, report->generation);
+                      cored_show(report->new_id).text, report->generation);
 }
 
 static GstStructure *describe_comparison(const CoredComparison *seen, const CoredNet *net,

@@ -5,6 +5,8 @@
 
 #include <glib-unix.h>
 
+#include "escape.h"
+
 #define PATH "/cored"
 
 typedef struct Options {
@@ -41,7 +43,8 @@ static void on_message(GstBus *bus, GstMessage *message, gpointer unused) {
     gst_message_parse_error(message, &error, NULL);
   else
     gst_message_parse_warning(message, &error, NULL);
-  g_printerr("cored-rtsp: %s: %s\n", GST_MESSAGE_SRC_NAME(message), error->message);
+  g_printerr("cored-rtsp: %s: %s\n", GST_MESSAGE_SRC_NAME(message),
+             cored_show(error->message).text);
   g_error_free(error);
 }
 
@@ -121,11 +124,13 @@ static int serve(Options *options) {
   g_object_unref(mounts);
   const guint source = gst_rtsp_server_attach(server, NULL);
   if (source) {
-    g_print("rtsp://%s:%d" PATH "\n", options->listen, gst_rtsp_server_get_bound_port(server));
+    g_print("rtsp://%s:%d" PATH "\n", cored_show(options->listen).text,
+            gst_rtsp_server_get_bound_port(server));
     g_main_loop_run(options->loop);
     g_source_remove(source);
   } else {
-    g_printerr("cored-rtsp: cannot listen on %s:%s\n", options->listen, port);
+    g_printerr("cored-rtsp: cannot listen on %s:%d\n", cored_show(options->listen).text,
+               options->port);
   }
   g_object_unref(server);
   return source ? 0 : 1;
@@ -146,7 +151,7 @@ static gboolean read_options(int *argc, char ***argv, Options *options) {
   gboolean ok = g_option_context_parse(context, argc, argv, &error);
   g_option_context_free(context);
   if (!ok) {
-    g_printerr("cored-rtsp: %s\n", error->message);
+    g_printerr("cored-rtsp: %s\n", cored_show(error->message).text);
     g_error_free(error);
   } else if (*argc != 2 || !gst_uri_is_valid((*argv)[1]) || !options->model || options->port < 0 ||
              options->port > 65535) {

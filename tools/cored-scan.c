@@ -2,6 +2,8 @@
  * cored-scan: judge whole video files with coreddetect and say when and where a face looks fake. */
 #include "scan/run.h"
 
+#include "escape.h"
+
 #include <glib-unix.h>
 #include <locale.h>
 #include <string.h>
@@ -62,7 +64,7 @@ static ScanExit scan_all(const ScanOptions *options) {
                          .display = options->quiet ? NULL : &display,
                          .interrupted = &interrupt.seen};
   if (options->json && !(context.json = scan_json_open(options->json, &error))) {
-    g_printerr("cored-scan: %s\n", error->message);
+    g_printerr("cored-scan: %s\n", cored_show(error->message).text);
     g_error_free(error);
     return SCAN_EXIT_USAGE;
   }
@@ -74,7 +76,7 @@ static ScanExit scan_all(const ScanOptions *options) {
   g_source_remove(sigint);
   g_source_remove(sigterm);
   if (!scan_json_close(context.json, &error)) {
-    g_printerr("cored-scan: %s\n", error->message);
+    g_printerr("cored-scan: %s\n", cored_show(error->message).text);
     g_error_free(error);
     failed = TRUE;
   }
@@ -98,7 +100,7 @@ int main(int argc, char **argv) {
   if (!scan_options_parse(&options, argc, argv, &error) ||
       (!options.version && !check_detector(&options, &error))) {
     gboolean usage = error->domain == G_OPTION_ERROR;
-    g_printerr("cored-scan: %s\n%s", error->message, usage ? "Try --help.\n" : "");
+    g_printerr("cored-scan: %s\n%s", cored_show(error->message).text, usage ? "Try --help.\n" : "");
     status = usage ? SCAN_EXIT_USAGE : SCAN_EXIT_FAILED;
     g_error_free(error);
   } else if (options.version) {

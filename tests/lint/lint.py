@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """Checks of the tree that no compiler makes: lint.py CHECK SOURCE_ROOT [ARG...]."""
+import fnmatch
 import os
 import re
 import shutil
@@ -26,6 +27,37 @@ ENGINE_BANNED = {
     'fprintf': 'an error', 'puts': 'an error', 'perror': 'an error', 'setlocale': 'nothing',
 }
 
+# What a terminal, a log or a message gets is escaped (engine/escape.h). check_prints looks at each
+# string that these calls show; the number is the place of the format, None: there is none.
+SHOWING = {'printf': 0, 'fprintf': 1, 'dprintf': 1, 'vprintf': 0, 'vfprintf': 1, 'g_print': 0,
+           'g_printerr': 0, 'puts': None, 'fputs': None, 'perror': None, 'g_error': 0,
+           'g_warning': 0, 'g_critical': 0, 'g_message': 0}
+SHOWING.update({f'GST_{level}_OBJECT': 1 for level in
+                ('ERROR', 'WARNING', 'FIXME', 'INFO', 'DEBUG', 'LOG', 'TRACE')})
+SHOWING.update({f'GST_CAT_{level}_OBJECT': 2 for level in
+                ('ERROR', 'WARNING', 'FIXME', 'INFO', 'DEBUG', 'LOG', 'TRACE')})
+MESSAGES = ('GST_ELEMENT_ERROR', 'GST_ELEMENT_WARNING', 'GST_ELEMENT_INFO')
+# Calls whose result may be shown: they escape, or their texts are this project's or digits.
+SHOWN_BY = {
+    'cored_show(...).text', 'show(...).text', 'cored_error_code_name', 'cored_error_code_text',
+    'cored_error_hint', 'cored_loose_shape', 'scan_block', 'scan_outcome_name', 'scan_time_text',
+    'cored_verdict_name', 'g_strerror', 'strerror', 'gst_video_format_to_string', 'GST_VIDEO_INFO_NAME',
+}
+# Variables that hold nothing of a file, a peer or the command line, file by file.
+VOUCHED = {
+    'plugin/gstcoreddetect-frames.c': {'why'},  # two sentences of that file
+    'tools/convert/cli.c': {'command', 'what', 'text'},  # of the help and the table of commands
+    'tools/convert/inspect-print.c': {'label', 'i == 0 ? label : ""'},  # headings of that file
+    'tools/cored-convert.c': {'report.format'},  # the readers' names of formats
+    'tools/cored-rtsp.c': {'GST_MESSAGE_SRC_NAME(message)'},  # the elements have names of that file
+    'tools/scan/report.c': {'colour'},  # one of the escape codes of that file
+    'tools/scan/timeline.c': {'want', 'axis', 'label'},  # escape codes; digits; the number of a face
+    'tools/train/eval-write.c': {'cell.s', 'result->hashes[i]'},  # escaped for CSV; hex digits
+    'tools/train/options.c': {'row->help', 'left'},  # the table of options
+}
+# Names of networks are those of the registry, or the model was refused.
+NETWORK = re.compile(r'(.*(->|\.))?network')
+
 
 def tracked(root, *patterns):
     listing = subprocess.run(['git', '-C', root, 'ls-files', '-z', '--', *patterns],
@@ -34,12 +66,10 @@ def tracked(root, *patterns):
         names = listing.stdout.decode().split('\0')
         return sorted(n for n in names if n and os.path.isfile(os.path.join(root, n)))
     names = []
-    suffixes = tuple(p.lstrip('*') for p in patterns)
     for folder, folders, files in os.walk(root):
         folders[:] = [d for d in folders if not d.startswith(('build', '.git'))]
-        names += [os.path.relpath(os.path.join(folder, f), root) for f in files
-                  if f.endswith(suffixes)]
-    return sorted(names)
+        names += [os.path.relpath(os.path.join(folder, f), root) for f in files]
+    return sorted(n for n in names if any(fnmatch.fnmatch(n, p) for p in patterns))
 
 
 def read(root, name):
@@ -91,6 +121,111 @@ def check_calls(root):
             for match in pattern.finditer(line):
                 call = match.group(1)
                 bad.append(f'{name}:{number}: {call}() is banned here; use {banned[call]}')
+    return bad
+
+
+def arguments(text, start):
+    """The arguments of the call whose bracket opens at start, as they stand in the text."""
+    parts, depth, begin, i = [], 0, start + 1, start
+    while i < len(text):
+        literal = re.compile(r'"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'').match(text, i)
+        if literal:
+            i = literal.end()
+            continue
+        if text[i] in '([{':
+            depth += 1
+        elif text[i] in ')]}':
+            depth -= 1
+            if depth == 0:
+                return parts + [text[begin:i].strip()]
+        elif text[i] == ',' and depth == 1:
+            parts.append(text[begin:i].strip())
+            begin = i + 1
+        i += 1
+    return parts
+
+
+LITERAL = r'(?:"(?:\\.|[^"\\])*"|[A-Z_][A-Z0-9_]+)'
+
+
+def may_be_shown(text, vouched):
+    """A literal, a constant, what escapes, what is vouched for, or a choice between such."""
+    text = ' '.join(text.split())
+    if text in vouched or NETWORK.fullmatch(text) or re.fullmatch(rf'{LITERAL}(?: ?{LITERAL})*', text):
+        return True
+    if text.startswith('(') and arguments(text, 0)[0] + ')' == text[1:]:
+        return may_be_shown(text[1:-1], vouched)
+    choice = re.fullmatch(r'([^?"]*)\?(.*)', text)
+    if choice and ':' in text:
+        # "?:" binds to the right: the first colon whose left side has as many ? as :
+        rest = choice.group(2)
+        for colon in (m.start() for m in re.finditer(':', rest)):
+            if may_be_shown(rest[:colon], vouched) and may_be_shown(rest[colon + 1:], vouched):
+                return True
+    call = re.match(r'(\w+)\(', text)
+    if call:
+        inside = ', '.join(arguments(text, call.end() - 1))
+        tail = text[call.end():].replace(' ', '')[len(inside.replace(' ', '')):]
+        return (call.group(1) if tail == ')' else call.group(1) + '(...)' + tail[1:]) in SHOWN_BY
+    return False
+
+
+def format_text(argument, macros):
+    """The format as one text, None where it is no literal."""
+    text = ''
+    for piece in re.finditer(r'"((?:\\.|[^"\\])*)"|(\w+)|(\S)', argument):
+        if piece.group(3) or (piece.group(2) and not piece.group(2).isupper()
+                              and not re.fullmatch(r'PRI\w+', piece.group(2))):
+            return None
+        text += piece.group(1) if piece.group(1) is not None else macros.get(piece.group(2), 'd')
+    return text
+
+
+def shown_strings(parts, macros):
+    """What the arguments of a printf show with %s; the format where it is no literal."""
+    text = format_text(parts[0], macros) if parts else None
+    if text is None:
+        return ['a format that is no literal']
+    strings, at = [], 1
+    for spec in re.finditer(r'%([-+ #0]*)(\*|\d+)?(?:\.(\*|\d+))?[hlzjtL]*([a-zA-Z%])', text):
+        if spec.group(4) == '%':
+            continue
+        at += (spec.group(2) == '*') + (spec.group(3) == '*')
+        if spec.group(4) == 's':
+            strings.append(parts[at] if at < len(parts) else '?')
+        at += 1
+    return strings
+
+
+def check_prints(root):
+    """Nothing that comes from a file, a peer or the command line is shown as it is."""
+    bad = []
+    calls = re.compile(r'(?<![\w.>])(' + '|'.join([*SHOWING, *MESSAGES]) + r')\s*\(')
+    for name in tracked(root, 'tools/*.c', 'plugin/*.c', 'engine/*.c'):
+        text = re.sub(r'/\*.*?\*/', lambda m: re.sub(r'[^\n]', ' ', m.group()), read(root, name),
+                      flags=re.S)
+        macros = dict(re.findall(r'^#define (\w+) "((?:\\.|[^"\\])*)"', text, re.M))
+        vouched = VOUCHED.get(name, set()) | set(re.findall(r'^static const char (\w+)\[', text, re.M))
+        code = code_of(text)
+        for call in calls.finditer(code):
+            parts = arguments(text, call.end() - 1)
+            kind = call.group(1)
+            if kind in MESSAGES:
+                shown = [s for part in parts[3:] if part != '(NULL)'
+                         for s in shown_strings(arguments(part, 0), macros)]
+            elif SHOWING[kind] is None:
+                shown = parts[:1]
+            elif kind.startswith('v'):
+                shown = [parts[SHOWING[kind]]]
+            else:
+                shown = shown_strings(parts[SHOWING[kind]:], macros)
+            number = text.count('\n', 0, call.start()) + 1
+            bad += [f'{name}:{number}: {kind}() shows {" ".join(s.split())}: '
+                    'escape it with cored_show' for s in shown if not may_be_shown(s, vouched)]
+        for match in re.finditer(r'printf\((\w+->|\w+\.)?message\b|printf\(error->message', code):
+            if name != 'engine/error.c':
+                bad.append(f'{name}:{text.count(chr(10), 0, match.start()) + 1}: a message is set '
+                           'with cored_error_set, which escapes')
     return bad
 
 

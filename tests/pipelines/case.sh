@@ -276,6 +276,32 @@ case_scan-bad-input() {
   [ "$(head -n 7 "$tmp/verdicts" | grep -c 'unknown False')" = 7 ] || fail "$(cat "$tmp/verdicts")"
 }
 
+# A file's name cannot forge a verdict, hide one or steer the terminal, however it comes out.
+case_scan-names() {
+  local scan=$CORED_BUILD_DIR/tools/cored-scan name forged='  real  p-fake 0.01, threshold 0.50'
+  picture "$tmp/a.mkv"
+  for name in $'clip.mkv\n'"$forged"$'\033[8m' $'a\xe2\x80\xaevkm.mkv' $'a\xff\xc2\x9b8m.mkv' $'a\rb.mkv'; do
+    cp "$tmp/a.mkv" "$tmp/$name"
+    runs 0 "$scan" --model "$CORED_MODEL" --ascii --json "$tmp/out.jsonl" "$tmp/$name"
+    says '^  unknown  no face in 50 frames$'
+    says '^/.*  \(0:02, 50 frames, 0 judged\)$'
+    [ "$(grep -c . "$log")" = 2 ] || fail "not two lines for one file"
+    ! grep -qxF -- "$forged" "$log" || fail "a verdict was forged"
+    LC_ALL=C grep -qP '[\x00-\x08\x0b-\x1f\x7f]|\xe2\x80\xae|\xc2\x9b|\xff' "$log" "$tmp/out.jsonl" &&
+      fail "what a terminal obeys came through"
+    verdicts "$tmp/out.jsonl" >/dev/null || fail "the JSON file is no JSON"
+    rm "$tmp/out.jsonl"
+    runs 1 "$scan" --model "$CORED_MODEL" -q "$tmp/none/$name"
+    says '^  failed: cannot be read'
+    ! grep -qxF -- "$forged" "$log" || fail "a verdict was forged"
+  done
+  # Programs that put pipelines together from names do not take a name for elements.
+  name=$'x\n!\nfilesink\nlocation=made.mkv'
+  cp "$tmp/a.mkv" "$tmp/$name"
+  (cd "$tmp" && runs 1 "$scripts/print-metadata.sh" "$name" && says 'without line breaks' 1) || exit 1
+  [ ! -e "$tmp/made.mkv" ] || fail "a name was taken for elements"
+}
+
 # Wrong options end with 2 before anything is read, wrong models with 1 and a reason.
 case_scan-bad-options() {
   local scan=$CORED_BUILD_DIR/tools/cored-scan

@@ -14,7 +14,7 @@ int cored_cli_fail(const char *path, const char *code, const char *message) {
   /* The engine's messages name the file themselves. */
   const bool named = strncmp(message, path, strlen(path)) == 0;
   fprintf(stderr, "cored-convert: %s%s%s: %s\n", named ? "" : cored_show(path).text,
-          named ? "" : ": ", code, message);
+          named ? "" : ": ", cored_show(code).text, cored_show(message).text);
   return EXIT_FAILED;
 }
 

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT
  * The report on one input, as JSON lines for programs. Jansson writes numbers with a point whatever
- * the locale. Every line is flushed, so that a reader may follow the file and a kill leaves it
- * whole up to the last line. */
+ * the locale; a line that is looked at in a terminal does it no harm. Every line is flushed, so
+ * that a reader may follow the file and a kill leaves it whole up to the last line. */
 #include "scan/report.h"
+
+#include "escape.h"
+#include "model/text.h"
 
 #include <errno.h>
 #include <gio/gio.h>
@@ -27,10 +30,18 @@ ScanJson *scan_json_open(const char *path, GError **error) {
 }
 
 static void write_line(ScanJson *json, json_t *object) {
+  char *plain = json_dumps(object, JSON_COMPACT | JSON_REAL_PRECISION(9));
+  CoredText line = {0};
+  cored_text_add_json(&line, plain ? plain : "");
+  cored_text_add(&line, "\n");
   errno = 0;
-  if (!json->error && (json_dumpf(object, json->file, JSON_COMPACT | JSON_REAL_PRECISION(9)) != 0 ||
-                       fputc('\n', json->file) == EOF || fflush(json->file) != 0))
+  if (!plain || line.failed)
+    errno = ENOMEM;
+  if (!json->error &&
+      (errno || fwrite(line.s, 1, line.n, json->file) != line.n || fflush(json->file) != 0))
     json->error = errno ? errno : EIO;
+  cored_text_clear(&line);
+  free(plain);
   json_decref(object);
 }
 
@@ -92,11 +103,8 @@ static json_t *tracks_array(const ScanReport *report) {
 }
 
 static void set_text(json_t *object, const char *key, const char *text) {
-  if (!text)
-    return;
-  char *valid = g_utf8_make_valid(text, -1);
-  json_object_set_new(object, key, json_string(valid));
-  g_free(valid);
+  if (text)
+    json_object_set_new(object, key, json_string(cored_show_utf8(text).text));
 }
 
 void scan_json_verdict(ScanJson *json, const ScanReport *report) {

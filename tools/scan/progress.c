@@ -2,6 +2,8 @@
  * Progress bar. */
 #include "scan/progress.h"
 
+#include "escape.h"
+
 #define BAR_EVERY (G_USEC_PER_SEC / 8)
 #define LINE_EVERY (5 * G_USEC_PER_SEC)
 #define TEXT_WIDTH 46 /* what stands beside the bar */
@@ -50,7 +52,10 @@ void scan_progress_update(ScanProgress *progress, double position, double durati
   progress->next = now + (terminal->is_tty ? BAR_EVERY : LINE_EVERY);
   double elapsed = (double)(now - progress->began) / G_USEC_PER_SEC;
   char *text = scan_progress_text(terminal, position, duration, frames, elapsed);
-  fprintf(terminal->file, terminal->is_tty ? "\r\033[K%s" : "%s\n", text);
+  if (terminal->is_tty)
+    fprintf(terminal->file, "\r\033[K%s", cored_show(text).text);
+  else
+    fprintf(terminal->file, "%s\n", cored_show(text).text);
   fflush(terminal->file);
   progress->drawn = terminal->is_tty;
   g_free(text);

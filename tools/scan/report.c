@@ -2,6 +2,8 @@
  * The report on one input, for people. */
 #include "scan/report.h"
 
+#include "escape.h"
+
 #define MAX_SPANS 6
 #define MAX_TRACKS 8
 #define BOLD_RED "\033[1;31m"
@@ -12,7 +14,7 @@
 ScanReport *scan_report_new(const char *argument, const char *uri) {
   ScanReport *report = g_new0(ScanReport, 1);
   report->uri = g_utf8_make_valid(uri, -1);
-  report->name = g_filename_display_name(argument);
+  report->name = g_strdup(argument);
   report->tracks = scan_tracks_new();
   report->threshold = 0.5;
   return report;
@@ -83,8 +85,9 @@ static void print_verdict(const ScanReport *report, const ScanTerminal *terminal
                            report->threshold);
     append_evidence(text, report, verdict->worst);
   }
-  fprintf(terminal->file, "  %s%s%s  %s\n", terminal->colour ? colours[verdict->outcome] : "",
-          scan_outcome_name(verdict->outcome), terminal->colour ? RESET : "", text->str);
+  const char *colour = terminal->colour ? colours[verdict->outcome] : "";
+  fprintf(terminal->file, "  %s%s%s  %s\n", colour, scan_outcome_name(verdict->outcome),
+          terminal->colour ? RESET : "", cored_show(text->str).text);
   g_string_free(text, TRUE);
 }
 
@@ -97,7 +100,7 @@ static void print_others(const ScanReport *report, const ScanTerminal *terminal)
       continue;
     GString *text = g_string_new(NULL);
     append_evidence(text, report, track);
-    fprintf(terminal->file, "        %s\n", text->str);
+    fprintf(terminal->file, "        %s\n", cored_show(text->str).text);
     g_string_free(text, TRUE);
     shown++;
   }
@@ -105,7 +108,7 @@ static void print_others(const ScanReport *report, const ScanTerminal *terminal)
 
 void scan_report_print(const ScanReport *report, const ScanTerminal *terminal, gboolean timeline) {
   char time[16];
-  fprintf(terminal->file, "%s  (%s, %u frame%s, %u judged)\n", report->name,
+  fprintf(terminal->file, "%s  (%s, %u frame%s, %u judged)\n", cored_show(report->name).text,
           scan_time_text(report->duration, time), report->frames, report->frames == 1 ? "" : "s",
           report->tracks->judged);
   if (timeline)
@@ -115,8 +118,8 @@ void scan_report_print(const ScanReport *report, const ScanTerminal *terminal, g
     print_others(report, terminal);
   }
   if (report->note)
-    fprintf(terminal->file, "  note: %s\n", report->note);
+    fprintf(terminal->file, "  note: %s\n", cored_show(report->note).text);
   if (report->problem)
-    fprintf(terminal->file, "  failed: %s\n", report->problem);
+    fprintf(terminal->file, "  failed: %s\n", cored_show(report->problem).text);
   fflush(terminal->file);
 }

@@ -8,7 +8,7 @@
 
 typedef struct ScanReport {
   char *uri;
-  char *name; /* as given on the command line, valid UTF-8 */
+  char *name; /* as given on the command line */
   ScanTracks *tracks;
   ScanVerdict verdict;
   char *problem; /* why it could not be read (to its end), NULL when nothing was wrong */

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "escape.h"
+
 static const char help[] =
     "Usage: cored-eval -w MODEL... -d FOLDER [--tasks A,B,...] [OPTION]...\n"
     "Judges models on labelled pictures and videos.\n"
@@ -85,7 +87,8 @@ static const struct option table[] = {
     {0}};
 
 static bool complain(const char *what, const char *value) {
-  fprintf(stderr, "cored-eval: %s '%s'; see cored-eval --help\n", what, value);
+  fprintf(stderr, "cored-eval: %s '%s'; see cored-eval --help\n", cored_show(what).text,
+          cored_show(value).text);
   return false;
 }
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "error.h"
+#include "escape.h"
 #include "eval-run.h"
 #include "model/file.h"
 #include "model/text.h"
@@ -25,11 +26,12 @@ static void print_matrix(const EvalResult *result) {
   eval_matrix(result, auc);
   printf("AUC%17s", "");
   for (int j = 0; j < result->n_tasks; j++)
-    printf(" %12.12s", result->names[j]);
+    printf(" %12.12s", cored_show(result->names[j]).text);
   puts(is_sequence(result) ? "      average   forgetting     backward" : "");
   for (int i = 0; i < result->n_models; i++) {
     const CoredModelInfo *info = &result->infos[i];
-    printf("after %-14.14s", info->n_tasks ? info->tasks[info->n_tasks - 1].name : info->network);
+    const char *name = info->n_tasks ? info->tasks[info->n_tasks - 1].name : info->network;
+    printf("after %-14.14s", cored_show(name).text);
     for (int j = 0; j < result->n_tasks; j++)
       print_figure(auc[i * result->n_tasks + j]);
     if (is_sequence(result)) {
@@ -47,7 +49,7 @@ void eval_print(const EvalResult *result) {
     for (int j = 0; j < result->n_tasks; j++) {
       const EvalCell *cell = &result->cells[i * result->n_tasks + j];
       printf("model %d (%s, %.12s) on %s\n", i + 1, result->infos[i].network, result->hashes[i],
-             result->names[j]);
+             cored_show(result->names[j]).text);
       metrics_print(&cell->metrics, &result->infos[i]);
       if (cell->grouped)
         printf("per group  accuracy %.4f   AUC %.4f   EER %.4f   (%zu groups)\n",

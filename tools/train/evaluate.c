@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "error.h"
+#include "escape.h"
 #include "stop.h"
 
 enum { BATCH = 32 };
@@ -133,12 +134,12 @@ void metrics_print(const CoredMetrics *metrics, const CoredModelInfo *info) {
          metrics->ece);
   printf("%-12s %9s %9s %9s %9s   called", "class", "precision", "recall", "F1", "samples");
   for (int c = 0; c < info->n_classes; c++)
-    printf(" %s", info->labels[c]);
+    printf(" %s", cored_show(info->labels[c]).text);
   putchar('\n');
   for (int r = 0; r < info->n_classes; r++) {
     const CoredClassMetrics *m = &metrics->classes[r];
-    printf("%-12s %9.4f %9.4f %9.4f %9zu        ", info->labels[r], m->precision, m->recall, m->f1,
-           m->support);
+    printf("%-12s %9.4f %9.4f %9.4f %9zu        ", cored_show(info->labels[r]).text, m->precision,
+           m->recall, m->f1, m->support);
     for (int c = 0; c < info->n_classes; c++)
       printf(" %zu", metrics->confusion[r * info->n_classes + c]);
     putchar('\n');

@@ -8,13 +8,17 @@
 #include <string.h>
 #include <strings.h>
 
+#include "escape.h"
+
 bool options_complain(const OptionParser *parser, const char *format, ...) {
   va_list args;
+  char *text = NULL;
   va_start(args, format);
-  fputs("cored-train: ", parser->err);
-  vfprintf(parser->err, format, args);
-  fputs("; see cored-train --help\n", parser->err);
+  if (vasprintf(&text, format, args) < 0)
+    text = NULL;
   va_end(args);
+  fprintf(parser->err, "cored-train: %s; see cored-train --help\n", cored_show(text).text);
+  free(text);
   return false;
 }
 

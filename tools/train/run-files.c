@@ -13,6 +13,7 @@
 #include "checkpoint.h"
 #include "error.h"
 #include "model/file.h"
+#include "model/text.h"
 #include "run.h"
 
 char *run_path(const Run *run, const char *name) {
@@ -270,6 +271,22 @@ bool run_resume(Run *run, CoredError *error) {
   return ok;
 }
 
+/* Two columns of the history: a task's name may hold anything that a folder's can. */
+static void put_titles(FILE *file, const char *task) {
+  static const char *const what[] = {"accuracy", "auc"};
+  for (size_t i = 0; i < sizeof what / sizeof *what; i++) {
+    CoredText title = {0}, cell = {0};
+    cored_text_add(&title, task);
+    cored_text_add(&title, " ");
+    cored_text_add(&title, what[i]);
+    cored_text_add_csv(&cell, title.failed ? what[i] : title.s);
+    fputc(',', file);
+    fwrite(cell.s, 1, cell.n, file);
+    cored_text_clear(&title);
+    cored_text_clear(&cell);
+  }
+}
+
 bool run_write_history(const Run *run, CoredError *error) {
   char *text = NULL, *path = run_path(run, "history.csv");
   size_t size = 0, i;
@@ -286,7 +303,7 @@ bool run_write_history(const Run *run, CoredError *error) {
         "score",
         file);
   for (int k = 0; k < run->sets.n_tasks; k++)
-    fprintf(file, ",%s accuracy,%s auc", run->sets.names[k], run->sets.names[k]);
+    put_titles(file, run->sets.names[k]);
   json_array_foreach(run->at.history, i, row) {
     static const char *const terms[] = {"total",          "student",        "distillation",
                                         "representation", "starting_point", "classifier",
