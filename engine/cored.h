@@ -212,8 +212,9 @@ CORED_API CoredModel *cored_model_new(const CoredModelInfo *info, const CoredTen
 /* Weights drawn from the network's initialisation with the given seed. Thread-safe. */
 CORED_API CoredModel *cored_model_new_random(const CoredModelInfo *info, uint64_t seed,
                                              CoredError *error);
-/* Write safetensors: temporary file in the same folder, synced, re-read, renamed; a reader sees
- * the old file or the whole new one. Computes hash and canary. Thread-safe. */
+/* Write safetensors: temporary file in the same folder, synced, re-read, loaded as any reader would
+ * load it, renamed; a reader sees the old file or the whole new one, and never one that it would
+ * refuse. A symbolic link is followed. Computes hash and canary. Thread-safe. */
 CORED_API bool cored_model_save(const CoredModel *model, const char *path, CoredError *error);
 
 /* The same, signed with the secret key in a file (Ed25519; engine/model/format.h says how). */

@@ -156,7 +156,7 @@ bool cored_file_read(const char *path, uint64_t min_bytes, uint64_t max_bytes, c
 /* ---- Replacing ------------------------------------------------------------------------------ */
 
 typedef struct Target {
-  char *path;   /* of the file to replace, links resolved */
+  char *path;   /* of the file to replace; links resolved where they are followed */
   char *folder; /* "." where path has none */
   char *temporary;
   unsigned mode;
@@ -169,21 +169,23 @@ static void target_clear(Target *target) {
   free(target->temporary);
 }
 
-/* Where to write: behind links, in the same folder, under a name no reader looks for. */
-static bool target_init(Target *target, const char *path, unsigned mode, CoredError *error) {
-  *target = (Target){.mode = mode};
-  target->path = realpath(path, NULL);
+/* Where to write: in the same folder, under a name no reader looks for. */
+static bool target_init(Target *target, const char *path, const CoredPlacement *placement,
+                        CoredError *error) {
+  *target = (Target){.mode = placement->mode};
+  target->path = placement->follow_link ? realpath(path, NULL) : NULL;
   if (!target->path)
     target->path = strdup(path);
   if (!target->path)
     goto no_memory;
   struct stat st;
-  if (stat(target->path, &st) == 0) {
-    if (!S_ISREG(st.st_mode)) {
-      target_clear(target);
-      return cored_error_set(error, CORED_ERROR_NOT_REGULAR,
-                             "%s: exists and is not a regular file, so it is not replaced", path);
-    }
+  /* /dev/stdout and its like are links: what they lead to counts, even if it is not followed. */
+  if (stat(target->path, &st) == 0 && !S_ISREG(st.st_mode)) {
+    target_clear(target);
+    return cored_error_set(error, CORED_ERROR_NOT_REGULAR,
+                           "%s: exists and is not a regular file, so it is not replaced", path);
+  }
+  if (lstat(target->path, &st) == 0 && S_ISREG(st.st_mode)) {
     target->mode = st.st_mode & 07777;
     target->keep_mode = true;
   }
@@ -280,8 +282,8 @@ static bool sync_folder(const Target *target, CoredError *error) {
   return ok;
 }
 
-static bool replace(const Target *target, const CoredChunk *chunks, size_t n_chunks,
-                    CoredError *error) {
+static bool replace(const Target *target, const CoredPlacement *placement, const CoredChunk *chunks,
+                    size_t n_chunks, CoredError *error) {
   const int fd =
       open(target->temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, target->mode);
   if (fd < 0)
@@ -291,6 +293,8 @@ static bool replace(const Target *target, const CoredChunk *chunks, size_t n_chu
       write_chunks(fd, target, chunks, n_chunks, hash, error) && read_back(fd, target, hash, error);
   if (close(fd) != 0 && ok)
     ok = fail_errno(error, CORED_ERROR_WRITE, target->path, "closing failed");
+  if (ok && placement->check)
+    ok = placement->check(placement->user, target->temporary, error);
   if (ok && rename(target->temporary, target->path) != 0)
     ok = fail_errno(error, CORED_ERROR_WRITE, target->path, "renaming over it failed");
   if (!ok) {
@@ -300,14 +304,26 @@ static bool replace(const Target *target, const CoredChunk *chunks, size_t n_chu
   return sync_folder(target, error);
 }
 
-bool cored_file_replace(const char *path, const CoredChunk *chunks, size_t n_chunks, unsigned mode,
-                        CoredError *error) {
+bool cored_file_place(const char *path, const CoredPlacement *placement, const CoredChunk *chunks,
+                      size_t n_chunks, CoredError *error) {
   if (sodium_init() < 0)
     return cored_error_set(error, CORED_ERROR_UNSUPPORTED, "%s: libsodium does not start", path);
   Target target;
-  if (!target_init(&target, path, mode, error))
+  if (!target_init(&target, path, placement, error))
     return false;
-  const bool ok = replace(&target, chunks, n_chunks, error);
+  const bool ok = replace(&target, placement, chunks, n_chunks, error);
   target_clear(&target);
   return ok;
+}
+
+bool cored_file_replace(const char *path, const CoredChunk *chunks, size_t n_chunks, unsigned mode,
+                        CoredError *error) {
+  const CoredPlacement placement = {.mode = mode, .follow_link = true};
+  return cored_file_place(path, &placement, chunks, n_chunks, error);
+}
+
+bool cored_file_write(const char *path, const CoredChunk *chunks, size_t n_chunks, unsigned mode,
+                      CoredError *error) {
+  const CoredPlacement placement = {.mode = mode};
+  return cored_file_place(path, &placement, chunks, n_chunks, error);
 }

@@ -28,11 +28,27 @@ typedef struct CoredChunk {
   size_t size;
 } CoredChunk;
 
-/* Replace path by the chunks one after another: temporary file in the same folder, synced, read
- * back and compared, renamed, folder synced. Keeps the mode of an existing file, else the mode
- * given (less the umask). A symbolic link is followed: the file it points to is replaced. On
- * failure path is as it was and no temporary file stays. */
+/* How a file takes its name. */
+typedef struct CoredPlacement {
+  unsigned mode;    /* of a new file, less the umask; an existing file keeps its own */
+  bool follow_link; /* replace what a symbolic link points to; else the link itself gives way */
+  /* Looks at the finished temporary file before it takes the name; NULL: nothing to look at. */
+  bool (*check)(void *user, const char *temporary, CoredError *error);
+  void *user;
+} CoredPlacement;
+
+/* Put the chunks, one after another, at path: temporary file in the same folder, synced, read back
+ * and compared, checked, renamed, folder synced. On failure path is as it was and no temporary file
+ * stays. What is there and no regular file (a device, a FIFO) is never replaced, through a link
+ * neither. */
+bool cored_file_place(const char *path, const CoredPlacement *placement, const CoredChunk *chunks,
+                      size_t n_chunks, CoredError *error);
+/* The same for a file that the user maintains and may have linked to: models and keys. */
 bool cored_file_replace(const char *path, const CoredChunk *chunks, size_t n_chunks, unsigned mode,
                         CoredError *error);
+/* The same for every file that a program writes beside: reports, histories, traces, checkpoints. A
+ * symbolic link of that name leads to something else of the user's and is not written through. */
+bool cored_file_write(const char *path, const CoredChunk *chunks, size_t n_chunks, unsigned mode,
+                      CoredError *error);
 
 #endif /* CORED_MODEL_FILE_H */

@@ -68,6 +68,14 @@ static bool check_tasks(const CoredModelInfo *info, CoredError *error) {
   return true;
 }
 
+/* As whole numbers: a double does not tell the highest from the one after it. */
+static bool check_generation(uint64_t generation, CoredError *error) {
+  return generation <= INT64_MAX ||
+         cored_error_set(error, CORED_ERROR_METADATA_VALUE,
+                         CORED_KEY_GENERATION ": expected at most %lld, found %llu",
+                         (long long)INT64_MAX, (unsigned long long)generation);
+}
+
 bool cored_info_check(const CoredModelInfo *info, CoredError *error) {
   if (!check_classes(info, error) ||
       !check_range(error, CORED_KEY_INPUT_SIZE, info->input_width, 8, 4096) ||
@@ -79,8 +87,7 @@ bool cored_info_check(const CoredModelInfo *info, CoredError *error) {
       return false;
   return check_range(error, CORED_KEY_THRESHOLD, info->threshold, 0, 1) &&
          check_range(error, CORED_KEY_TEMPERATURE, info->temperature, 0.001, 1000) &&
-         check_range(error, CORED_KEY_GENERATION, (double)info->generation, 0, 0x1p63) &&
-         check_tasks(info, error);
+         check_generation(info->generation, error) && check_tasks(info, error);
 }
 
 /* ---- Writing -------------------------------------------------------------------------------- */

@@ -120,7 +120,7 @@ bool cored_keys_new(const char *secret_path, const char *public_path, const char
            comment ? " " : "", comment ? comment : "");
   const CoredChunk chunk = {public_line, strlen(public_line)};
   bool ok = write_secret(secret_path, secret_line, error);
-  if (ok && !cored_file_replace(public_path, &chunk, 1, 0644, error)) {
+  if (ok && !cored_file_write(public_path, &chunk, 1, 0644, error)) {
     unlink(secret_path);
     ok = false;
   }

@@ -23,4 +23,8 @@ const CoredGraph *cored_model_graph(const CoredModel *model);
 /* params[i] holds the values of graph->params[i]; lives as long as the model. */
 const float *const *cored_model_params(const CoredModel *model);
 
+/* cored_model_save for a model that a program writes beside its other files: a symbolic link of
+ * that name gives way and is not followed. */
+bool cored_model_save_beside(const CoredModel *model, const char *path, CoredError *error);
+
 #endif /* CORED_MODEL_MODEL_H */

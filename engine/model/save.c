@@ -12,6 +12,11 @@
 #include "model/model.h"
 #include "model/signature.h"
 
+typedef struct CoredSave {
+  const CoredSecretKey *key; /* NULL: not signed */
+  bool follow_link;          /* as in CoredPlacement */
+} CoredSave;
+
 /* What is written besides the weights: the model's own entries, with fresh hash and canary. The
  * digits of the header's hash are zeros until the header is there. */
 static bool write_metadata(const CoredModel *model, const char *sha256, const CoredSecretKey *key,
@@ -88,8 +93,26 @@ static char *make_header(const CoredModel *model, const CoredTensorView *sorted,
   return header;
 }
 
+/* Does the loader take it? Nothing that an element would refuse comes into its sight. */
+static bool check_written(void *user, const char *temporary, CoredError *error) {
+  const char *const path = user;
+  CoredError reason = {0};
+  CoredModel *const model = cored_model_load(temporary, NULL, &reason);
+  if (!model) {
+    const size_t n = strlen(temporary);
+    const bool named = strncmp(reason.message, temporary, n) == 0 && reason.message[n] == ':';
+    const bool disk = reason.code == CORED_ERROR_READ || reason.code == CORED_ERROR_OPEN;
+    cored_error_set(error, disk ? CORED_ERROR_WRITE : reason.code,
+                    "%s: not written, because it could not be loaded:%s%s", path, named ? "" : " ",
+                    reason.message + (named ? n + 1 : 0));
+  }
+  cored_model_unref(model);
+  return model != NULL;
+}
+
 static bool write_file(const CoredModel *model, const CoredTensorView *sorted, const char *path,
-                       const CoredSecretKey *key, CoredError *error) {
+                       const CoredSave *how, CoredError *error) {
+  const CoredSecretKey *const key = how->key;
   const size_t n = cored_model_n_tensors(model);
   size_t header_size = 0;
   char *const header = make_header(model, sorted, key, &header_size, error);
@@ -109,26 +132,33 @@ static bool write_file(const CoredModel *model, const CoredTensorView *sorted, c
       chunks[i + 1] = (CoredChunk){sorted[i].data, sorted[i].size};
     if (key)
       sign_header(header, chunks, n + 1, key);
-    ok = cored_file_replace(path, chunks, n + 1, 0666, error);
+    const CoredPlacement placement = {.mode = 0666,
+                                      .follow_link = how->follow_link,
+                                      .check = check_written,
+                                      .user = (void *)path};
+    ok = cored_file_place(path, &placement, chunks, n + 1, error);
   }
   free(chunks);
   free(header);
   return ok;
 }
 
-/* key NULL: not signed. */
-static bool save(const CoredModel *model, const char *path, const CoredSecretKey *key,
+static bool save(const CoredModel *model, const char *path, const CoredSave *how,
                  CoredError *error) {
   CoredTensorView *const sorted = cored_weights_sorted(model->weights);
   if (!sorted)
     return cored_error_set(error, CORED_ERROR_NO_MEMORY, "%s: no memory to write it", path);
-  const bool ok = write_file(model, sorted, path, key, error);
+  const bool ok = write_file(model, sorted, path, how, error);
   free(sorted);
   return ok;
 }
 
 bool cored_model_save(const CoredModel *model, const char *path, CoredError *error) {
-  return save(model, path, NULL, error);
+  return save(model, path, &(CoredSave){.follow_link = true}, error);
+}
+
+bool cored_model_save_beside(const CoredModel *model, const char *path, CoredError *error) {
+  return save(model, path, &(CoredSave){.follow_link = false}, error);
 }
 
 bool cored_model_save_signed(const CoredModel *model, const char *path, const char *secret_key_path,
@@ -136,7 +166,7 @@ bool cored_model_save_signed(const CoredModel *model, const char *path, const ch
   CoredSecretKey key;
   if (!cored_secret_key_load(&key, secret_key_path, error))
     return false;
-  const bool ok = save(model, path, &key, error);
+  const bool ok = save(model, path, &(CoredSave){.key = &key, .follow_link = true}, error);
   cored_secret_key_clear(&key);
   return ok;
 }

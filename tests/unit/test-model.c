@@ -10,6 +10,8 @@
 
 #include "model/canary.h"
 #include "model/convert.h"
+#include "model/file.h"
+#include "model/model.h"
 #include "model/text.h"
 
 #define assert_ok(condition, error)                                                                \
@@ -347,6 +349,55 @@ static void save_keeps_the_mode_and_follows_links(void **state) {
   cored_model_unref(model);
 }
 
+static size_t size_of(const char *path) {
+  struct stat st;
+  return stat(path, &st) == 0 ? (size_t)st.st_size : 0;
+}
+
+static void files_beside_do_not_go_through_links(void **state) {
+  (void)state;
+  char folder[] = "/tmp/cored-test-XXXXXX", precious[64], link[64], device[64];
+  assert_non_null(mkdtemp(folder));
+  snprintf(precious, sizeof precious, "%s/precious", folder);
+  snprintf(link, sizeof link, "%s/report.html", folder);
+  snprintf(device, sizeof device, "%s/null", folder);
+  const CoredChunk old = {"precious", 8}, report = {"report", 6};
+  CoredError error = {0};
+  assert_ok(cored_file_write(precious, &old, 1, 0600, &error), error);
+  assert_int_equal(symlink("precious", link), 0);
+  assert_ok(cored_file_write(link, &report, 1, 0644, &error), error);
+  struct stat st;
+  assert_true(lstat(link, &st) == 0 && S_ISREG(st.st_mode));
+  assert_int_equal(size_of(precious), 8);
+  assert_int_equal(size_of(link), 6);
+  CoredModel *const model = model_random("meso4", 1);
+  unlink(link);
+  assert_int_equal(symlink("precious", link), 0);
+  assert_ok(cored_model_save_beside(model, link, &error), error);
+  assert_int_equal(size_of(precious), 8);
+  assert_true(lstat(link, &st) == 0 && S_ISREG(st.st_mode));
+  assert_int_equal(symlink("/dev/null", device), 0);
+  assert_false(cored_file_write(device, &report, 1, 0644, &error));
+  assert_int_equal(error.code, CORED_ERROR_NOT_REGULAR);
+  unlink(device);
+  unlink(link);
+  unlink(precious);
+  assert_int_equal(rmdir(folder), 0);
+  cored_model_unref(model);
+}
+
+static void generations_have_a_highest(void **state) {
+  (void)state;
+  CoredModel *const model = model_random("meso4", 1);
+  CoredModelInfo info = *cored_model_info(model);
+  CoredError error = {0};
+  info.generation = (uint64_t)INT64_MAX + 1;
+  assert_null(cored_model_with_info(model, &info, &error));
+  assert_int_equal(error.code, CORED_ERROR_METADATA_VALUE);
+  assert_non_null(strstr(error.message, "expected at most 9223372036854775807"));
+  cored_model_unref(model);
+}
+
 static void a_full_disk_leaves_the_old_file(void **state) {
   (void)state;
   char folder[] = "/tmp/cored-test-XXXXXX", path[64];
@@ -387,6 +438,27 @@ static void the_canary_picture_is_what_the_format_says(void **state) {
   assert_int_equal(cored_canary_byte(UINT64_MAX, 4095, 4095, 2), 141);
 }
 
+/* What the loader would refuse never takes the name of a file that it reads. */
+static void assert_not_written(const CoredModel *model) {
+  char folder[] = "/tmp/cored-test-XXXXXX", path[64];
+  assert_non_null(mkdtemp(folder));
+  snprintf(path, sizeof path, "%s/m.safetensors", folder);
+  CoredModel *const good = model_random("meso4", 1);
+  CoredError error = {0};
+  assert_ok(cored_model_save(good, path, &error), error);
+  assert_false(cored_model_save(model, path, &error));
+  assert_int_equal(error.code, CORED_ERROR_CANARY);
+  assert_non_null(strstr(error.message, "m.safetensors: not written, because it could not be"));
+  assert_null(strstr(error.message, ".tmp"));
+  CoredModel *const kept = cored_model_load(path, NULL, &error);
+  assert_ok(kept, error);
+  assert_same_weights(good, kept);
+  unlink(path);
+  assert_int_equal(rmdir(folder), 0); /* no temporary file stayed */
+  cored_model_unref(kept);
+  cored_model_unref(good);
+}
+
 static void a_wrong_canary_is_refused(void **state) {
   (void)state;
   Blob base = blob_meso4();
@@ -403,6 +475,7 @@ static void a_wrong_canary_is_refused(void **state) {
   const CoredModelLoadParams skip = {.skip_canary = true};
   CoredModel *const model = cored_model_load_memory(blob.data, blob.size, "m", &skip, &error);
   assert_ok(model, error);
+  assert_not_written(model);
   cored_model_unref(model);
   blob_free(&blob);
   snprintf(to, sizeof to, "\\\"logits\\\":[0,%.9g", z + 0.0005);
@@ -440,6 +513,8 @@ int main(void) {
       cmocka_unit_test(copies_share_weights_and_keep_the_original),
       cmocka_unit_test(input_sizes_are_checked),
       cmocka_unit_test(save_keeps_the_mode_and_follows_links),
+      cmocka_unit_test(files_beside_do_not_go_through_links),
+      cmocka_unit_test(generations_have_a_highest),
       cmocka_unit_test(a_full_disk_leaves_the_old_file),
       cmocka_unit_test(the_canary_picture_is_what_the_format_says),
       cmocka_unit_test(a_wrong_canary_is_refused),

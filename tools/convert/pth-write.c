@@ -223,7 +223,7 @@ static bool replace_file(const Archive *a, const char *path, CoredError *error) 
     ok = cored_error_set(error, CORED_ERROR_NO_MEMORY, "%s: no memory for the archive", path);
   } else {
     chunks[2 * a->n] = (CoredChunk){a->directory.data, a->directory.size};
-    ok = cored_file_replace(path, chunks, 2 * a->n + 1, 0666, error);
+    ok = cored_file_write(path, chunks, 2 * a->n + 1, 0666, error);
   }
   free(chunks);
   return ok;

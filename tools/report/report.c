@@ -112,7 +112,7 @@ bool cored_report_write(const CoredReport *report, const char *path, CoredError 
     ok = cored_error_set(error, CORED_ERROR_NO_MEMORY, "%s: no memory for the report", path);
   } else {
     CoredChunk chunk = {page.s, page.n};
-    ok = cored_file_replace(path, &chunk, 1, 0666, error);
+    ok = cored_file_write(path, &chunk, 1, 0666, error);
   }
   cored_text_clear(&page);
   return ok;

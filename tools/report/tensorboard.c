@@ -138,15 +138,23 @@ static bool make_folders(const char *folder, CoredError *error) {
   return ok || fail(folder, "cannot make the folder", error);
 }
 
+/* A file of its own: one of that name, be it a link, is another's, and the next name is tried. */
 static bool open_file(CoredTensorboard *board, const char *folder, double time, CoredError *error) {
+  enum { TRIES = 100 };
   char host[256] = "localhost";
   gethostname(host, sizeof host - 1);
-  if (asprintf(&board->path, "%s/events.out.tfevents.%010lld.%s.%ld", folder, (long long)time, host,
-               (long)getpid()) < 0) {
-    board->path = NULL;
-    return cored_error_set(error, CORED_ERROR_NO_MEMORY, "%s: no memory for the path", folder);
+  for (int i = 0; i < TRIES && board->fd < 0; i++) {
+    free(board->path);
+    if (asprintf(&board->path, "%s/events.out.tfevents.%010lld.%s.%ld.%d", folder, (long long)time,
+                 host, (long)getpid(), i) < 0) {
+      board->path = NULL;
+      return cored_error_set(error, CORED_ERROR_NO_MEMORY, "%s: no memory for the path", folder);
+    }
+    board->fd =
+        open(board->path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_APPEND | O_CLOEXEC, 0666);
+    if (board->fd < 0 && errno != EEXIST)
+      break;
   }
-  board->fd = open(board->path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
   return board->fd >= 0 || fail(board->path, "cannot open", error);
 }
 

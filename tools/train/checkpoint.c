@@ -64,7 +64,7 @@ static bool write_file(const char *path, const CoredTensorView *views, size_t n,
     hash_chunks(chunks, n + 1, hex);
     char *digits = (char *)memmem(header, header_size, key, sizeof key - 1) + sizeof key - 1;
     memcpy(digits, hex, CORED_HASH_SIZE - 1);
-    ok = cored_file_replace(path, chunks, n + 1, 0644, error);
+    ok = cored_file_write(path, chunks, n + 1, 0644, error);
   }
   free(chunks);
   free(header);

@@ -157,7 +157,7 @@ bool eval_write_json(const EvalResult *result, const EvalOptions *options, Cored
   if (!text)
     return cored_error_set(error, CORED_ERROR_NO_MEMORY, "JSON");
   const CoredChunk chunk = {text, strlen(text)};
-  const bool ok = cored_file_replace(options->json, &chunk, 1, 0666, error);
+  const bool ok = cored_file_write(options->json, &chunk, 1, 0666, error);
   free(text);
   return ok;
 }
@@ -211,7 +211,7 @@ bool eval_write_csv(const EvalResult *result, const EvalOptions *options, CoredE
       put_cell(file, result, i, j);
   fclose(file);
   const CoredChunk chunk = {text, size};
-  const bool ok = cored_file_replace(options->csv, &chunk, 1, 0666, error);
+  const bool ok = cored_file_write(options->csv, &chunk, 1, 0666, error);
   free(text);
   return ok;
 }

@@ -96,7 +96,7 @@ static bool write_rejected(const GateResult *result, const CoredModel *candidate
   const bool ok = marked && asprintf(&file, "%s.rejected", path) >= 0 &&
                   asprintf(&text, "%s.rejected.txt", path) >= 0 &&
                   cored_model_save(marked, file, error) &&
-                  cored_file_replace(text, &chunk, 1, 0666, error);
+                  cored_file_write(text, &chunk, 1, 0666, error);
   free(file);
   free(text);
   cored_model_unref(marked);

@@ -65,7 +65,7 @@ static bool make_folders(const char *path, CoredError *error) {
   return ok;
 }
 
-/* What a killed run was writing: ".NAME.<16 digits>.tmp", as cored_file_replace names it. */
+/* What a killed run was writing: ".NAME.<16 digits>.tmp", as cored_file_place names it. */
 static void remove_leftovers(const char *folder) {
   const size_t tail = strlen(".0123456789abcdef.tmp");
   DIR *dir = opendir(folder);
@@ -322,7 +322,7 @@ bool run_write_history(const Run *run, CoredError *error) {
   fputc('\n', file);
   fclose(file);
   const CoredChunk chunk = {text, size};
-  const bool ok = cored_file_replace(path, &chunk, 1, 0666, error);
+  const bool ok = cored_file_write(path, &chunk, 1, 0666, error);
   free(text);
   free(path);
   return ok;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "error.h"
+#include "model/model.h"
 #include "stop.h"
 #include "tools/convert/pth-write.h"
 #include "trace.h"
@@ -94,7 +95,7 @@ static bool save_best(Run *run, CoredError *error) {
   char *path = run_path(run, "best.safetensors");
   CoredModel *model =
       path ? finish_model(run->trainer, &run->info, &lineage, run->val, error) : NULL;
-  const bool ok = model && cored_model_save(model, path, error);
+  const bool ok = model && cored_model_save_beside(model, path, error);
   cored_model_unref(model);
   free(path);
   return ok;

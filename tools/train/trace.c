@@ -10,6 +10,7 @@
 #include "error.h"
 #include "losses.h"
 #include "model/file.h"
+#include "model/model.h"
 #include "model/safetensors.h"
 
 static bool make_folder(const char *path, CoredError *error) {
@@ -29,7 +30,7 @@ static bool write_tensors(const char *folder, const char *name, const CoredTenso
     chunks[0] = (CoredChunk){header, header_size};
     for (size_t i = 0; i < n; i++)
       chunks[i + 1] = (CoredChunk){views[i].data, views[i].size};
-    ok = cored_file_replace(path, chunks, n + 1, 0666, error);
+    ok = cored_file_write(path, chunks, n + 1, 0666, error);
     free(path);
   } else {
     cored_error_set(error, CORED_ERROR_NO_MEMORY, "trace of '%s'", name);
@@ -86,7 +87,7 @@ static bool write_losses(const char *folder, const CoredTrainer *trainer, const 
   bool ok = text && asprintf(&path, "%s/losses.json", folder) >= 0;
   if (ok) {
     const CoredChunk chunk = {text, strlen(text)};
-    ok = cored_file_replace(path, &chunk, 1, 0666, error);
+    ok = cored_file_write(path, &chunk, 1, 0666, error);
     free(path);
   } else {
     cored_error_set(error, CORED_ERROR_NO_MEMORY, "trace of the losses");
@@ -117,7 +118,7 @@ bool trace_start(const char *folder, const CoredModel *student, CoredError *erro
     return false;
   if (asprintf(&path, "%s/start.safetensors", folder) < 0)
     return cored_error_set(error, CORED_ERROR_NO_MEMORY, "trace");
-  const bool ok = cored_model_save(student, path, error);
+  const bool ok = cored_model_save_beside(student, path, error);
   free(path);
   return ok;
 }
