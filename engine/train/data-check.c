@@ -117,7 +117,7 @@ static bool collect(CoredDataset *set, CoredError *error) {
       return cored_error_set(error, CORED_ERROR_DATASET,
                              "'%s': not one file of class '%s' can be used (%zu files are bad)",
                              set->root, set->classes[c], set->n_bad);
-  return true;
+  return cored_data_check_labels(set, error);
 }
 
 /* The cache is one block that the system fills page by page as it is written. */

@@ -2,123 +2,17 @@
  * Which files belong together: to one photo, identity, scene or video. Statistics treat a group as
  * one independent sample, and no group should be in two splits. */
 #include <ctype.h>
-#include <limits.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "error.h"
+#include "train/data-manifest.h"
 #include "train/data-private.h"
-
-enum { MAX_MANIFEST_BYTES = 256 << 20 };
-
-typedef struct Entry {
-  const char *path, *group;
-} Entry;
-
-typedef struct Manifest {
-  char *text;
-  Entry *entries; /* sorted by path */
-  size_t n;
-} Manifest;
 
 static uint64_t hash_bytes(const char *bytes, size_t n, uint64_t hash) {
   for (size_t i = 0; i < n; i++) /* FNV-1a */
     hash = (hash ^ (uint8_t)bytes[i]) * UINT64_C(0x100000001b3);
   return hash;
-}
-
-/* Cut the next CSV field (RFC 4180, quotes undone in place) off *at; at the end of a line *last is
- * set. */
-static char *next_field(char **at, bool *last) {
-  char *field = *at, *to = *at, *from = *at;
-  const bool quoted = *from == '"';
-  if (quoted) {
-    for (from++; *from && !(from[0] == '"' && from[1] != '"'); from++) {
-      from += from[0] == '"';
-      *to++ = *from;
-    }
-    from += *from == '"';
-  }
-  while (*from && *from != ',' && *from != '\n')
-    *to++ = *from++;
-  *last = *from != ',';
-  *at = from + (*from != '\0');
-  if (to > field && to[-1] == '\r' && *last)
-    to--;
-  *to = '\0';
-  return field;
-}
-
-static int by_path(const void *a, const void *b) {
-  return strcmp(((const Entry *)a)->path, ((const Entry *)b)->path);
-}
-
-/* A line is kept when it has both columns. */
-static bool parse_manifest(Manifest *manifest, CoredError *error) {
-  int path_column = -1, group_column = -1, column = 0;
-  bool last = false;
-  size_t lines = 1;
-  char *at = manifest->text;
-  for (const char *c = at; *c; c++)
-    lines += *c == '\n';
-  manifest->entries = malloc(lines * sizeof *manifest->entries);
-  if (!manifest->entries)
-    return cored_error_set(error, CORED_ERROR_NO_MEMORY, "manifest of %zu lines", lines);
-  for (; *at && !last; column++) {
-    const char *name = next_field(&at, &last);
-    path_column = strcmp(name, "path") == 0 ? column : path_column;
-    group_column = strcmp(name, "group") == 0 ? column : group_column;
-  }
-  while (*at && path_column >= 0 && group_column >= 0) {
-    Entry entry = {NULL, NULL};
-    for (column = 0, last = false; !last; column++) {
-      const char *field = next_field(&at, &last);
-      entry.path = column == path_column ? field : entry.path;
-      entry.group = column == group_column ? field : entry.group;
-    }
-    if (entry.path && entry.group && entry.group[0])
-      manifest->entries[manifest->n++] = entry;
-  }
-  qsort(manifest->entries, manifest->n, sizeof *manifest->entries, by_path);
-  return true;
-}
-
-/* The manifest in root/.., root/../.. or root/../../.. (textually, after links are resolved);
- * prefix is what its paths have in front of a file's path below root. */
-static bool load_manifest(const char *root, Manifest *manifest, char *prefix, CoredError *error) {
-  char folder[PATH_MAX], path[PATH_MAX + 16];
-  prefix[0] = '\0';
-  if (!realpath(root, folder))
-    return true;
-  for (int up = 0; up < 3; up++) {
-    char *slash = strrchr(folder, '/');
-    uint8_t *bytes;
-    size_t size;
-    if (!slash || slash == folder)
-      return true;
-    char longer[PATH_MAX];
-    if (snprintf(longer, sizeof longer, "%s/%s", slash + 1, prefix) >= PATH_MAX)
-      return true;
-    memcpy(prefix, longer, strlen(longer) + 1);
-    *slash = '\0';
-    snprintf(path, sizeof path, "%s/manifest.csv", folder);
-    if (!cored_media_read(path, MAX_MANIFEST_BYTES, &bytes, &size, NULL))
-      continue;
-    manifest->text = (char *)bytes; /* padded with zeros, hence terminated */
-    return parse_manifest(manifest, error);
-  }
-  return true;
-}
-
-static const char *find_group(const Manifest *manifest, const char *prefix, const char *relative) {
-  char path[2 * PATH_MAX];
-  if (manifest->n == 0 || snprintf(path, sizeof path, "%s%s", prefix, relative) >= (int)sizeof path)
-    return NULL;
-  const Entry key = {path, NULL};
-  const Entry *entry =
-      bsearch(&key, manifest->entries, manifest->n, sizeof *manifest->entries, by_path);
-  return entry ? entry->group : NULL;
 }
 
 /* Length of the part of "CLASS/..." (a path below root) that names the group; the whole without
@@ -141,22 +35,71 @@ static size_t group_length(const char *relative, bool *grouped) {
   return (size_t)(name - relative) + stem;
 }
 
+static const char *relative_path(const CoredDataset *set, const CoredDataFile *file) {
+  return file->path + strlen(set->root) + 1;
+}
+
+static const uint64_t hash_start = UINT64_C(0xcbf29ce484222325);
+
+static void name_by_manifest(CoredDataFile *file, const char *group) {
+  file->grouped = true;
+  file->group_name = hash_bytes(group, strlen(group), hash_start);
+  file->group_text = strdup(group);
+}
+
 /* The class folder is left out of a heuristic name: a fake and the original of one video meet. */
-static void name_group(CoredDataFile *file, const char *root, const Manifest *manifest,
-                       const char *prefix) {
-  const char *relative = file->path + strlen(root) + 1;
-  const char *group = find_group(manifest, prefix, relative);
-  const uint64_t start = UINT64_C(0xcbf29ce484222325);
-  if (group) {
-    file->grouped = true;
-    file->group_name = hash_bytes(group, strlen(group), start);
-    return;
-  }
+static void name_by_path(CoredDataFile *file, const char *relative) {
   const size_t length = group_length(relative, &file->grouped);
   const size_t class = (size_t)(strchr(relative, '/') + 1 - relative);
   file->grouped |= file->video;
-  file->group_name = file->grouped ? hash_bytes(relative + class, length - class, start + 1)
-                                   : hash_bytes(relative, strlen(relative), start + 2);
+  file->group_name = file->grouped ? hash_bytes(relative + class, length - class, hash_start + 1)
+                                   : hash_bytes(relative, strlen(relative), hash_start + 2);
+  file->group_text = file->grouped ? strndup(relative + class, length - class) : strdup(relative);
+}
+
+typedef CoredManifestRow *FindRow(CoredManifest *manifest, const char *relative);
+
+/* Give the files that have no row yet theirs; the number of files that got one. */
+static size_t match_rows(CoredDataset *set, CoredManifest *manifest, CoredManifestRow **rows,
+                         FindRow *find_row) {
+  size_t n = 0;
+  for (size_t i = 0; i < set->n_files; i++) {
+    if (!rows[i] && (rows[i] = find_row(manifest, relative_path(set, &set->files[i])))) {
+      rows[i]->used = true;
+      n++;
+    }
+  }
+  return n;
+}
+
+/* The manifest's row for each file, or NULL. */
+static bool match_manifest(CoredDataset *set, CoredManifest *manifest, CoredManifestRow **rows,
+                           CoredError *error) {
+  size_t n = match_rows(set, manifest, rows, cored_manifest_find);
+  if (n == set->n_files)
+    return true;
+  if (!cored_manifest_fold(manifest, error))
+    return false;
+  n += match_rows(set, manifest, rows, cored_manifest_find_folded);
+  for (size_t i = 0; i < set->n_files; i++)
+    if (!rows[i])
+      return cored_manifest_check(manifest, relative_path(set, &set->files[i]), n, error);
+  return true;
+}
+
+static bool name_groups(CoredDataset *set, CoredManifestRow *const *rows, CoredError *error) {
+  for (size_t i = 0; i < set->n_files; i++) {
+    CoredDataFile *file = &set->files[i];
+    if (rows[i] && rows[i]->group[0]) {
+      name_by_manifest(file, rows[i]->group);
+      set->n_told++;
+    } else {
+      name_by_path(file, relative_path(set, file));
+    }
+    if (!file->group_text)
+      return cored_error_set(error, CORED_ERROR_NO_MEMORY, "groups of %zu files", set->n_files);
+  }
+  return true;
 }
 
 typedef struct Numbered {
@@ -187,13 +130,18 @@ static bool number_groups(CoredDataset *set, CoredError *error) {
 }
 
 bool cored_data_group(CoredDataset *set, CoredError *error) {
-  Manifest manifest = {0};
-  char prefix[PATH_MAX];
-  bool ok = load_manifest(set->root, &manifest, prefix, error);
-  for (size_t i = 0; ok && i < set->n_files; i++)
-    name_group(&set->files[i], set->root, &manifest, prefix);
-  ok = ok && number_groups(set, error);
-  free(manifest.text);
-  free(manifest.entries);
+  CoredManifest manifest;
+  CoredManifestRow **rows = calloc(set->n_files + 1, sizeof(CoredManifestRow *));
+  bool ok = cored_manifest_load(&manifest, set->root, error);
+  if (ok && !rows)
+    ok = cored_error_set(error, CORED_ERROR_NO_MEMORY, "groups of %zu files", set->n_files);
+  ok = ok && (!manifest.file || match_manifest(set, &manifest, rows, error)) &&
+       name_groups(set, rows, error) && number_groups(set, error);
+  if (ok) {
+    set->group_file = manifest.file;
+    manifest.file = NULL;
+  }
+  cored_manifest_clear(&manifest);
+  free(rows);
   return ok;
 }

@@ -14,6 +14,8 @@ struct CoredDataset {
   CoredDataFile *files; /* sorted by path */
   size_t n_files, files_size;
   size_t n_ignored, n_groups, n_bad;
+  char *group_file;         /* the manifest, or NULL */
+  size_t n_told;            /* files whose group stands in it */
   CoredDataSample *samples; /* NULL before check */
   size_t n_samples;
   CoredDataParams params;
@@ -22,8 +24,11 @@ struct CoredDataset {
   size_t n_cached;
 };
 
-/* Fill group, group_name and grouped of every file. */
+/* Fill group, group_name, group_text and grouped of every file. */
 bool cored_data_group(CoredDataset *set, CoredError *error);
+
+/* False where files of different classes hold the same bytes. */
+bool cored_data_check_labels(const CoredDataset *set, CoredError *error);
 
 /* Read, hash and decode a file. A picture's input goes to out; a video's to file->frames, whose
  * bytes are taken from *video_budget, which threads share. A bad file is no failure of the call: it

@@ -27,11 +27,13 @@ void cored_dataset_free(CoredDataset *set) {
   for (size_t i = 0; i < set->n_files; i++) {
     free(set->files[i].path);
     free(set->files[i].reason);
+    free(set->files[i].group_text);
     free(set->files[i].frames);
   }
   free(set->files);
   free(set->root);
   free(set->cascade);
+  free(set->group_file);
   free(set->classes);
   free(set->samples);
   free(set->cache);
@@ -64,6 +66,14 @@ size_t cored_dataset_n_ignored(const CoredDataset *set) {
 
 size_t cored_dataset_n_groups(const CoredDataset *set) {
   return set->n_groups;
+}
+
+const char *cored_dataset_group_file(const CoredDataset *set) {
+  return set->group_file;
+}
+
+size_t cored_dataset_n_told(const CoredDataset *set) {
+  return set->n_told;
 }
 
 size_t cored_dataset_n_samples(const CoredDataset *set) {
@@ -116,6 +126,13 @@ static int by_content(const void *a, const void *b) {
   return memcmp((*x)->sha256, (*y)->sha256, sizeof(*x)->sha256);
 }
 
+/* Among equals by path, so that messages do not depend on how equals are sorted. */
+static int by_content_and_path(const void *a, const void *b) {
+  const CoredDataFile *const *x = a, *const *y = b;
+  const int order = by_content(a, b);
+  return order ? order : strcmp((*x)->path, (*y)->path);
+}
+
 static int by_group_name(const void *a, const void *b) {
   const CoredDataFile *const *x = a, *const *y = b;
   return ((*x)->group_name > (*y)->group_name) - ((*x)->group_name < (*y)->group_name);
@@ -134,20 +151,39 @@ static const CoredDataFile **sort_files(const CoredDataset *set, bool grouped,
   return files;
 }
 
+bool cored_data_check_labels(const CoredDataset *set, CoredError *error) {
+  size_t n, twice = 0;
+  CoredDataPair first = {0};
+  const CoredDataFile **files = sort_files(set, false, by_content_and_path, &n);
+  for (size_t i = 1; files && i < n; i++) {
+    if (by_content(&files[i - 1], &files[i]) != 0 || files[i - 1]->label == files[i]->label)
+      continue;
+    if (twice++ == 0)
+      first = (CoredDataPair){files[i - 1], files[i]};
+  }
+  const bool ok = files != NULL;
+  free(files);
+  if (!ok)
+    return cored_error_set(error, CORED_ERROR_NO_MEMORY, "comparison of %zu files", set->n_files);
+  return twice == 0 || cored_error_set(error, CORED_ERROR_DATASET,
+                                       "the same bytes are in two classes %zu times, such as '%s' "
+                                       "(%s) and '%s' (%s): one of them is labelled wrong",
+                                       twice, first.a->path, set->classes[first.a->label],
+                                       first.b->path, set->classes[first.b->label]);
+}
+
 /* Walk two sorted lists; count the distinct keys that both hold. */
 static bool intersect(const CoredDataset *a, const CoredDataset *b, bool grouped,
-                      int (*order)(const void *, const void *), size_t *count, const char **first_a,
-                      const char **first_b) {
+                      int (*order)(const void *, const void *), size_t *count,
+                      CoredDataPair examples[CORED_DATA_EXAMPLES]) {
   size_t n, m;
   const CoredDataFile **x = sort_files(a, grouped, order, &n);
   const CoredDataFile **y = sort_files(b, grouped, order, &m);
   for (size_t i = 0, j = 0; x && y && i < n && j < m;) {
     const int side = order(&x[i], &y[j]);
     if (side == 0) {
-      if ((*count)++ == 0) {
-        *first_a = x[i]->path;
-        *first_b = y[j]->path;
-      }
+      if ((*count)++ < CORED_DATA_EXAMPLES)
+        examples[*count - 1] = (CoredDataPair){x[i], y[j]};
       for (i++; i < n && order(&x[i - 1], &x[i]) == 0; i++)
         continue;
       for (j++; j < m && order(&y[j - 1], &y[j]) == 0; j++)
@@ -166,9 +202,8 @@ static bool intersect(const CoredDataset *a, const CoredDataset *b, bool grouped
 bool cored_dataset_overlap(const CoredDataset *a, const CoredDataset *b, CoredDataOverlap *overlap,
                            CoredError *error) {
   *overlap = (CoredDataOverlap){0};
-  if (intersect(a, b, false, by_content, &overlap->n_files, &overlap->file_a, &overlap->file_b) &&
-      intersect(a, b, true, by_group_name, &overlap->n_groups, &overlap->group_a,
-                &overlap->group_b))
+  if (intersect(a, b, false, by_content, &overlap->n_files, overlap->files) &&
+      intersect(a, b, true, by_group_name, &overlap->n_groups, overlap->groups))
     return true;
   return cored_error_set(error, CORED_ERROR_NO_MEMORY, "comparison of %zu and %zu files",
                          a->n_files, b->n_files);

@@ -19,6 +19,7 @@ typedef struct CoredDataFile {
   uint32_t label;
   uint32_t group;      /* 0..n_groups-1 */
   uint64_t group_name; /* hash of the group's name; equal names in two sets meet here */
+  char *group_text;    /* that name; of a file that stands for itself its path below the root */
   bool grouped;        /* the group is known to be more than this file's own name */
   bool video;
   bool bad;
@@ -43,8 +44,9 @@ typedef struct CoredDataScan {
 } CoredDataScan;
 
 /* Groups come from a manifest.csv (columns path and group) in one of the three folders above the
- * class folders; without one, a folder inside the class folder is one video, and so are files
- * ID_0001, ID_0002 whose ID contains a digit. */
+ * class folders, the nearest; a manifest that cannot be read as meant is an error. For files that
+ * it does not name, a folder inside the class folder is one video, and so are files ID_0001,
+ * ID_0002 whose ID contains a digit. */
 CoredDataset *cored_dataset_scan(const CoredDataScan *scan, CoredError *error);
 void cored_dataset_free(CoredDataset *set); /* NULL is fine */
 
@@ -70,7 +72,7 @@ CoredDataParams cored_data_params_default(void);
 typedef bool (*CoredDataProgress)(void *user, size_t done, size_t total);
 
 /* Afterwards the bad files are no samples any more. False when a class has no good sample, when
- * memory runs out or the caller stopped it. */
+ * files of two classes hold the same bytes, when memory runs out or the caller stopped it. */
 bool cored_dataset_check(CoredDataset *set, const CoredDataParams *params,
                          CoredDataProgress progress, void *user, CoredError *error);
 
@@ -81,6 +83,10 @@ const CoredDataFile *cored_dataset_file(const CoredDataset *set, size_t index);
 size_t cored_dataset_n_bad(const CoredDataset *set);
 size_t cored_dataset_n_ignored(const CoredDataset *set);
 size_t cored_dataset_n_groups(const CoredDataset *set);
+/* The manifest that groups were taken from, NULL without one, and the number of files it gave one.
+ */
+const char *cored_dataset_group_file(const CoredDataset *set);
+size_t cored_dataset_n_told(const CoredDataset *set);
 /* Files are the samples until check has run. */
 size_t cored_dataset_n_samples(const CoredDataset *set);
 CoredDataSample cored_dataset_sample(const CoredDataset *set, size_t index);
@@ -91,10 +97,15 @@ const CoredDataParams *cored_dataset_params(const CoredDataset *set);
 /* SHA-256 over label, relative path and content hash of every good file, as 64 hex digits. */
 void cored_dataset_manifest(const CoredDataset *set, char hex[65]);
 
+#define CORED_DATA_EXAMPLES 3
+
+typedef struct CoredDataPair { /* a file of each set */
+  const CoredDataFile *a, *b;
+} CoredDataPair;
+
 typedef struct CoredDataOverlap {
-  size_t n_files, n_groups;    /* in both sets: by content, by group */
-  const char *file_a, *file_b; /* one example, NULL without any */
-  const char *group_a, *group_b;
+  size_t n_files, n_groups; /* in both sets: by content, by group */
+  CoredDataPair files[CORED_DATA_EXAMPLES], groups[CORED_DATA_EXAMPLES]; /* the first of them */
 } CoredDataOverlap;
 
 /* What two checked sets share. */

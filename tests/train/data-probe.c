@@ -16,13 +16,13 @@ static void print_set(const CoredDataset *set) {
   char manifest[65];
   for (size_t i = 0; i < cored_dataset_n_files(set); i++) {
     const CoredDataFile *file = cored_dataset_file(set, i);
-    printf("file\t%s\t%u\t%u\t%d\t%s\t%u\n", file->path, file->label, file->group, file->grouped,
-           file->bad ? file->reason : "", file->n_frames);
+    printf("file\t%s\t%u\t%u\t%d\t%s\t%u\t%s\n", file->path, file->label, file->group,
+           file->grouped, file->bad ? file->reason : "", file->n_frames, file->group_text);
   }
   cored_dataset_manifest(set, manifest);
-  printf("samples\t%zu\nbad\t%zu\nignored\t%zu\ngroups\t%zu\nmanifest\t%s\n",
+  printf("samples\t%zu\nbad\t%zu\nignored\t%zu\ngroups\t%zu\nmanifest\t%s\ntold\t%zu\n",
          cored_dataset_n_samples(set), cored_dataset_n_bad(set), cored_dataset_n_ignored(set),
-         cored_dataset_n_groups(set), manifest);
+         cored_dataset_n_groups(set), manifest, cored_dataset_n_told(set));
 }
 
 static bool write_inputs(const CoredDataset *set, const CoredDataParams *params, const char *path,
@@ -87,7 +87,8 @@ int main(int argc, char **argv) {
     CoredDataOverlap overlap;
     status = !cored_dataset_overlap(sets[0], sets[1], &overlap, &error);
     printf("overlap\t%zu\t%zu\t%s\t%s\n", overlap.n_files, overlap.n_groups,
-           overlap.file_a ? overlap.file_a : "", overlap.group_b ? overlap.group_b : "");
+           overlap.n_files ? overlap.files[0].a->path : "",
+           overlap.n_groups ? overlap.groups[0].b->path : "");
   }
   if (status == 0 && out)
     status = !write_inputs(sets[0], &params, out, &error);

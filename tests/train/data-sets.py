@@ -36,7 +36,7 @@ class Facts:
             f = line.split("\t")
             if f[0] == "file":
                 self.files[os.path.basename(f[1])] = dict(label=int(f[2]), group=int(f[3]), grouped=f[4] == "1",
-                                                          reason=f[5], frames=int(f[6]))
+                                                          reason=f[5], frames=int(f[6]), name=f[7])
             elif f[0] == "error":
                 self.error = f[1], f[2]
             elif f[0] == "overlap":
@@ -272,6 +272,104 @@ class DataSets(unittest.TestCase):
         self.assertNotEqual(g[0], g[2])
         self.assertEqual(facts.values["groups"], "4")
         self.assertFalse(facts.files["base.png"]["grouped"])
+
+    def manifest(self, data, name="manifest.csv"):
+        with open(os.path.join(self.tmp.name, "D", name), "wb") as f:
+            f.write(data.encode() if isinstance(data, str) else data)
+
+    def test_manifest_spellings(self):
+        """Whatever people's programs write: the four files get their groups."""
+        for i in range(4):
+            picture(30 + i).save(self.path("real", f"r{i}.png"))
+        plain = "path,group\n" + "".join(f"Task/train/real/r{i}.png,g{i // 2}\n" for i in range(4))
+        folder = os.path.realpath(os.path.join(self.tmp.name, "D"))
+        spellings = {
+            "plain": plain, "no last line end": plain.rstrip(), "mark": b"\xef\xbb\xbf" + plain.encode(),
+            "CRLF": plain.replace("\n", "\r\n"), "CR": plain.replace("\n", "\r"),
+            "semicolon": plain.replace(",", ";"), "tab": plain.replace(",", "\t"), "blanks": plain.replace(",", " , "),
+            "sep": "sep=;\r\n" + plain.replace(",", ";").replace("\n", "\r\n"),
+            "UTF-16 LE": plain.encode("utf-16"), "UTF-16 BE": b"\xfe\xff" + plain.encode("utf-16-be"),
+            "dot": plain.replace("Task/", "./Task/"), "dots": plain.replace("Task/", ".//./Task//./"),
+            "absolute": plain.replace("Task/", folder + "/Task/"),
+            "backslash": plain.replace("/", "\\"), "capitals": plain.replace("real/r", "Real/R"),
+            "columns": plain.replace("path,group", " Path ,GROUP"), "empty lines": plain.replace("\n", "\n\n,\n"),
+            "quotes": plain.replace("Task", '"Task').replace(".png", '.png"').replace("path", '"path"'),
+            "more columns": "a,path,b,group,c\n" + "".join(
+                f'"x\n,""",Task/train/real/r{i}.png,;,"g{i // 2}" ,\n' for i in range(4)),
+            "others": plain + "Task/val/real/r0.png,g9\nOther/train/fake/x.png,g8\n",
+            "twice": plain + plain.split("\n")[1] + "\n",
+        }
+        for name, text in spellings.items():
+            with self.subTest(name):
+                self.manifest(text)
+                facts = probe(self.root)
+                self.assertIsNone(facts.error)
+                self.assertEqual(facts.values["told"], "4")
+                self.assertEqual([facts.files[f"r{i}.png"]["name"] for i in range(4)], ["g0", "g0", "g1", "g1"])
+                self.assertEqual(facts.values["groups"], "4")
+        os.remove(os.path.join(self.tmp.name, "D", "manifest.csv"))
+        self.manifest(plain, "Manifest.CSV")
+        self.assertEqual(probe(self.root).values["told"], "4")
+
+    def test_manifest_that_is_not_understood(self):
+        for i in range(4):
+            picture(30 + i).save(self.path("real", f"r{i}.png"))
+        plain = "path,group\n" + "".join(f"Task/train/real/r{i}.png,g{i // 2}\n" for i in range(4))
+        cases = (
+            ("", "line 1: expected the columns 'path' and 'group'"),
+            ("path,label\nTask/train/real/r0.png,real\n", "line 1: expected the columns 'path' and 'group', found"),
+            (plain.replace("path,group\n", ""), "line 1: expected the columns"),
+            ("path,group\n", "line 1: no file is named"),
+            ("path,group,group\n", "line 1: two columns called 'group'"),
+            (plain.replace("Task/", "task-1/"), "line 2: no path names a file of this data set; the first is "
+                                                "'task-1/train/real/r0.png', expected was one like 'Task/train/"),
+            (plain.replace("r3.png", "r33.png"), "line 5: there is no file 'Task/train/real/r33.png'"),
+            (plain.replace("r2.png,g1", "r2.png"), "line 4: expected 2 fields, as many as in the first line, found 1"),
+            (plain.replace("r2.png,g1", "r2.png,g1,x"), "line 4: expected 2 fields, as many as in the first line, "
+                                                        "found 3"),
+            (plain.replace("r1.png,g0", 'r1.png,"g0'), "line 3: a quote that does not end"),
+            (plain.replace("r1.png,g0", 'r1.png,"g"0'), "line 3: text behind the end of a quoted field"),
+            (plain + "Task/train/real/r1.png,g7\n", "line 6: 'Task/train/real/r1.png' is of group 'g7' here and 'g0' "
+                                                    "in line 3"),
+            (plain + ",g7\n", "line 6: the path is empty"),
+            (plain.encode("utf-16-le"), "line 1: a zero byte; UTF-16 needs a byte-order mark"),
+            (plain.encode("utf-16")[:-1], "line 1: the file begins like UTF-16, but is not"),
+        )
+        for text, reason in cases:
+            with self.subTest(reason):
+                self.manifest(text)
+                error = probe(self.root).error
+                self.assertEqual(error and error[0], "DATASET")
+                self.assertIn("manifest.csv', " + reason, error[1])
+        self.manifest(plain)
+        self.manifest(plain, "MANIFEST.csv")
+        self.assertIn("in different capitals", probe(self.root).error[1])
+        for name in ("MANIFEST.csv", "manifest.csv"):
+            os.remove(os.path.join(self.tmp.name, "D", name))
+        os.mkfifo(os.path.join(self.tmp.name, "D", "manifest.csv"))
+        self.assertIn("not a regular file", probe(self.root).error[1])
+
+    def test_manifest_with_capitals_that_tell_files_apart(self):
+        picture(30).save(self.path("real", "r.png"))
+        picture(31).save(self.path("real", "R.png"))
+        self.manifest("path,group\nTask/train/real/r.png,small\nTask/train/real/R.png,large\n"
+                      "Task/train/REAL/BASE.png,base\n")
+        facts = probe(self.root)
+        self.assertEqual({n: f["name"] for n, f in facts.files.items() if n != "base.png"},
+                         {"r.png": "small", "R.png": "large"})
+        self.assertEqual(facts.values["told"], "3")
+        self.manifest("path,group\nTask/train/real/r.png,small\n")  # not of R.png
+        facts = probe(self.root)
+        self.assertEqual((facts.files["r.png"]["name"], facts.files["R.png"]["grouped"]), ("small", False))
+
+    def test_same_bytes_in_two_classes(self):
+        picture(30).save(self.path("real", "one.png"))
+        picture(30).save(self.path("fake", "other.png"))
+        error = probe(self.root).error
+        self.assertEqual(error[0], "DATASET")
+        self.assertIn("the same bytes are in two classes 1 times, such as", error[1])
+        self.assertIn("fake/other.png' (fake) and", error[1])
+        self.assertIn("real/one.png' (real)", error[1])
 
     def test_manifest_hash_sees_content_and_labels(self):
         first = probe(self.root).values["manifest"]

@@ -244,6 +244,24 @@ class Trainer(unittest.TestCase):
         self.assertIn("1 files are in train and val at once", done.stderr)
         self.assertIn("x003z.png", done.stderr)
         self.assertIn(r"val/fake/other\x0aname.png", done.stderr)
+        done = run(TRAIN, "-d", data, "-t", "A", "-me", 1, "--output", self.out, "--allow-overlap", *SMALL)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertRegex(done.stderr, r"warning: 1 files are in .*train' and .*val' at once:\n  .*x003z.png' and '.*other")
+
+    def test_groups_are_told_and_their_leaks_named(self):
+        data = os.path.join(self.tmp.name, "dataset")
+        shutil.copytree(os.path.join(self.data, "A"), os.path.join(data, "A"))
+        with open(os.path.join(data, "manifest.csv"), "w", encoding="utf-16") as f:
+            f.write("Path;Group\n")
+            for split in ("train", "val"):
+                for label in ("fake", "real"):
+                    for i in range(6):
+                        f.write(f".\\A\\{split}\\{label}\\x{i:03}z.png;person {i // 2 + (20 if split == 'val' and i < 4 else 0)}\n")
+        done = run(TRAIN, "-d", data, "-t", "A", "-me", 1, "--output", self.out, *SMALL)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertRegex(done.stderr, r"train: 24 fake, 24 real; 39 groups\n  12 of 48 files have their group from '.*manifest.csv'")
+        self.assertRegex(done.stderr, r"warning: 1 groups \(videos, people\) are in .*train' and .*val' at once:\n"
+                         r"  '.*train/fake/x004z.png' and '.*val/fake/x004z.png' \(group 'person 2'\)\n")
 
     def test_clear_errors(self):
         cases = [

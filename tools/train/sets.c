@@ -39,6 +39,20 @@ static void list_bad(const CoredDataset *set, Ui *ui) {
     ui_line(ui, "  and %zu more", listed - LISTED_FILES);
 }
 
+/* Where groups come from: without them the leak check and the intervals are worth less. */
+static void describe_groups(const CoredDataset *set, Ui *ui) {
+  const size_t n = cored_dataset_n_files(set), told = cored_dataset_n_told(set);
+  const char *file = cored_dataset_group_file(set);
+  size_t guessed = 0;
+  for (size_t i = 0; i < n; i++)
+    guessed += cored_dataset_file(set, i)->grouped;
+  guessed -= told;
+  if (file)
+    ui_line(ui, "  %zu of %zu files have their group from '%s'", told, n, file);
+  if (guessed)
+    ui_line(ui, "  %zu of %zu files have their group from their names or folders", guessed, n);
+}
+
 static void describe(const CoredDataset *set, const CoredModelInfo *info, Ui *ui) {
   char counts[256] = "";
   size_t at = 0;
@@ -47,6 +61,7 @@ static void describe(const CoredDataset *set, const CoredModelInfo *info, Ui *ui
                            cored_dataset_class_count(set, (uint32_t)c), info->labels[c]);
   ui_line(ui, "%s: %s; %zu groups%s", cored_dataset_root(set), counts, cored_dataset_n_groups(set),
           cored_dataset_n_bad(set) ? "; bad files:" : "");
+  describe_groups(set, ui);
   if (cored_dataset_n_bad(set))
     list_bad(set, ui);
 }
@@ -164,10 +179,20 @@ static bool open_val(DataSets *sets, const char *name, const SetNeeds *needs, Ui
   return set != NULL;
 }
 
+static void list_pairs(const CoredDataPair *pairs, size_t n, bool groups, Ui *ui) {
+  for (size_t i = 0; i < n && i < CORED_DATA_EXAMPLES; i++)
+    ui_line(ui, "  '%s' and '%s'%s%s%s", pairs[i].a->path, pairs[i].b->path,
+            groups ? " (group '" : "", groups ? pairs[i].a->group_text : "", groups ? "')" : "");
+  if (n > CORED_DATA_EXAMPLES)
+    ui_line(ui, "  and %zu more", n - CORED_DATA_EXAMPLES);
+}
+
 /* A file in two splits is an error; a person or video in both, a warning. */
 static bool check_overlap(const DataSets *sets, const DataOptions *options, Ui *ui,
                           CoredError *error) {
+  const char *train = cored_dataset_root(sets->train);
   for (int i = 0; i < sets->n_tasks; i++) {
+    const char *val = cored_dataset_root(sets->val[i]);
     CoredDataOverlap overlap;
     if (!cored_dataset_overlap(sets->train, sets->val[i], &overlap, error))
       return false;
@@ -175,10 +200,16 @@ static bool check_overlap(const DataSets *sets, const DataOptions *options, Ui *
       return cored_error_set(error, CORED_ERROR_DATASET,
                              "%zu files are in train and val at once, such as '%s' and '%s'; "
                              "--allow-overlap goes on all the same",
-                             overlap.n_files, overlap.file_a, overlap.file_b);
-    if (overlap.n_groups > overlap.n_files)
-      ui_line(ui, "warning: %zu groups (videos, people) are in '%s' and '%s' at once",
-              overlap.n_groups, cored_dataset_root(sets->train), cored_dataset_root(sets->val[i]));
+                             overlap.n_files, overlap.files[0].a->path, overlap.files[0].b->path);
+    if (overlap.n_files) {
+      ui_line(ui, "warning: %zu files are in '%s' and '%s' at once:", overlap.n_files, train, val);
+      list_pairs(overlap.files, overlap.n_files, false, ui);
+    }
+    if (overlap.n_groups) {
+      ui_line(ui, "warning: %zu groups (videos, people) are in '%s' and '%s' at once:",
+              overlap.n_groups, train, val);
+      list_pairs(overlap.groups, overlap.n_groups, true, ui);
+    }
   }
   return true;
 }
