@@ -15,8 +15,7 @@ struct CoredAnalyser {
   CoredLocator *locator;
   CoredTracker *tracker;
   CoredOpinions opinions;
-  GstClockTime now; /* of the frame; its number below */
-  guint64 number;
+  GstClockTime now;      /* of the frame */
   gboolean searched;     /* `found` is of this stream and newer than any other regions */
   guint64 search_number; /* frame of the last search */
   CoredRegions found, given;
@@ -102,15 +101,6 @@ static CoredRegions *choose_regions(CoredAnalyser *analyser, const CoredParams *
   if (*fresh && !search(analyser, params, view, error))
     return NULL;
   return &analyser->found;
-}
-
-/* The frame's time by its stamp, else by the number of frames since the last one. */
-static void keep_time(CoredAnalyser *analyser, const CoredView *view) {
-  if (GST_CLOCK_TIME_IS_VALID(view->pts))
-    analyser->now = view->pts;
-  else
-    analyser->now += (view->number - analyser->number) * view->frame_time;
-  analyser->number = view->number;
 }
 
 /* Who is who: gives each region its track. */
@@ -278,10 +268,9 @@ gboolean cored_analyser_run(CoredAnalyser *analyser, const CoredParams *params,
   cored_result_clear(result, view->image.width, view->image.height, CORED_REASON_NO_OUTPUT);
   name_model(result, analyser->judge, params);
   result->inferred = TRUE;
-  result->pts = view->pts;
+  result->time = analyser->now = view->time;
   result->number = view->number;
   result->n_bad_regions = view->upstream->n_bad;
-  keep_time(analyser, view);
   CoredRegions *regions = choose_regions(analyser, params, view, &fresh, error);
   if (!regions)
     return FALSE;

@@ -15,8 +15,7 @@ typedef struct CoredView { /* one frame */
   gboolean interlaced;          /* two fields woven into one picture */
   double par;                   /* width of a pixel by its height */
   guint64 number;               /* counts all frames of the stream */
-  GstClockTime pts;             /* may be none */
-  GstClockTime frame_time;      /* what a frame lasts, where there are no time stamps */
+  GstClockTime time;            /* its position, see coredclock.h */
   const CoredRegions *upstream; /* regions that came with the frame */
 } CoredView;
 

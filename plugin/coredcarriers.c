@@ -3,13 +3,18 @@
 
 #include "gstcoredmeta.h"
 
-static void attach_custom(GstBuffer *buffer, const CoredResult *result, const char *stream_id) {
+static void attach_custom(GstBuffer *buffer, const CoredResult *result, const CoredTimes *times,
+                          const char *stream_id) {
   GstCustomMeta *old = gst_buffer_get_custom_meta(buffer, CORED_META_NAME);
   if (old)
     gst_buffer_remove_meta(buffer, &old->meta);
   GstCustomMeta *meta = gst_buffer_add_custom_meta(buffer, CORED_META_NAME);
-  if (meta)
-    cored_result_write(result, gst_custom_meta_get_structure(meta), stream_id);
+  if (!meta)
+    return;
+  GstStructure *structure = gst_custom_meta_get_structure(meta);
+  cored_result_write(result, structure, stream_id);
+  if (GST_CLOCK_TIME_IS_VALID(times->stream_time))
+    gst_structure_set(structure, "stream-time", G_TYPE_UINT64, times->stream_time, NULL);
 }
 
 static void replace_param(GstVideoRegionOfInterestMeta *roi, GstStructure *param) {
@@ -35,12 +40,12 @@ static void attach_roi(GstBuffer *buffer, const CoredResult *result, const Cored
   replace_param(roi, param);
 }
 
-void cored_carriers_attach(GstBuffer *buffer, const CoredResult *result, CoredMetadataFlags flags,
-                           GQuark object_class, const char *stream_id) {
+void cored_carriers_attach(GstBuffer *buffer, const CoredResult *result, const CoredTimes *times,
+                           CoredMetadataFlags flags, GQuark object_class, const char *stream_id) {
   if (!object_class)
     object_class = g_quark_from_static_string("face");
   if (flags & CORED_METADATA_CUSTOM)
-    attach_custom(buffer, result, stream_id);
+    attach_custom(buffer, result, times, stream_id);
   for (guint i = 0; (flags & CORED_METADATA_ROI) && i < result->n_faces; i++) {
     if (!result->faces[i].full_frame && result->faces[i].present)
       attach_roi(buffer, result, &result->faces[i], object_class);

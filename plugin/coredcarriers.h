@@ -5,14 +5,15 @@
 
 #include "coredresult.h"
 
-typedef struct CoredTimes { /* of a frame, each may be GST_CLOCK_TIME_NONE */
-  GstClockTime timestamp, stream_time, running_time, duration;
+typedef struct CoredTimes {                         /* of a frame */
+  GstClockTime timestamp, duration;                 /* as it has them, or none */
+  GstClockTime position, stream_time, running_time; /* see coredclock.h */
 } CoredTimes;
 
 /* Attach what the flags ask for; the buffer must be writable. An older result on it is replaced.
  * object_class names the regions that we add ourselves. */
-void cored_carriers_attach(GstBuffer *buffer, const CoredResult *result, CoredMetadataFlags flags,
-                           GQuark object_class, const char *stream_id);
+void cored_carriers_attach(GstBuffer *buffer, const CoredResult *result, const CoredTimes *times,
+                           CoredMetadataFlags flags, GQuark object_class, const char *stream_id);
 
 /* A 'cored' message. The caller owns it. */
 GstMessage *cored_carriers_message(GstObject *source, const CoredResult *result,

@@ -71,13 +71,6 @@ static void follow_settings(CoredEvaluator *evaluator, const CoredParams *params
   cored_analyser_set_locator(evaluator->analyser, evaluator->funcs.open_locator(evaluator->user));
 }
 
-/* By the frame rate, else as of 25 frames a second. */
-static GstClockTime frame_time(const GstVideoInfo *info) {
-  const gint n = GST_VIDEO_INFO_FPS_N(info), d = GST_VIDEO_INFO_FPS_D(info);
-  return n > 0 && d > 0 ? gst_util_uint64_scale(GST_SECOND, (guint64)d, (guint64)n)
-                        : GST_SECOND / 25;
-}
-
 static void describe_view(CoredView *view, const CoredFrameTask *task, const GstVideoFrame *frame) {
   const gint par_n = GST_VIDEO_INFO_PAR_N(&task->info), par_d = GST_VIDEO_INFO_PAR_D(&task->info);
   cored_frame_to_image(frame, &view->image);
@@ -85,8 +78,7 @@ static void describe_view(CoredView *view, const CoredFrameTask *task, const Gst
       GST_VIDEO_INFO_IS_INTERLACED(&task->info) && GST_VIDEO_FRAME_IS_INTERLACED(frame);
   view->par = par_n > 0 && par_d > 0 ? (double)par_n / par_d : 1.0;
   view->number = task->number;
-  view->pts = task->times.timestamp;
-  view->frame_time = frame_time(&task->info);
+  view->time = task->times.position;
   view->upstream = &task->upstream;
 }
 

@@ -51,7 +51,7 @@ void cored_result_clear(CoredResult *result, gint width, gint height, CoredReaso
   result->generation = 0;
   result->latency_us = 0;
   result->n_bad_regions = result->n_small = result->n_blurred = 0;
-  result->pts = GST_CLOCK_TIME_NONE;
+  result->time = GST_CLOCK_TIME_NONE;
   result->number = 0;
 }
 
@@ -96,6 +96,7 @@ static void carry_to_regions(CoredResult *result, const CoredResult *last,
                              const CoredRegions *upstream) {
   static const CoredFaceResult unseen = {.p_fake = CORED_NOT_COMPUTED,
                                          .p_fake_smoothed = CORED_NOT_COMPUTED,
+                                         .p_shadow = CORED_NOT_COMPUTED,
                                          .reason = CORED_REASON_NOT_EVALUATED,
                                          .present = TRUE,
                                          .sharpness = CORED_NOT_COMPUTED,

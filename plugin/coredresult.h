@@ -66,7 +66,7 @@ typedef struct CoredResult {
   guint latency_us;
   guint n_bad_regions;      /* empty or outside the frame */
   guint n_small, n_blurred; /* faces not judged because they are too small or blurred */
-  GstClockTime pts;         /* of the frame that was evaluated */
+  GstClockTime time;        /* position of the frame that was evaluated, see coredclock.h */
   guint64 number;           /* of the same frame, from 1; 0: none was */
 } CoredResult;
 

@@ -10,8 +10,12 @@
 
 static GstBaseTransformClass *parent_class;
 
+/* A frame lasts at least so long where the caps do not say. */
+#define SHORT_FRAME (GST_SECOND / 60)
+
 struct CoredPassing {
-  GstBuffer *buffer;    /* while it is delayed */
+  GstBuffer *buffer; /* while it is delayed */
+  CoredTimes times;
   CoredFrameTask *task; /* NULL when it is not evaluated */
   CoredSkip skip;
   guint epoch;
@@ -56,15 +60,9 @@ static gboolean upstream_is_live(CoredDetect *self) {
   return live;
 }
 
-/* By the caps; 0 when they do not say. */
-static GstClockTime frame_duration(const GstVideoInfo *info) {
-  const gint n = GST_VIDEO_INFO_FPS_N(info), d = GST_VIDEO_INFO_FPS_D(info);
-  return n > 0 && d > 0 ? gst_util_uint64_scale(GST_SECOND, (guint64)d, (guint64)n) : 0;
-}
-
 /* In whole frames where their rate is known: a frame leaves when a later one comes. */
 static GstClockTime latency_of(CoredDetect *self, CoredMode mode, GstClockTime delay) {
-  const GstClockTime frame = frame_duration(&self->info);
+  const GstClockTime frame = cored_frame_duration(&self->info);
   if (mode != CORED_MODE_DELAY)
     return 0;
   return frame ? (delay + frame - 1) / frame * frame : delay;
@@ -109,23 +107,22 @@ static gboolean query(GstBaseTransform *base, GstPadDirection direction, GstQuer
 
 /* ---- One frame ------------------------------------------------------------------------------ */
 
-static CoredTimes times_of(CoredDetect *self, const GstBuffer *buffer) {
+static void keep_time(CoredDetect *self, const GstBuffer *buffer) {
   const GstSegment segment = cored_frame_segment(GST_BASE_TRANSFORM(self));
-  CoredTimes times = {GST_BUFFER_PTS(buffer), GST_CLOCK_TIME_NONE, GST_CLOCK_TIME_NONE,
-                      GST_BUFFER_DURATION(buffer)};
-  if (GST_CLOCK_TIME_IS_VALID(times.timestamp) && segment.format == GST_FORMAT_TIME) {
-    times.stream_time = gst_segment_to_stream_time(&segment, GST_FORMAT_TIME, times.timestamp);
-    times.running_time = gst_segment_to_running_time(&segment, GST_FORMAT_TIME, times.timestamp);
-  }
-  return times;
+  g_rec_mutex_lock(&self->gate);
+  self->cut = cored_clock_tick(&self->clock, buffer, &segment, &self->info);
+  self->times =
+      (CoredTimes){GST_BUFFER_PTS(buffer), GST_BUFFER_DURATION(buffer), self->clock.position,
+                   self->clock.stream_time, self->clock.running_time};
+  g_rec_mutex_unlock(&self->gate);
 }
 
 /* Bring controlled properties to the frame's time, and decide whether buffers pass untouched. */
 static void before_transform(GstBaseTransform *base, GstBuffer *buffer) {
   CoredDetect *self = CORED_DETECT(base);
-  const CoredTimes times = times_of(self, buffer);
-  if (GST_CLOCK_TIME_IS_VALID(times.stream_time))
-    gst_object_sync_values(GST_OBJECT(self), times.stream_time);
+  keep_time(self, buffer);
+  if (GST_CLOCK_TIME_IS_VALID(self->times.stream_time))
+    gst_object_sync_values(GST_OBJECT(self), self->times.stream_time);
   GST_OBJECT_LOCK(self);
   const gboolean attach = self->params.metadata != 0;
   GST_OBJECT_UNLOCK(self);
@@ -133,17 +130,16 @@ static void before_transform(GstBaseTransform *base, GstBuffer *buffer) {
 }
 
 /* Too late by what downstream said last. Exact modes do not care. */
-static gboolean is_late(CoredDetect *self, const CoredTimes *times) {
+static gboolean is_late(CoredDetect *self) {
   GST_OBJECT_LOCK(self);
-  const gboolean late =
-      self->running_mode == CORED_MODE_LATEST && GST_CLOCK_TIME_IS_VALID(self->qos_earliest) &&
-      GST_CLOCK_TIME_IS_VALID(times->running_time) && times->running_time <= self->qos_earliest;
+  const gboolean late = self->running_mode == CORED_MODE_LATEST &&
+                        GST_CLOCK_TIME_IS_VALID(self->qos_earliest) &&
+                        self->times.running_time <= self->qos_earliest;
   GST_OBJECT_UNLOCK(self);
   return late;
 }
 
-static CoredSkip why_skip(CoredDetect *self, const CoredParams *params, const GstBuffer *buffer,
-                          const CoredTimes *times) {
+static CoredSkip why_skip(CoredDetect *self, const CoredParams *params, const GstBuffer *buffer) {
   if (!cored_evaluator_has_judge(self->evaluator) && !cored_reload_is_ready(self->reload))
     return CORED_SKIP_NO_MODEL;
   if (GST_BUFFER_FLAG_IS_SET(buffer, GST_BUFFER_FLAG_GAP) ||
@@ -151,10 +147,11 @@ static CoredSkip why_skip(CoredDetect *self, const CoredParams *params, const Gs
     return CORED_SKIP_NO_SIGNAL;
   if (!cored_pace_due(&self->pace, params->inference_interval))
     return CORED_SKIP_INTERVAL;
-  if (is_late(self, times))
+  if (is_late(self))
     return CORED_SKIP_QOS;
-  return cored_pace_within_fps(&self->pace, times->running_time, params->max_fps) ? CORED_SKIP_NONE
-                                                                                  : CORED_SKIP_FPS;
+  return cored_pace_within_fps(&self->pace, self->times.running_time, params->max_fps)
+             ? CORED_SKIP_NONE
+             : CORED_SKIP_FPS;
 }
 
 static GstFlowReturn refuse(CoredDetect *self, GstBuffer *buffer, const char *why) {
@@ -164,11 +161,10 @@ static GstFlowReturn refuse(CoredDetect *self, GstBuffer *buffer, const char *wh
   return GST_FLOW_ERROR;
 }
 
-static void begin_frame(CoredDetect *self, const GstBuffer *buffer, CoredParams *params) {
+static void begin_frame(CoredDetect *self, CoredParams *params) {
   const gboolean asked = g_atomic_int_compare_and_exchange(&self->reset_asked, TRUE, FALSE);
-  if (asked)
-    cored_pace_reset(&self->pace);
-  const gboolean cut = cored_pace_begin(&self->pace, buffer) || asked;
+  const gboolean cut = self->cut || asked;
+  cored_pace_begin(&self->pace, cut);
   GST_OBJECT_LOCK(self);
   *params = self->params;
   self->stats.frames_in++;
@@ -180,16 +176,15 @@ static void begin_frame(CoredDetect *self, const GstBuffer *buffer, CoredParams 
   }
 }
 
-static GstFlowReturn evaluate(CoredDetect *self, CoredPassing *passing, GstBuffer *buffer,
-                              const CoredTimes *times) {
+static GstFlowReturn evaluate(CoredDetect *self, CoredPassing *passing, GstBuffer *buffer) {
   GstVideoFrame frame;
   const char *why;
   /* Also when a lane maps it again: a frame that cannot be read must stop this very buffer. */
   if (!cored_frame_map(&frame, &self->info, buffer, &why))
     return refuse(self, buffer, why);
   gst_video_frame_unmap(&frame);
-  passing->task = cored_task_new(buffer, &self->info, &passing->params, &passing->upstream, times,
-                                 self->pace.number, passing->epoch);
+  passing->task = cored_task_new(buffer, &self->info, &passing->params, &passing->upstream,
+                                 &self->times, self->pace.number, passing->epoch);
   if (self->running_mode == CORED_MODE_DELAY)
     passing->task->deadline = g_get_monotonic_time() + (gint64)GST_TIME_AS_USECONDS(self->latency);
   if (self->running_mode == CORED_MODE_SYNC)
@@ -207,20 +202,19 @@ static void passing_free(CoredPassing *passing) {
   g_free(passing);
 }
 
-/* The last finished result for a frame at this time. */
-static void carry(CoredDetect *self, const CoredPassing *passing, const GstBuffer *buffer) {
+/* The last finished result for a frame. */
+static void carry(CoredDetect *self, const CoredPassing *passing) {
   const gint width = GST_VIDEO_INFO_WIDTH(&self->info), height = GST_VIDEO_INFO_HEIGHT(&self->info);
-  const GstClockTime now = GST_BUFFER_PTS(buffer);
   CoredResult last;
-  GstClockTime age = 0;
+  GstClockTime age = 0, now = passing->times.position;
   const gboolean known = cored_evaluator_last(self->evaluator, passing->epoch, &last);
-  if (known && GST_CLOCK_TIME_IS_VALID(now) && GST_CLOCK_TIME_IS_VALID(last.pts) && now > last.pts)
-    age = now - last.pts;
+  if (known && GST_CLOCK_TIME_IS_VALID(last.time) && now > last.time)
+    age = now - last.time;
   cored_result_carry(&self->current, known ? &last : NULL, &passing->upstream, width, height, age);
 }
 
 /* What is known about this frame now that it leaves, in self->current. */
-static void settle(CoredDetect *self, CoredPassing *passing, const GstBuffer *buffer) {
+static void settle(CoredDetect *self, CoredPassing *passing) {
   const gint width = GST_VIDEO_INFO_WIDTH(&self->info), height = GST_VIDEO_INFO_HEIGHT(&self->info);
   gboolean dropped;
   switch (passing->skip) {
@@ -242,7 +236,7 @@ static void settle(CoredDetect *self, CoredPassing *passing, const GstBuffer *bu
   default:
     break;
   }
-  carry(self, passing, buffer);
+  carry(self, passing);
 }
 
 /* By attach-when. In mode latest a frame carries the result of an earlier one: that is new once. */
@@ -270,13 +264,13 @@ static void attach(CoredDetect *self, const CoredPassing *passing, GstBuffer *bu
       !is_worth_attaching(self, params->attach_when))
     return;
   char *stream_id = cored_detect_dup_stream_id(self);
-  cored_carriers_attach(buffer, &self->current, params->metadata, params->object_class, stream_id);
+  cored_carriers_attach(buffer, &self->current, &passing->times, params->metadata,
+                        params->object_class, stream_id);
   g_free(stream_id);
 }
 
 static GstFlowReturn transform_ip(GstBaseTransform *base, GstBuffer *buffer) {
   CoredDetect *self = CORED_DETECT(base);
-  const CoredTimes times = times_of(self, buffer);
   GstFlowReturn flow = GST_FLOW_OK;
   if (!self->open)
     return GST_FLOW_OK;
@@ -286,25 +280,26 @@ static GstFlowReturn transform_ip(GstBaseTransform *base, GstBuffer *buffer) {
   CoredPassing *passing = g_new0(CoredPassing, 1);
   if (!self->mode_known)
     find_mode(self);
-  begin_frame(self, buffer, &passing->params);
+  begin_frame(self, &passing->params);
+  passing->times = self->times;
   passing->epoch = self->epoch;
   if (passing->params.region_mode != CORED_REGION_MODE_FULL_FRAME)
     cored_regions_from_buffer(&passing->upstream, buffer, passing->params.object_class,
                               GST_VIDEO_INFO_WIDTH(&self->info), GST_VIDEO_INFO_HEIGHT(&self->info),
                               passing->params.max_objects);
-  passing->skip = why_skip(self, &passing->params, buffer, &times);
+  passing->skip = why_skip(self, &passing->params, buffer);
   if (passing->skip != CORED_SKIP_NONE)
     cored_detect_count(self, passing->skip, 1);
 
   if (self->running_mode == CORED_MODE_LATEST) {
     /* Attach before a lane shares the buffer, which must not be written to from then on. */
-    settle(self, passing, buffer);
+    settle(self, passing);
     attach(self, passing, buffer);
   }
   if (passing->skip == CORED_SKIP_NONE)
-    flow = evaluate(self, passing, buffer, &times);
+    flow = evaluate(self, passing, buffer);
   if (flow == GST_FLOW_OK && self->running_mode == CORED_MODE_SYNC) {
-    settle(self, passing, buffer);
+    settle(self, passing);
     attach(self, passing, buffer);
   }
   if (flow == GST_FLOW_OK && self->running_mode == CORED_MODE_DELAY)
@@ -321,7 +316,8 @@ static GstBuffer *release_oldest(CoredDetect *self) {
   CoredPassing *passing = g_queue_pop_head(&self->delayed);
   if (!passing)
     return NULL;
-  settle(self, passing, passing->buffer);
+  self->delayed_bytes -= gst_buffer_get_size(passing->buffer);
+  settle(self, passing);
   GstBuffer *buffer = g_steal_pointer(&passing->buffer);
   if (passing->params.metadata)
     buffer = gst_buffer_make_writable(buffer);
@@ -330,18 +326,33 @@ static GstBuffer *release_oldest(CoredDetect *self) {
   return buffer;
 }
 
+/* Time stamps may stand still or crawl: frames that come twice as fast as the caps say, each in
+ * twice the memory, are still kept for as long as they should be. */
+static gboolean are_too_many(const CoredDetect *self) {
+  const GstClockTime frame = cored_frame_duration(&self->info);
+  const guint64 most = 2 * (self->latency / (frame ? frame : SHORT_FRAME) + 4);
+  return self->delayed.length > most ||
+         self->delayed_bytes / MAX(GST_VIDEO_INFO_SIZE(&self->info), 1) > 2 * most;
+}
+
 static gboolean oldest_is_due(CoredDetect *self) {
   const CoredPassing *oldest = g_queue_peek_head(&self->delayed);
   const CoredPassing *newest = g_queue_peek_tail(&self->delayed);
   if (!oldest)
     return FALSE;
-  const GstClockTime from = GST_BUFFER_PTS(oldest->buffer), to = GST_BUFFER_PTS(newest->buffer);
-  if (!GST_CLOCK_TIME_IS_VALID(from) || !GST_CLOCK_TIME_IS_VALID(to) || to < from)
+  const GstClockTime from = oldest->times.running_time, to = newest->times.running_time;
+  if (to < from || are_too_many(self))
     return TRUE;
   /* Of grace for rounded time stamps. */
-  const GstClockTime half = frame_duration(&self->info) / 2;
+  const GstClockTime half = cored_frame_duration(&self->info) / 2;
   const GstClockTime grace = half ? MIN(half, GST_MSECOND) : GST_MSECOND;
   return to - from + grace >= self->latency;
+}
+
+static void keep_for_later(CoredDetect *self, GstBuffer *buffer) {
+  self->delayed_bytes += gst_buffer_get_size(buffer);
+  self->passing->buffer = buffer;
+  g_queue_push_tail(&self->delayed, g_steal_pointer(&self->passing));
 }
 
 /* The base class calls this until it gives no buffer. */
@@ -349,11 +360,9 @@ static GstFlowReturn generate_output(GstBaseTransform *base, GstBuffer **output)
   CoredDetect *self = CORED_DETECT(base);
   g_rec_mutex_lock(&self->gate);
   const GstFlowReturn flow = parent_class->generate_output(base, output);
-  if (self->passing) {
-    self->passing->buffer = g_steal_pointer(output);
-    g_queue_push_tail(&self->delayed, g_steal_pointer(&self->passing));
-  }
-  if (flow == GST_FLOW_OK && !*output && oldest_is_due(self))
+  if (self->passing)
+    keep_for_later(self, g_steal_pointer(output));
+  if (flow == GST_FLOW_OK && !*output && self->open && oldest_is_due(self))
     *output = release_oldest(self);
   g_rec_mutex_unlock(&self->gate);
   return flow;
@@ -364,7 +373,7 @@ static void flush_out(CoredDetect *self) {
   GstBuffer *buffer;
   do {
     g_rec_mutex_lock(&self->gate);
-    buffer = release_oldest(self);
+    buffer = self->open ? release_oldest(self) : NULL;
     g_rec_mutex_unlock(&self->gate);
     if (buffer)
       gst_pad_push(GST_BASE_TRANSFORM_SRC_PAD(self), buffer);
@@ -374,7 +383,12 @@ static void flush_out(CoredDetect *self) {
 void cored_detect_discard(CoredDetect *self) {
   CoredPassing *passing;
   cored_detect_count(self, CORED_SKIP_FLUSH, cored_evaluator_cancel(self->evaluator));
-  while ((passing = g_queue_pop_head(&self->delayed)))
+  g_rec_mutex_lock(&self->gate);
+  GQueue delayed = self->delayed;
+  g_queue_init(&self->delayed);
+  self->delayed_bytes = 0;
+  g_rec_mutex_unlock(&self->gate);
+  while ((passing = g_queue_pop_head(&delayed)))
     passing_free(passing);
 }
 
@@ -382,6 +396,7 @@ void cored_detect_discard(CoredDetect *self) {
 
 void cored_detect_forget(CoredDetect *self) {
   cored_pace_reset(&self->pace);
+  cored_clock_renew(&self->clock);
   self->epoch++;
   GST_OBJECT_LOCK(self);
   self->qos_earliest = GST_CLOCK_TIME_NONE;
@@ -435,6 +450,7 @@ static void note_event(CoredDetect *self, GstEvent *event) {
     cored_detect_discard(self);
     cored_evaluator_drain(self->evaluator);
     cored_evaluator_hurry(self->evaluator, FALSE);
+    cored_clock_init(&self->clock);
     cored_detect_forget(self);
     break;
   default:

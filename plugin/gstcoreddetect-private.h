@@ -17,6 +17,7 @@
 #include <gst/video/video.h>
 
 #include "coredalerts.h"
+#include "coredclock.h"
 #include "coredevaluator.h"
 #include "coredpace.h"
 #include "coredreload.h"
@@ -56,13 +57,17 @@ struct _CoredDetect {
 
   /* Streaming thread. */
   GstVideoInfo info;
+  CoredClock clock;
+  CoredTimes times; /* of the frame under way */
+  gboolean cut;     /* it does not continue the one before */
   CoredPace pace;
   guint epoch;
   gint reset_asked;        /* atomic: by any thread */
   guint64 attached_number; /* CoredResult.number of the frame before */
   gboolean mode_known;
   CoredPassing *passing; /* from transform_ip to generate_output */
-  GQueue delayed;        /* of CoredPassing, mode=delay */
+  GQueue delayed;        /* of CoredPassing, mode=delay; under the gate, as its bytes */
+  gsize delayed_bytes;
   CoredResult current;
 
   /* Evaluating thread. */

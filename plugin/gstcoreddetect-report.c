@@ -248,9 +248,7 @@ static void post_result(CoredDetect *self, const CoredFrameTask *task) {
 void cored_detect_report_result(gpointer user, CoredFrameTask *task, const CoredError *error) {
   CoredDetect *self = user;
   const CoredResult *result = &task->result;
-  const GstClockTime now = GST_CLOCK_TIME_IS_VALID(task->times.running_time)
-                               ? task->times.running_time
-                               : (GstClockTime)g_get_monotonic_time() * GST_USECOND;
+  const GstClockTime now = task->times.running_time;
   GST_LOG_OBJECT(self, "frame %" G_GUINT64_FORMAT ": %s, p-fake %.4f, %u faces, %u us",
                  task->number, cored_verdict_name(result->verdict), result->p_fake, result->n_faces,
                  result->latency_us);

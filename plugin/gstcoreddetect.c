@@ -336,12 +336,6 @@ static gboolean load_model(CoredDetect *self, CoredMode mode) {
   return ok;
 }
 
-static void set_open(CoredDetect *self, gboolean open) {
-  g_rec_mutex_lock(&self->gate);
-  self->open = open;
-  g_rec_mutex_unlock(&self->gate);
-}
-
 static gboolean start(GstBaseTransform *base) {
   CoredDetect *self = CORED_DETECT(base);
   g_rec_mutex_lock(&self->gate);
@@ -357,6 +351,7 @@ static gboolean start(GstBaseTransform *base) {
   self->pace.number = self->attached_number = 0;
   g_atomic_int_set(&self->reset_asked, FALSE);
   self->mode_known = self->analysis_failed = FALSE;
+  cored_clock_init(&self->clock);
   cored_detect_forget(self);
   g_rec_mutex_unlock(&self->gate);
   if (!load_model(self, mode)) {
@@ -364,14 +359,18 @@ static gboolean start(GstBaseTransform *base) {
     return FALSE;
   }
   cored_evaluator_start(self->evaluator, &params, mode != CORED_MODE_SYNC);
-  set_open(self, TRUE);
+  g_rec_mutex_lock(&self->gate);
+  self->open = TRUE;
+  g_rec_mutex_unlock(&self->gate);
   return TRUE;
 }
 
 static gboolean stop(GstBaseTransform *base) {
   CoredDetect *self = CORED_DETECT(base);
-  set_open(self, FALSE);
+  g_rec_mutex_lock(&self->gate);
+  self->open = FALSE;
   gst_video_info_init(&self->info); /* not at the start: caps may come before it is called */
+  g_rec_mutex_unlock(&self->gate);
   cored_detect_discard(self);
   cored_evaluator_stop(self->evaluator);
   cored_detect_end_alerts(self);
@@ -474,6 +473,7 @@ static void cored_detect_init(CoredDetect *self) {
   self->reload = cored_reload_new(cored_detect_report_model, self);
   self->shadow = cored_reload_new(cored_detect_report_shadow, self);
   self->evaluator = cored_evaluator_new(&funcs, self);
+  cored_clock_init(&self->clock);
   cored_detect_init_frames(self);
   cored_detect_forget(self);
 }

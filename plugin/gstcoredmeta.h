@@ -37,6 +37,8 @@
  *   model-generation  guint64
  *   latency-us        guint    what finding and judging took
  *   stream-id         string
+ *   stream-time*      guint64  where in the stream this frame is, nanoseconds: by its time stamp,
+ *                              without one by the frames counted since the last
  *   version           guint    CORED_META_VERSION
  */
 #ifndef GST_CORED_META_H

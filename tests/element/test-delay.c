@@ -2,6 +2,7 @@
  * mode=delay: each frame with its own result, a constant time later; never later than that. */
 #include "models.h"
 
+#include <gst/base/gstbasetransform.h>
 #include <math.h>
 
 #define CAPS "video/x-raw,format=I420,width=160,height=120,framerate=25/1"
@@ -184,12 +185,164 @@ static void flushes_and_stops_end_the_wait(void **state) {
   }
 }
 
+/* ---- Whatever upstream does ----------------------------------------------------------------- */
+
+typedef GstClockTime (*StampFunc)(guint number);
+
+static GstClockTime stand_still(guint number) {
+  return MIN(number, 20) * FRAME;
+}
+
+static GstClockTime crawl(guint number) {
+  return number;
+}
+
+static GstClockTime say_nothing(guint number) {
+  (void)number;
+  return GST_CLOCK_TIME_NONE;
+}
+
+static GstClockTime jump_back(guint number) {
+  return (number % 7) * FRAME;
+}
+
+static GstClockTime run_back(guint number) {
+  return (1000 - number) * FRAME;
+}
+
+static GstClockTime leap(guint number) {
+  return number % 3 ? number * FRAME : (G_MAXUINT64 - 1) / (number + 1);
+}
+
+/* Nothing is kept but what the delay needs; all frames come out, in order, none twice. */
+static void the_queue_is_bounded(void **state) {
+  (void)state;
+  static const StampFunc stamps[] = {stand_still, crawl, say_nothing, jump_back, run_back, leap};
+  static const struct {
+    const char *rate;
+    guint most; /* twice the frames of 200 ms, and 8 */
+  } rates[] = {{"25/1", 18}, {"0/1", 32}};
+  for (guint i = 0; i < G_N_ELEMENTS(stamps) * G_N_ELEMENTS(rates); i++) {
+    const guint r = i % G_N_ELEMENTS(rates);
+    char *caps =
+        g_strdup_printf("video/x-raw,format=GRAY8,width=64,height=48,framerate=%s", rates[r].rate);
+    GstBuffer *out;
+    guint64 n = 0;
+    Rig rig;
+    rig_open(&rig, support_model(MODEL), caps, "mode", "delay", "delay", "200000000",
+             "inference-interval", "1000", NULL);
+    for (guint k = 0; k < 200; k++) {
+      GstBuffer *frame = frame_new(&rig.info, 1, 0);
+      GST_BUFFER_PTS(frame) = stamps[i / G_N_ELEMENTS(rates)](k);
+      GST_BUFFER_OFFSET(frame) = k;
+      assert_int_equal(gst_harness_push(rig.harness, frame), GST_FLOW_OK);
+      assert_true(k + 1 - gst_harness_buffers_received(rig.harness) <= rates[r].most);
+    }
+    rig_finish(&rig);
+    for (; (out = gst_harness_try_pull(rig.harness)); n++) {
+      assert_int_equal(GST_BUFFER_OFFSET(out), n);
+      gst_buffer_unref(out);
+    }
+    assert_int_equal(n, 200);
+    rig_close(&rig);
+    g_free(caps);
+  }
+}
+
+/* Without time stamps, or with one that stands still, each frame has its own result as well. */
+static void counted_frames_are_delayed_too(void **state) {
+  (void)state;
+  for (guint standing = 0; standing < 2; standing++) {
+    GstBuffer *out;
+    Rig rig;
+    rig_open(&rig, support_model(MODEL), CAPS, "mode", "delay", "delay", "100000000",
+             "inference-region", "full-frame", NULL);
+    for (guint n = 0; n < 20; n++) {
+      GstBuffer *frame = frame_new(&rig.info, n, n);
+      GST_BUFFER_PTS(frame) = standing ? 0 : GST_CLOCK_TIME_NONE;
+      gst_harness_push(rig.harness, frame);
+      rig_wait_for(&rig, "inferred", n + 1);
+    }
+    assert_int_equal(gst_harness_buffers_received(rig.harness), 17);
+    rig_finish(&rig);
+    for (guint n = 0; (out = gst_harness_try_pull(rig.harness)); n++) {
+      assert_true(result_inferred(cored_meta_get(out)));
+      assert_int_equal(result_uint64(cored_meta_get(out), "stream-time"), n * FRAME);
+      gst_buffer_unref(out);
+    }
+    rig_close(&rig);
+  }
+}
+
+/* Buffers that hold far more than a picture count by what they hold. */
+static void the_queue_is_bounded_in_bytes(void **state) {
+  (void)state;
+  const gsize size = 40 * 160 * 120 * 3 / 2;
+  Rig rig;
+  rig_open(&rig, support_model(MODEL), CAPS, "mode", "delay", "delay", "200000000",
+           "inference-interval", "1000", NULL);
+  for (guint n = 0; n < 50; n++) {
+    GstBuffer *frame = gst_buffer_new_allocate(NULL, size, NULL);
+    gst_buffer_memset(frame, 0, 128, size);
+    GST_BUFFER_PTS(frame) = n; /* crawls */
+    assert_int_equal(gst_harness_push(rig.harness, frame), GST_FLOW_OK);
+    assert_true(n + 1 - gst_harness_buffers_received(rig.harness) <= 1);
+  }
+  rig_close(&rig);
+}
+
+/* ---- Frames that wait when the element stops ------------------------------------------------- */
+
+typedef struct Last {
+  GstElement *element;
+  guint freed;
+} Last;
+
+/* Of a frame that is thrown away by a stop: what another thread may do just then, with an event
+ * that is under way. */
+static void on_freed(gpointer data) {
+  Last *last = data;
+  if (last->freed++)
+    return;
+  GstBaseTransform *base = GST_BASE_TRANSFORM(last->element);
+  GstEvent *event =
+      gst_event_new_custom(GST_EVENT_CUSTOM_DOWNSTREAM, gst_structure_new_empty("test/any"));
+  gst_pad_set_active(base->srcpad, TRUE);
+  GST_BASE_TRANSFORM_GET_CLASS(base)->sink_event(base, event);
+  gst_pad_set_active(base->srcpad, FALSE);
+}
+
+/* What is stopped gives nothing out. */
+static void nothing_leaves_a_stopped_element(void **state) {
+  (void)state;
+  static guint8 picture[160 * 120 * 3 / 2];
+  Rig rig;
+  rig_open(&rig, support_model(MODEL), CAPS, "mode", "delay", "delay", "1000000000",
+           "inference-interval", "1000", NULL);
+  Last last = {rig.element, 0};
+  for (guint n = 0; n < 10; n++) {
+    GstBuffer *frame = gst_buffer_new_wrapped_full(
+        GST_MEMORY_FLAG_READONLY, picture, sizeof picture, 0, sizeof picture, &last, on_freed);
+    GST_BUFFER_PTS(frame) = n * FRAME;
+    assert_int_equal(gst_harness_push(rig.harness, frame), GST_FLOW_OK);
+  }
+  rig_wait_for(&rig, "inferred", 1);
+  assert_int_equal(gst_element_set_state(rig.element, GST_STATE_READY), GST_STATE_CHANGE_SUCCESS);
+  assert_int_equal(last.freed, 10);
+  assert_int_equal(gst_harness_buffers_received(rig.harness), 0);
+  rig_close(&rig);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(delay_gives_each_frame_its_own_result_and_reports_itself),
       cmocka_unit_test(a_source_that_can_wait_gets_exact_results),
       cmocka_unit_test(no_frame_waits_longer_than_the_delay),
       cmocka_unit_test(flushes_and_stops_end_the_wait),
+      cmocka_unit_test(the_queue_is_bounded),
+      cmocka_unit_test(the_queue_is_bounded_in_bytes),
+      cmocka_unit_test(counted_frames_are_delayed_too),
+      cmocka_unit_test(nothing_leaves_a_stopped_element),
   };
   return cmocka_run_group_tests(tests, support_setup, support_teardown);
 }

@@ -50,6 +50,19 @@ static void cuts_forget_the_past(void **state) {
   rig_close(&rig);
 }
 
+/* The mark of the beginning, one frame late, makes no track of the first frame alone. */
+static void a_beginning_marked_late_is_no_cut(void **state) {
+  (void)state;
+  Rig rig;
+  rig_open(&rig, support_model(MODEL), CAPS, NULL);
+  assert_int_equal(track_of_frame(&rig, 0, 0), 1);
+  assert_int_equal(track_of_frame(&rig, 1, GST_BUFFER_FLAG_DISCONT), 1);
+  assert_int_equal(track_of_frame(&rig, 2, 0), 1);
+  assert_int_equal(rig_stat(&rig, "resets"), 0);
+  assert_int_equal(track_of_frame(&rig, 3, GST_BUFFER_FLAG_DISCONT), 2);
+  rig_close(&rig);
+}
+
 static void a_cut_is_evaluated_at_once(void **state) {
   (void)state;
   Rig rig;
@@ -220,6 +233,7 @@ static void ten_thousand_frames_leave_nothing_behind(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(cuts_forget_the_past),
+      cmocka_unit_test(a_beginning_marked_late_is_no_cut),
       cmocka_unit_test(a_cut_is_evaluated_at_once),
       cmocka_unit_test(renegotiation_before_every_frame),
       cmocka_unit_test(time_flags_and_metas_pass_unchanged),

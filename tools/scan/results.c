@@ -19,7 +19,6 @@ struct ScanResults {
   ScanReport *report;
   ScanJson *json;
   GMutex lock; /* the streaming thread writes, the main thread reads the position */
-  GstSegment segment;
   double position;
   guint frames;  /* that left the detector */
   guint entered; /* that came to it */
@@ -96,12 +95,13 @@ static void take_result(ScanResults *results, double time, const GstStructure *r
 }
 
 static void take_buffer(ScanResults *results, GstBuffer *buffer) {
-  GstClockTime time =
-      gst_segment_to_stream_time(&results->segment, GST_FORMAT_TIME, GST_BUFFER_PTS(buffer));
-  double at = GST_CLOCK_TIME_IS_VALID(time) ? (double)time / GST_SECOND : results->position;
+  const GstStructure *result = cored_meta_get(buffer);
+  guint64 time;
+  double at = result && gst_structure_get_uint64(result, "stream-time", &time)
+                  ? (double)time / GST_SECOND
+                  : results->position;
   double length =
       GST_BUFFER_DURATION_IS_VALID(buffer) ? (double)GST_BUFFER_DURATION(buffer) / GST_SECOND : 0;
-  const GstStructure *result = cored_meta_get(buffer);
   results->report->frames = ++results->frames;
   if (result)
     take_result(results, at, result);
@@ -112,13 +112,7 @@ static GstPadProbeReturn on_judged(GstPad *pad, GstPadProbeInfo *info, gpointer 
   ScanResults *results = data;
   (void)pad;
   g_mutex_lock(&results->lock);
-  if (info->type & GST_PAD_PROBE_TYPE_BUFFER) {
-    take_buffer(results, GST_PAD_PROBE_INFO_BUFFER(info));
-  } else {
-    GstEvent *event = GST_PAD_PROBE_INFO_EVENT(info);
-    if (GST_EVENT_TYPE(event) == GST_EVENT_SEGMENT)
-      gst_event_copy_segment(event, &results->segment);
-  }
+  take_buffer(results, GST_PAD_PROBE_INFO_BUFFER(info));
   g_mutex_unlock(&results->lock);
   return GST_PAD_PROBE_OK;
 }
@@ -144,10 +138,8 @@ ScanResults *scan_results_new(GstElement *detector, ScanReport *report, ScanJson
   results->report = report;
   results->json = json;
   g_mutex_init(&results->lock);
-  gst_segment_init(&results->segment, GST_FORMAT_TIME);
   watch(detector, "sink", GST_PAD_PROBE_TYPE_BUFFER, on_entered, results);
-  watch(detector, "src", GST_PAD_PROBE_TYPE_BUFFER | GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM, on_judged,
-        results);
+  watch(detector, "src", GST_PAD_PROBE_TYPE_BUFFER, on_judged, results);
   return results;
 }
 
