@@ -226,6 +226,9 @@ CORED_API void cored_model_unref(CoredModel *model); /* NULL is fine */
 CORED_API const CoredModelInfo *cored_model_info(const CoredModel *model);
 CORED_API size_t cored_model_n_tensors(const CoredModel *model);
 CORED_API bool cored_model_tensor(const CoredModel *model, size_t index, CoredTensorView *view);
+/* Names of entries of __metadata__ that every saved model has, and every signed one. */
+#define CORED_METADATA_IDENTITY "cored.header-sha256"
+#define CORED_METADATA_KEY_ID "cored.key-id"
 /* Any entry of __metadata__ as read, or NULL; entries this version does not know are kept and
  * written back. */
 CORED_API const char *cored_model_metadata(const CoredModel *model, const char *key);
@@ -312,6 +315,7 @@ CORED_API double cored_p_fake(const CoredModelInfo *info, const float *logits);
 typedef struct CoredFileStamp {
   uint64_t device, inode, size;
   int64_t mtime_ns, ctime_ns;
+  uint64_t head; /* hash of its first bytes; 0 where it cannot be read */
 } CoredFileStamp;
 
 /* Stamp of the file that path leads to now; false (and all zero) where there is none. Take it
@@ -319,17 +323,20 @@ typedef struct CoredFileStamp {
 CORED_API bool cored_file_stamp(const char *path, CoredFileStamp *stamp);
 
 typedef enum CoredWatchStatus {
-  CORED_WATCH_LOADED,  /* plan is a new version, verified and warmed up */
-  CORED_WATCH_FAILED,  /* the version there now cannot be used: error says why */
-  CORED_WATCH_DEGRADED /* changes are noticed by polling only: error says why */
+  CORED_WATCH_LOADED, /* plan is a new version, verified and warmed up */
+  CORED_WATCH_FAILED, /* the version there now cannot be used: error says why */
+  CORED_WATCH_BACK    /* after a failure, the last good version is in its place again */
 } CoredWatchStatus;
 
 typedef struct CoredWatchEvent {
   CoredWatchStatus status;
   const char *path;
   CoredPlan *plan;         /* take a reference to keep it; NULL unless LOADED */
-  const CoredError *error; /* NULL when LOADED */
+  const CoredError *error; /* NULL unless FAILED */
   CoredFileStamp stamp;    /* of the version in question */
+  const char *identity;    /* SHA-256 of its header, which has that of its data; NULL when FAILED */
+  const char *key_id;      /* of the key that signed it, where a trust was given; else NULL */
+  bool asked;              /* cored_watch_trigger or cored_watch_set_path: told in any case */
   double load_ms;          /* reading, checking and matching */
   double prepare_ms;       /* lowering, canary and warm-up */
 } CoredWatchEvent;
@@ -343,18 +350,18 @@ typedef struct CoredWatchParams {
   bool use_plan;
   uint64_t max_bytes;  /* as CoredModelLoadParams */
   int settle_ms;       /* a version is looked at when it stayed as it is so long; 0 means 200 */
-  int poll_ms;         /* how often the file is looked at anyway; 0 means 2000 */
-  bool no_inotify;     /* poll only */
+  int poll_ms;         /* how often the file is looked at; 0 means 100 */
   CoredTrust *trust;   /* may be NULL; as CoredModelLoadParams. A reference is taken */
   bool refuse_older;   /* a lower generation than that of the last good version fails */
   uint64_t generation; /* of the version that runs already */
   const CoredFileStamp *known; /* version that runs already; NULL: what is there is loaded */
 } CoredWatchParams;
 
-/* Watches the file that a path leads to, through symbolic links, and loads every new version: a
+/* Looks at the file that a path leads to, through symbolic links, and loads every new version: a
  * rename over it, a swapped link anywhere in the path, a folder removed and made again, a write in
- * place. A version that is being written is left alone; one that cannot be used gives one FAILED
- * event (again only when the file changes), and of several in a row the newest is loaded. */
+ * place. The file is opened for every look, so that network file systems ask their server. A
+ * version that is being written is left alone; one that cannot be used gives one FAILED event
+ * (again only when the file changes), and of several in a row the newest is loaded. */
 typedef struct CoredWatch CoredWatch;
 
 /* params may be NULL. */

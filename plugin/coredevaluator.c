@@ -57,13 +57,16 @@ void cored_task_unref(CoredFrameTask *task) {
 /* ---- One frame ------------------------------------------------------------------------------ */
 
 static void follow_settings(CoredEvaluator *evaluator, const CoredParams *params) {
-  CoredJudge *judge = evaluator->funcs.exchange(evaluator->user, evaluator->judge);
+  CoredSwap swap, shadow_swap;
+  CoredJudge *judge = evaluator->funcs.exchange(evaluator->user, evaluator->judge, &swap);
   g_mutex_lock(&evaluator->mutex);
   evaluator->judge = judge;
   g_mutex_unlock(&evaluator->mutex);
   cored_analyser_set_judge(evaluator->analyser, judge);
-  evaluator->shadow = evaluator->funcs.exchange_shadow(evaluator->user, evaluator->shadow);
+  evaluator->shadow =
+      evaluator->funcs.exchange_shadow(evaluator->user, evaluator->shadow, &shadow_swap);
   cored_analyser_set_shadow(evaluator->analyser, evaluator->shadow);
+  evaluator->funcs.tell(evaluator->user, &swap, &shadow_swap);
   if (evaluator->locator_asked || params->region_mode != CORED_REGION_MODE_AUTO ||
       params->face_detector != CORED_FACE_DETECTOR_CASCADE)
     return;

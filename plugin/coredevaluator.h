@@ -7,6 +7,7 @@
 
 #include "coredanalyser.h"
 #include "coredcarriers.h"
+#include "coredreload.h"
 
 typedef struct CoredEvaluator CoredEvaluator;
 
@@ -33,9 +34,11 @@ typedef struct CoredFrameTask { /* one frame to evaluate; reference counted */
 
 typedef struct CoredEvaluatorFuncs { /* called by whoever evaluates, with no lock held */
   /* The judge for the next frame, in place of `current`; NULL when there is none. */
-  CoredJudge *(*exchange)(gpointer user, CoredJudge *current);
+  CoredJudge *(*exchange)(gpointer user, CoredJudge *current, CoredSwap *swap);
   /* The same for the shadow model. */
-  CoredJudge *(*exchange_shadow)(gpointer user, CoredJudge *current);
+  CoredJudge *(*exchange_shadow)(gpointer user, CoredJudge *current, CoredSwap *swap);
+  /* The exchanges are done: tell of them. This may stop the evaluator. */
+  void (*tell)(gpointer user, CoredSwap *swap, CoredSwap *shadow_swap);
   /* A face locator, NULL when there is none to be had; asked once between two starts. */
   CoredLocator *(*open_locator)(gpointer user);
   /* A task is done; `error` is NULL when all went well. May add to the result. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "corednet.h"
 
-CoredNet *cored_net_new(CoredPlan *plan, const char *path, guint64 load_us) {
+CoredNet *cored_net_new(CoredPlan *plan, const char *path, const char *identity, const char *key_id,
+                        guint64 load_us) {
   CoredNet *net = g_new0(CoredNet, 1);
   g_atomic_ref_count_init(&net->refs);
   net->plan = cored_plan_ref(plan);
@@ -9,6 +10,8 @@ CoredNet *cored_net_new(CoredPlan *plan, const char *path, guint64 load_us) {
   net->path = g_strdup(path);
   net->load_us = load_us;
   g_snprintf(net->id, sizeof net->id, "%s-%.16s", net->info->network, net->info->sha256);
+  g_strlcpy(net->identity, identity, sizeof net->identity);
+  g_strlcpy(net->key_id, key_id ? key_id : "", sizeof net->key_id);
   return net;
 }
 
@@ -18,12 +21,14 @@ CoredNet *cored_net_load(const char *path, const CoredTrust *trust, CoredError *
   CoredModel *model = cored_model_load(path, &params, error);
   if (!model)
     return NULL;
+  CoredNet *net = NULL;
   CoredPlan *plan = cored_plan_new(model, NULL, error);
-  cored_model_unref(model);
-  if (!plan)
-    return NULL;
-  CoredNet *net = cored_net_new(plan, path, (guint64)(g_get_monotonic_time() - start));
+  if (plan)
+    net = cored_net_new(plan, path, cored_model_metadata(model, CORED_METADATA_IDENTITY),
+                        trust ? cored_model_metadata(model, CORED_METADATA_KEY_ID) : NULL,
+                        (guint64)(g_get_monotonic_time() - start));
   cored_plan_unref(plan);
+  cored_model_unref(model);
   return net;
 }
 

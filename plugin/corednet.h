@@ -12,14 +12,17 @@ typedef struct CoredNet {
   const CoredModelInfo *info; /* of the plan */
   char *path;
   char id[CORED_MODEL_ID_SIZE]; /* "meso4-0123456789abcdef": network and hash of the weights */
+  char identity[65];            /* hash of the whole file */
+  char key_id[17];              /* of the trusted key that signed it; "" where none had to */
   guint64 load_us;
 } CoredNet;
 
 /* Read, verify and lower; trust may be NULL, see CoredModelLoadParams. The caller owns one
  * reference; NULL with *error filled on failure. */
 CoredNet *cored_net_load(const char *path, const CoredTrust *trust, CoredError *error);
-/* A plan that is verified already; takes its own reference. */
-CoredNet *cored_net_new(CoredPlan *plan, const char *path, guint64 load_us);
+/* A plan that is verified already; takes its own reference. key_id may be NULL. */
+CoredNet *cored_net_new(CoredPlan *plan, const char *path, const char *identity, const char *key_id,
+                        guint64 load_us);
 CoredNet *cored_net_ref(CoredNet *net);
 void cored_net_unref(CoredNet *net); /* NULL is fine */
 

@@ -2,6 +2,7 @@
 #include "coredreload.h"
 
 #include "coredlane.h"
+#include "coredpath.h"
 
 struct CoredReload {
   CoredReloadFunc report;
@@ -14,7 +15,9 @@ struct CoredReload {
   GMutex mutex;     /* all below */
   gboolean open;    /* between start and stop: requests are taken */
   gboolean started; /* start has returned: requests are carried out */
-  char *path, *instance, *trusted_keys;
+  guint life;       /* counts stops */
+  char *path;       /* absolute; as set last */
+  char *instance, *trusted_keys;
   gboolean watch;
   guint threads;
   gboolean path_changed, again, back; /* asked for */
@@ -22,6 +25,7 @@ struct CoredReload {
   GQueue retired, retired_nets;       /* of CoredJudge, CoredNet: freeing them takes time */
   CoredJudge *ready;                  /* to be taken at the next frame */
   CoredNet *net, *previous;           /* that judges, that judged before */
+  gboolean failed;                    /* what was told last */
 };
 
 CoredReload *cored_reload_new(CoredReloadFunc report, gpointer user) {
@@ -37,10 +41,15 @@ CoredReload *cored_reload_new(CoredReloadFunc report, gpointer user) {
 
 void cored_reload_free(CoredReload *reload) {
   cored_reload_stop(reload);
-  g_free(reload->path); /* set, but never started */
-  g_free(reload->instance);
+  g_free(reload->path);
   g_mutex_clear(&reload->mutex);
   g_free(reload);
+}
+
+/* Nobody asks for these models any more; failures are told all the same. */
+static void make_stale(GQueue *news) {
+  for (GList *item = news->head; item; item = item->next)
+    ((CoredNews *)item->data)->stale = TRUE;
 }
 
 static void on_news(gpointer user, CoredNews *news) {
@@ -54,18 +63,20 @@ static void on_news(gpointer user, CoredNews *news) {
 /* ---- The lane ------------------------------------------------------------------------------- */
 
 typedef struct Errand { /* what there is to do, taken out of the object at once */
+  guint life;
   gboolean join, again;
   char *path, *instance, *trusted_keys;
   gboolean watch;
   guint threads;
   GQueue news, retired, retired_nets;
-  CoredNet *candidate; /* owned */
+  CoredNet *back, *candidate; /* owned */
 } Errand;
 
 static void take_errand(CoredReload *reload, Errand *errand) {
   g_mutex_lock(&reload->mutex);
   const gboolean started = reload->started;
-  *errand = (Errand){.join = started && reload->path_changed,
+  *errand = (Errand){.life = reload->life,
+                     .join = started && reload->path_changed,
                      .again = started && reload->again,
                      .path = g_strdup(reload->path),
                      .instance = g_strdup(reload->instance),
@@ -76,7 +87,7 @@ static void take_errand(CoredReload *reload, Errand *errand) {
                      .retired = reload->retired,
                      .retired_nets = reload->retired_nets};
   if (started && reload->back && reload->previous)
-    errand->candidate = cored_net_ref(reload->previous);
+    errand->back = cored_net_ref(reload->previous);
   if (started)
     reload->path_changed = reload->again = reload->back = FALSE;
   g_queue_init(&reload->news);
@@ -85,24 +96,40 @@ static void take_errand(CoredReload *reload, Errand *errand) {
   g_mutex_unlock(&reload->mutex);
 }
 
-static void report_failure(CoredReload *reload, const char *path, const CoredError *error,
-                           CoredReloadStatus status) {
-  CoredNet *net = cored_reload_net(reload);
-  const CoredReloadReport report = {.status = status,
-                                    .path = path ? path : "",
-                                    .old_id = net ? net->id : "",
-                                    .new_id = "",
-                                    .generation = net ? net->info->generation : 0,
-                                    .error = error};
-  reload->report(reload->user, &report);
+static void report(CoredReload *reload, const Errand *errand, CoredReloadStatus status,
+                   const char *path, const CoredError *error) {
+  g_mutex_lock(&reload->mutex);
+  const gboolean alive = reload->life == errand->life; /* else the report before this ended it */
+  CoredNet *net = reload->net ? cored_net_ref(reload->net) : NULL;
+  if (alive && status != CORED_RELOAD_UNWATCHED)
+    reload->failed = status == CORED_RELOAD_FAILED;
+  g_mutex_unlock(&reload->mutex);
+  const CoredReloadReport told = {.status = status,
+                                  .path = path ? path : "",
+                                  .old_id = net ? net->id : "",
+                                  .new_id = net && status == CORED_RELOAD_KEPT ? net->id : "",
+                                  .generation = net ? net->info->generation : 0,
+                                  .error = error};
+  if (alive)
+    reload->report(reload->user, &told);
   cored_net_unref(net);
 }
 
-/* Another file: leave the old source and have the new one tell its net. */
+static void set_candidate(Errand *errand, CoredNet *net) {
+  cored_net_unref(errand->candidate);
+  errand->candidate = net ? cored_net_ref(net) : NULL;
+}
+
+/* Another file: leave the old source, whose news are of no interest any more, and have the new one
+ * tell its net. */
 static void join(CoredReload *reload, Errand *errand) {
   CoredError error = {CORED_ERROR_NONE, ""};
   cored_source_leave(reload->source, reload);
   reload->source = NULL;
+  make_stale(&errand->news);
+  g_mutex_lock(&reload->mutex);
+  make_stale(&reload->news);
+  g_mutex_unlock(&reload->mutex);
   if (!errand->path || !*errand->path)
     return;
   const CoredSourceSettings settings = {.path = errand->path,
@@ -111,40 +138,9 @@ static void join(CoredReload *reload, Errand *errand) {
                                         .watch = errand->watch};
   reload->source = cored_source_join(&settings, FALSE, on_news, reload, &error);
   CoredNet *net = cored_source_net(reload->source);
-  if (net) { /* loaded already by somebody else, so there may be no news */
-    cored_net_unref(errand->candidate);
-    errand->candidate = net;
-  }
-}
-
-/* The newest net wins; every failure is told. */
-static void read_news(CoredReload *reload, Errand *errand) {
-  CoredNews *news;
-  while ((news = g_queue_pop_head(&errand->news))) {
-    if (news->net) {
-      cored_net_unref(errand->candidate);
-      errand->candidate = cored_net_ref(news->net);
-    } else {
-      report_failure(reload, errand->path, &news->error,
-                     news->degraded ? CORED_RELOAD_DEGRADED : CORED_RELOAD_FAILED);
-    }
-    cored_news_free(news);
-  }
-}
-
-static void make_ready(CoredReload *reload, Errand *errand) {
-  CoredError error = {CORED_ERROR_NONE, ""};
-  CoredJudge *judge = cored_judge_new(errand->candidate, errand->threads, &error);
-  if (!judge) {
-    report_failure(reload, errand->path, &error, CORED_RELOAD_FAILED);
-    return;
-  }
-  cored_judge_warm_up(judge);
-  g_mutex_lock(&reload->mutex);
-  CoredJudge *overtaken = reload->ready;
-  reload->ready = judge;
-  g_mutex_unlock(&reload->mutex);
-  cored_judge_free(overtaken);
+  if (net) /* loaded already by somebody else, so there may be no news */
+    set_candidate(errand, net);
+  cored_net_unref(net);
 }
 
 /* Is it what judges, or will at the next frame? */
@@ -154,6 +150,81 @@ static gboolean is_current(CoredReload *reload, const CoredNet *net) {
   const gboolean same = current == net;
   g_mutex_unlock(&reload->mutex);
   return same;
+}
+
+/* Went the user back from it? */
+static gboolean was_left(CoredReload *reload, const CoredNet *net) {
+  g_mutex_lock(&reload->mutex);
+  const gboolean left = reload->previous == net;
+  g_mutex_unlock(&reload->mutex);
+  return left;
+}
+
+static void read_one(CoredReload *reload, Errand *errand, const CoredNews *news) {
+  switch (news->kind) {
+  case CORED_NEWS_LOADED:
+    if (!news->stale)
+      set_candidate(errand, news->net);
+    break;
+  case CORED_NEWS_BACK:
+    if (was_left(reload, news->net))
+      report(reload, errand, CORED_RELOAD_KEPT, news->path, NULL);
+    else if (!news->stale)
+      set_candidate(errand, news->net);
+    break;
+  case CORED_NEWS_FAILED:
+    report(reload, errand, CORED_RELOAD_FAILED, news->path, &news->error);
+    break;
+  case CORED_NEWS_UNWATCHED:
+    report(reload, errand, CORED_RELOAD_UNWATCHED, news->path, &news->error);
+    break;
+  }
+}
+
+/* The newest net wins; every failure is told. */
+static void read_news(CoredReload *reload, Errand *errand) {
+  CoredNews *news;
+  while ((news = g_queue_pop_head(&errand->news))) {
+    read_one(reload, errand, news);
+    cored_news_free(news);
+  }
+}
+
+/* The judge is taken over; when all was stopped in the meantime nobody would take it. */
+static void hand_over(CoredReload *reload, const Errand *errand, CoredJudge *judge) {
+  g_mutex_lock(&reload->mutex);
+  CoredJudge *unused = judge;
+  if (reload->life == errand->life) {
+    unused = reload->ready;
+    reload->ready = judge;
+  }
+  g_mutex_unlock(&reload->mutex);
+  cored_judge_free(unused);
+}
+
+static void make_ready(CoredReload *reload, const Errand *errand) {
+  CoredError error = {CORED_ERROR_NONE, ""};
+  CoredJudge *judge = cored_judge_new(errand->candidate, errand->threads, &error);
+  if (!judge) {
+    report(reload, errand, CORED_RELOAD_FAILED, errand->candidate->path, &error);
+    return;
+  }
+  cored_judge_warm_up(judge);
+  hand_over(reload, errand, judge);
+}
+
+static gboolean has_failed(CoredReload *reload) {
+  g_mutex_lock(&reload->mutex);
+  const gboolean failed = reload->failed;
+  g_mutex_unlock(&reload->mutex);
+  return failed;
+}
+
+static void use_candidate(CoredReload *reload, const Errand *errand) {
+  if (!is_current(reload, errand->candidate))
+    make_ready(reload, errand);
+  else if (has_failed(reload))
+    report(reload, errand, CORED_RELOAD_KEPT, errand->candidate->path, NULL);
 }
 
 static void free_retired(GQueue *judges, GQueue *nets) {
@@ -174,9 +245,12 @@ static void work(gpointer user) {
     join(reload, &errand);
   if (errand.again && reload->source)
     cored_source_reload(reload->source);
+  if (errand.back)
+    set_candidate(&errand, errand.back);
   read_news(reload, &errand);
-  if (errand.candidate && !is_current(reload, errand.candidate))
-    make_ready(reload, &errand);
+  if (errand.candidate)
+    use_candidate(reload, &errand);
+  cored_net_unref(errand.back);
   cored_net_unref(errand.candidate);
   g_free(errand.path);
   g_free(errand.instance);
@@ -186,11 +260,15 @@ static void work(gpointer user) {
 /* ---- Start, stop, requests ------------------------------------------------------------------ */
 
 /* Load and make the first judge, while the lane leaves the source alone. */
-static gboolean open_first(CoredReload *reload, const CoredReloadSettings *settings,
-                           CoredError *error) {
-  if (!settings->source.path || !*settings->source.path)
+static gboolean open_first(CoredReload *reload, const char *path,
+                           const CoredReloadSettings *settings, CoredError *error) {
+  const CoredSourceSettings of_source = {.path = path,
+                                         .instance = settings->instance,
+                                         .trusted_keys = settings->trusted_keys,
+                                         .watch = settings->watch};
+  if (!path || !*path)
     return TRUE;
-  reload->source = cored_source_join(&settings->source, TRUE, on_news, reload, error);
+  reload->source = cored_source_join(&of_source, TRUE, on_news, reload, error);
   if (!reload->source)
     return FALSE;
   CoredNet *net = cored_source_net(reload->source);
@@ -215,14 +293,14 @@ gboolean cored_reload_start(CoredReload *reload, const CoredReloadSettings *sett
   reload->lane = cored_lane_new(CORED_LANE_ERRANDS, work, reload);
   g_mutex_lock(&reload->mutex);
   reload->open = TRUE;
-  g_free(reload->path);
-  reload->path = g_strdup(settings->source.path);
-  reload->instance = g_strdup(settings->source.instance);
-  reload->trusted_keys = g_strdup(settings->source.trusted_keys);
-  reload->watch = settings->source.watch;
+  reload->instance = g_strdup(settings->instance);
+  reload->trusted_keys = g_strdup(settings->trusted_keys);
+  reload->watch = settings->watch;
   reload->threads = settings->threads;
+  char *path = g_strdup(reload->path); /* what is set from now on is asked for */
   g_mutex_unlock(&reload->mutex);
-  const gboolean ok = open_first(reload, settings, error);
+  const gboolean ok = open_first(reload, path, settings, error);
+  g_free(path);
   g_mutex_lock(&reload->mutex);
   reload->started = TRUE;
   kick_if_started(reload); /* for what was asked for in the meantime */
@@ -238,10 +316,9 @@ static void clear(CoredReload *reload) {
   g_clear_pointer(&reload->ready, cored_judge_free);
   g_clear_pointer(&reload->net, cored_net_unref);
   g_clear_pointer(&reload->previous, cored_net_unref);
-  g_clear_pointer(&reload->path, g_free);
   g_clear_pointer(&reload->instance, g_free);
   g_clear_pointer(&reload->trusted_keys, g_free);
-  reload->path_changed = reload->again = reload->back = FALSE;
+  reload->path_changed = reload->again = reload->back = reload->failed = FALSE;
 }
 
 void cored_reload_stop(CoredReload *reload) {
@@ -249,6 +326,7 @@ void cored_reload_stop(CoredReload *reload) {
     return;
   g_mutex_lock(&reload->mutex);
   reload->open = reload->started = FALSE;
+  reload->life++;
   reload->path_changed = reload->again = reload->back = FALSE;
   g_mutex_unlock(&reload->mutex);
   cored_lane_wait(reload->lane);
@@ -261,33 +339,38 @@ void cored_reload_stop(CoredReload *reload) {
   g_mutex_unlock(&reload->mutex);
 }
 
-static void ask(CoredReload *reload, gboolean *what) {
+void cored_reload_set_path(CoredReload *reload, const char *path) {
+  char *absolute = cored_absolute_path(path);
   g_mutex_lock(&reload->mutex);
-  *what = reload->open;
+  g_free(reload->path);
+  reload->path = absolute;
+  reload->path_changed = reload->open;
+  reload->back = FALSE;
   kick_if_started(reload);
   g_mutex_unlock(&reload->mutex);
 }
 
-void cored_reload_set_path(CoredReload *reload, const char *path) {
-  g_mutex_lock(&reload->mutex);
-  g_free(reload->path);
-  reload->path = g_strdup(path);
-  g_mutex_unlock(&reload->mutex);
-  ask(reload, &reload->path_changed);
-}
-
 void cored_reload_again(CoredReload *reload) {
-  ask(reload, &reload->again);
+  g_mutex_lock(&reload->mutex);
+  reload->again = reload->open;
+  kick_if_started(reload);
+  g_mutex_unlock(&reload->mutex);
 }
 
 void cored_reload_previous(CoredReload *reload) {
-  ask(reload, &reload->back);
+  g_mutex_lock(&reload->mutex);
+  reload->back = reload->open && reload->previous;
+  if (reload->back)
+    make_stale(&reload->news);
+  kick_if_started(reload);
+  g_mutex_unlock(&reload->mutex);
 }
 
 /* ---- Between two frames --------------------------------------------------------------------- */
 
-CoredJudge *cored_reload_exchange(CoredReload *reload, CoredJudge *current) {
+CoredJudge *cored_reload_exchange(CoredReload *reload, CoredJudge *current, CoredSwap *swap) {
   const gint64 start = g_get_monotonic_time();
+  *swap = (CoredSwap){0};
   /* A frame does not wait for a lane of lower priority: the next one will do. */
   if (!current)
     g_mutex_lock(&reload->mutex);
@@ -302,25 +385,32 @@ CoredJudge *cored_reload_exchange(CoredReload *reload, CoredJudge *current) {
     g_queue_push_tail(&reload->retired_nets, reload->previous);
   reload->previous = reload->net;
   reload->net = cored_net_ref(cored_judge_net(judge));
+  reload->failed = FALSE;
   if (current)
     g_queue_push_tail(&reload->retired, current);
   if (reload->retired.length || reload->retired_nets.length)
     kick_if_started(reload);
-  CoredNet *old = reload->previous ? cored_net_ref(reload->previous) : NULL;
+  swap->old = reload->previous ? cored_net_ref(reload->previous) : NULL;
+  swap->net = cored_net_ref(reload->net);
   g_mutex_unlock(&reload->mutex);
-  const guint64 swap_us = (guint64)(g_get_monotonic_time() - start);
+  swap->swap_us = (guint64)(g_get_monotonic_time() - start);
+  return judge;
+}
 
-  const CoredNet *net = cored_judge_net(judge);
+void cored_reload_tell(CoredReload *reload, CoredSwap *swap) {
+  const CoredNet *old = swap->old, *net = swap->net;
+  if (!net)
+    return;
   const CoredReloadReport report = {.status = CORED_RELOAD_LOADED,
                                     .path = net->path,
                                     .old_id = old ? old->id : "",
                                     .new_id = net->id,
                                     .generation = net->info->generation,
                                     .load_us = net->load_us,
-                                    .swap_us = swap_us};
+                                    .swap_us = swap->swap_us};
   reload->report(reload->user, &report);
-  cored_net_unref(old);
-  return judge;
+  g_clear_pointer(&swap->old, cored_net_unref);
+  g_clear_pointer(&swap->net, cored_net_unref);
 }
 
 gboolean cored_reload_is_ready(CoredReload *reload) {

@@ -13,8 +13,9 @@ typedef struct CoredReload CoredReload;
 
 typedef enum CoredReloadStatus {
   CORED_RELOAD_LOADED,
+  CORED_RELOAD_KEPT, /* after a failure: what is asked for is the model that judges */
   CORED_RELOAD_FAILED,
-  CORED_RELOAD_DEGRADED /* only that changes of the file are noticed late */
+  CORED_RELOAD_UNWATCHED /* only that changes of the file are not noticed */
 } CoredReloadStatus;
 
 typedef struct CoredReloadReport {
@@ -23,35 +24,46 @@ typedef struct CoredReloadReport {
   const char *old_id, *new_id; /* "" without one */
   guint64 generation;
   guint64 load_us, swap_us;
-  const CoredError *error; /* NULL when loaded */
+  const CoredError *error; /* NULL when loaded or kept */
 } CoredReloadReport;
 
-/* Called with no lock held: from the thread that judges on success, from a lane on failure. */
+/* Called with no lock held: from the thread that judges when loaded, else from a lane. It may stop
+ * the reload, even then. */
 typedef void (*CoredReloadFunc)(gpointer user, const CoredReloadReport *report);
 
-typedef struct CoredReloadSettings {
-  CoredSourceSettings source; /* copied */
-  guint threads;              /* of a judge, see cored_judge_new */
+typedef struct CoredReloadSettings { /* copied */
+  const char *instance, *trusted_keys;
+  gboolean watch;
+  guint threads; /* of a judge, see cored_judge_new */
 } CoredReloadSettings;
 
 CoredReload *cored_reload_new(CoredReloadFunc report, gpointer user);
 void cored_reload_free(CoredReload *reload);
 
-/* Load now; the first judge waits to be taken. */
+/* Load what is set now; the first judge waits to be taken. */
 gboolean cored_reload_start(CoredReload *reload, const CoredReloadSettings *settings,
                             CoredError *error);
 /* No report comes after this. */
 void cored_reload_stop(CoredReload *reload);
 
-/* While started; all return at once. */
+/* At any time; it holds for all later starts. A relative path counts from the working folder of
+ * now. NULL or "": none. Returns at once. */
 void cored_reload_set_path(CoredReload *reload, const char *path);
+/* While started; both return at once. */
 void cored_reload_again(CoredReload *reload);
 /* Back to the model before this one. */
 void cored_reload_previous(CoredReload *reload);
 
+typedef struct CoredSwap { /* what to tell of an exchange */
+  CoredNet *old, *net;     /* owned; net is NULL when nothing was exchanged */
+  guint64 swap_us;
+} CoredSwap;
+
 /* Between two frames: the judge for the next frame in place of `current` (which is given back),
- * or `current` itself. Reports when it is another one. Never waits where there is a current one. */
-CoredJudge *cored_reload_exchange(CoredReload *reload, CoredJudge *current);
+ * or `current` itself. Never waits where there is a current one. */
+CoredJudge *cored_reload_exchange(CoredReload *reload, CoredJudge *current, CoredSwap *swap);
+/* Report it, once the new judge is where it belongs. Clears the swap. */
+void cored_reload_tell(CoredReload *reload, CoredSwap *swap);
 
 /* Does a judge wait to be taken? */
 gboolean cored_reload_is_ready(CoredReload *reload);

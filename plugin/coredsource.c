@@ -16,11 +16,13 @@ struct CoredSource {
   gboolean watched;
   guint users;
   GMutex load_mutex;
-  CoredFileStamp stamp; /* of the version loaded last; under load_mutex */
-  CoredWatch *watch;    /* under load_mutex */
-  CoredTrust *trust;    /* under load_mutex; read when first needed */
-  GMutex mutex;
+  CoredWatch *watch; /* under load_mutex */
+  CoredTrust *trust; /* under load_mutex; read when first needed */
+  GMutex mutex;      /* all below */
   CoredNet *net;
+  CoredFileStamp stamp; /* of the file that net came from */
+  gboolean failed;      /* what is there now cannot be used, */
+  CoredError error;     /* and this is why */
   GList *listeners;
 };
 
@@ -29,56 +31,102 @@ static GList *sources;
 
 void cored_news_free(CoredNews *news) {
   cored_net_unref(news->net);
+  g_free(news->path);
   g_free(news);
 }
 
 /* ---- News ----------------------------------------------------------------------------------- */
 
-static CoredNews *news_new(CoredNet *net, const CoredError *error, gboolean degraded) {
+/* With the mutex held. */
+static void tell_one(CoredSource *source, const Listener *listener, CoredNewsKind kind,
+                     CoredNet *net, const CoredError *error) {
   CoredNews *news = g_new0(CoredNews, 1);
+  news->kind = kind;
   news->net = net ? cored_net_ref(net) : NULL;
-  news->degraded = degraded;
+  news->path = g_strdup(source->path);
   if (error)
     news->error = *error;
-  return news;
+  listener->func(listener->user, news);
 }
 
-static void tell(CoredSource *source, CoredNet *net, const CoredError *error, gboolean degraded) {
-  g_mutex_lock(&source->mutex);
-  CoredNet *old = NULL;
-  if (net) {
-    old = source->net;
-    source->net = cored_net_ref(net);
-  }
+/* With the mutex held. `only`: one of the users; NULL: all. */
+static void tell(CoredSource *source, gpointer only, CoredNewsKind kind, CoredNet *net,
+                 const CoredError *error) {
   for (GList *item = source->listeners; item; item = item->next) {
     const Listener *listener = item->data;
-    listener->func(listener->user, news_new(net, error, degraded));
+    if (!only || listener->user == only)
+      tell_one(source, listener, kind, net, error);
+  }
+}
+
+static void take_failure(CoredSource *source, gpointer only, CoredNewsKind kind,
+                         const CoredError *error) {
+  g_mutex_lock(&source->mutex);
+  if (kind == CORED_NEWS_FAILED) {
+    source->failed = TRUE;
+    source->error = *error;
+  }
+  tell(source, only, kind, NULL, error);
+  g_mutex_unlock(&source->mutex);
+}
+
+/* The file is this version now. `asked`: a copy of what is in use is taken over, too. Else it is
+ * no news: somebody who joined may have loaded it before the watch did. */
+static void take_version(CoredSource *source, CoredNet *net, const CoredFileStamp *stamp,
+                         gboolean asked) {
+  CoredNet *old = NULL;
+  g_mutex_lock(&source->mutex);
+  const gboolean known = source->net && g_str_equal(source->net->identity, net->identity);
+  const gboolean recovered = source->failed;
+  source->stamp = *stamp;
+  source->failed = FALSE;
+  if (!known || asked) {
+    old = source->net;
+    source->net = cored_net_ref(net);
+    tell(source, NULL, CORED_NEWS_LOADED, net, NULL);
+  } else if (recovered) {
+    tell(source, NULL, CORED_NEWS_BACK, source->net, NULL);
   }
   g_mutex_unlock(&source->mutex);
   cored_net_unref(old);
 }
 
+/* The watch has seen its last good version again. That is the one in use, unless somebody who
+ * joined loaded another in between, which went away before the watch saw it. */
+static void take_back(CoredSource *source, const CoredWatchEvent *event) {
+  CoredNet *net = cored_source_net(source);
+  if (net && g_str_equal(net->identity, event->identity))
+    take_version(source, net, &event->stamp, FALSE);
+  else
+    cored_source_reload(source);
+  cored_net_unref(net);
+}
+
 static void on_watch(void *user, const CoredWatchEvent *event) {
   CoredSource *source = user;
-  if (event->status != CORED_WATCH_LOADED) {
-    tell(source, NULL, event->error, event->status == CORED_WATCH_DEGRADED);
-    return;
+  CoredNet *net = NULL;
+  switch (event->status) {
+  case CORED_WATCH_FAILED:
+    take_failure(source, NULL, CORED_NEWS_FAILED, event->error);
+    break;
+  case CORED_WATCH_BACK:
+    take_back(source, event);
+    break;
+  case CORED_WATCH_LOADED:
+    net = cored_net_new(event->plan, source->path, event->identity, event->key_id,
+                        (guint64)((event->load_ms + event->prepare_ms) * 1000.0));
+    take_version(source, net, &event->stamp, event->asked);
+    break;
   }
-  CoredNet *net = cored_net_new(event->plan, source->path,
-                                (guint64)((event->load_ms + event->prepare_ms) * 1000.0));
-  tell(source, net, NULL, FALSE);
   cored_net_unref(net);
 }
 
 /* ---- Joining -------------------------------------------------------------------------------- */
 
 static char *key_of(const CoredSourceSettings *settings) {
-  char *absolute = g_canonicalize_filename(settings->path, NULL);
-  char *key =
-      g_strdup_printf("%s\n%s\n%s\n%d", absolute, settings->instance ? settings->instance : "",
-                      settings->trusted_keys ? settings->trusted_keys : "", settings->watch);
-  g_free(absolute);
-  return key;
+  return g_strdup_printf("%s\n%s\n%s\n%d", settings->path,
+                         settings->instance ? settings->instance : "",
+                         settings->trusted_keys ? settings->trusted_keys : "", settings->watch);
 }
 
 static CoredSource *source_new(const CoredSourceSettings *settings, const char *key) {
@@ -111,12 +159,16 @@ static CoredSource *find_or_make(const CoredSourceSettings *settings) {
   return source;
 }
 
-static void add_listener(CoredSource *source, CoredSourceFunc func, gpointer user) {
+/* With load_mutex held. `informed`: hears of a failure that was told to the others already. */
+static void add_listener(CoredSource *source, CoredSourceFunc func, gpointer user,
+                         gboolean informed) {
   Listener *listener = g_new0(Listener, 1);
   listener->func = func;
   listener->user = user;
   g_mutex_lock(&source->mutex);
   source->listeners = g_list_append(source->listeners, listener);
+  if (informed && source->failed)
+    tell_one(source, listener, CORED_NEWS_FAILED, NULL, &source->error);
   g_mutex_unlock(&source->mutex);
 }
 
@@ -148,34 +200,29 @@ static CoredNet *load_net(CoredSource *source, const CoredNet *old, CoredError *
   return net;
 }
 
-/* Load unless the version that is there now is loaded. With load_mutex held. `tell_all`: the
- * caller asked in the background and hears of it as news, like everybody else. */
-static gboolean load(CoredSource *source, gboolean force, gboolean tell_all, CoredError *error) {
+/* Is the version in use what the file has, as far as anybody knows? With load_mutex held. */
+static gboolean is_current(CoredSource *source) {
+  CoredFileStamp stamp = {0};
+  if (!source->watch)
+    cored_file_stamp(source->path, &stamp);
+  g_mutex_lock(&source->mutex);
+  const gboolean current = source->net && !source->failed &&
+                           (source->watch || memcmp(&stamp, &source->stamp, sizeof stamp) == 0);
+  g_mutex_unlock(&source->mutex);
+  return current;
+}
+
+/* Load the version that is there now. With load_mutex held. `asked` as in take_version. */
+static gboolean load(CoredSource *source, gboolean asked, CoredError *error) {
   CoredFileStamp stamp;
   cored_file_stamp(source->path, &stamp);
   CoredNet *old = cored_source_net(source);
-  const gboolean loaded = old != NULL;
-  if (loaded && !force && memcmp(&stamp, &source->stamp, sizeof stamp) == 0) {
-    cored_net_unref(old);
-    return TRUE;
-  }
-  source->stamp = stamp;
   CoredNet *net = load_net(source, old, error);
+  if (net)
+    take_version(source, net, &stamp, asked);
   cored_net_unref(old);
-  if (!net) {
-    if (tell_all)
-      tell(source, NULL, error, FALSE);
-    return FALSE;
-  }
-  if (loaded || tell_all) {
-    tell(source, net, NULL, FALSE);
-  } else {
-    g_mutex_lock(&source->mutex);
-    source->net = cored_net_ref(net);
-    g_mutex_unlock(&source->mutex);
-  }
   cored_net_unref(net);
-  return TRUE;
+  return net != NULL;
 }
 
 /* With load_mutex held. A watch that cannot be had is news, not a failure. */
@@ -183,32 +230,57 @@ static void start_watch(CoredSource *source) {
   CoredError error = {CORED_ERROR_NONE, ""};
   if (!read_keys(source, &error))
     return; /* loading tells */
-  CoredNet *net = cored_source_net(source);
-  const CoredWatchParams params = {.known = net ? &source->stamp : NULL,
-                                   .generation = net ? net->info->generation : 0,
+  g_mutex_lock(&source->mutex);
+  const CoredFileStamp stamp = source->stamp;
+  const gboolean known = source->net != NULL;
+  const CoredWatchParams params = {.known = known ? &stamp : NULL,
+                                   .generation = known ? source->net->info->generation : 0,
                                    .trust = source->trust,
                                    .refuse_older = source->trust != NULL};
-  cored_net_unref(net);
+  g_mutex_unlock(&source->mutex);
   source->watch = cored_watch_new(source->path, &params, on_watch, source, &error);
   if (!source->watch)
-    tell(source, NULL, &error, TRUE);
+    take_failure(source, NULL, CORED_NEWS_UNWATCHED, &error);
+}
+
+/* With load_mutex held: what keeps the file from being used is news for who joins alone. */
+static void load_for(CoredSource *source, gpointer user) {
+  CoredError error = {CORED_ERROR_NONE, ""};
+  if (!is_current(source) && !load(source, FALSE, &error))
+    take_failure(source, user, CORED_NEWS_FAILED, &error);
+}
+
+/* With load_mutex held. */
+static gboolean open_now(CoredSource *source, CoredError *error) {
+  if (!is_current(source) && !load(source, FALSE, error))
+    return FALSE;
+  if (source->watched && !source->watch)
+    start_watch(source);
+  return TRUE;
+}
+
+/* With load_mutex held: a watch that begins loads the file. */
+static void open_later(CoredSource *source, gpointer user) {
+  if (source->watch)
+    return;
+  if (source->watched)
+    start_watch(source);
+  if (!source->watch)
+    load_for(source, user);
 }
 
 CoredSource *cored_source_join(const CoredSourceSettings *settings, gboolean now,
                                CoredSourceFunc func, gpointer user, CoredError *error) {
   CoredSource *source = find_or_make(settings);
   gboolean ok = TRUE;
-  add_listener(source, func, user);
   g_mutex_lock(&source->load_mutex);
-  if (now || !source->watched)
-    ok = load(source, FALSE, !now, error);
-  if (source->watched && !source->watch && (ok || !now)) {
-    start_watch(source);
-    if (!now && !source->watch) /* which would have loaded it */
-      ok = load(source, FALSE, TRUE, error);
-  }
+  add_listener(source, func, user, !now && source->watch);
+  if (now)
+    ok = open_now(source, error);
+  else
+    open_later(source, user);
   g_mutex_unlock(&source->load_mutex);
-  if (ok || !now)
+  if (ok)
     return source;
   cored_source_leave(source, user);
   return NULL;
@@ -259,7 +331,7 @@ void cored_source_reload(CoredSource *source) {
   g_mutex_lock(&source->load_mutex);
   if (source->watch)
     cored_watch_trigger(source->watch);
-  else
-    load(source, TRUE, TRUE, &error);
+  else if (!load(source, TRUE, &error))
+    take_failure(source, NULL, CORED_NEWS_FAILED, &error);
   g_mutex_unlock(&source->load_mutex);
 }

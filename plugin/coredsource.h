@@ -9,25 +9,34 @@
 
 typedef struct CoredSource CoredSource;
 
-typedef struct CoredNews { /* what a source reports */
-  CoredNet *net;           /* a new version, NULL on failure; the receiver owns a reference */
-  CoredError error;        /* without a net */
-  gboolean degraded;       /* error only says that changes are noticed late */
+typedef enum CoredNewsKind {
+  CORED_NEWS_LOADED,   /* a new version */
+  CORED_NEWS_BACK,     /* after a failure the file is the version in use again */
+  CORED_NEWS_FAILED,   /* the version that is there cannot be used */
+  CORED_NEWS_UNWATCHED /* the file cannot be watched */
+} CoredNewsKind;
+
+typedef struct CoredNews { /* what a source reports; owned by the receiver */
+  CoredNewsKind kind;
+  CoredNet *net; /* LOADED, BACK */
+  char *path;
+  CoredError error; /* FAILED, UNWATCHED */
+  gboolean stale;   /* for the receiver: nobody asks for this model any more */
 } CoredNews;
 
-/* Called from the source's own thread with no lock held; must only note the news. */
+/* Called from the source's own thread, or from cored_source_join; must only note the news. */
 typedef void (*CoredSourceFunc)(gpointer user, CoredNews *news);
 
 typedef struct CoredSourceSettings { /* all of it must agree for a source to be shared */
-  const char *path;
-  const char *instance;     /* NULL is "" */
-  const char *trusted_keys; /* file of public keys; NULL or "": models need no signature */
-  gboolean watch;           /* notice new versions of the file */
+  const char *path;                  /* absolute */
+  const char *instance;              /* NULL is "" */
+  const char *trusted_keys;          /* file of public keys; NULL or "": models need no signature */
+  gboolean watch;                    /* notice new versions of the file */
 } CoredSourceSettings;
 
 /* Join the source of a file, opening it when nobody has. With `now`, the file is loaded before the
  * call returns, unless it is loaded already; NULL with *error when that fails. Without, an absent
- * net or what keeps it from loading will be news. */
+ * net or what keeps the file from being used will be news. */
 CoredSource *cored_source_join(const CoredSourceSettings *settings, gboolean now,
                                CoredSourceFunc func, gpointer user, CoredError *error);
 /* Leave; func is not called any more when this returns. NULL is fine. */

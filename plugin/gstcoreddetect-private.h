@@ -20,6 +20,7 @@
 #include "coredclock.h"
 #include "coredevaluator.h"
 #include "coredpace.h"
+#include "coredpath.h"
 #include "coredreload.h"
 #include "coredstats.h"
 
@@ -41,8 +42,9 @@ struct _CoredDetect {
   gboolean open;  /* under the gate: between start and stop */
 
   /* Under the object lock. */
-  char *model_path, *model_instance, *trusted_keys, *shadow_path, *cascade_path, *stream_id,
-      *pad_stream_id;
+  char *model_path, *shadow_path; /* as set; CoredReload has them, too */
+  CoredPath trusted_keys, cascade_path;
+  char *model_instance, *stream_id, *pad_stream_id;
   gboolean model_watch;
   const char *model_status; /* static text */
   guint threads;

@@ -51,14 +51,22 @@ void cored_detect_count(CoredDetect *self, CoredSkip skip, guint n) {
 static const char *note_model(CoredDetect *self, const CoredReloadReport *report) {
   const char *status = "degraded";
   GST_OBJECT_LOCK(self);
-  if (report->status == CORED_RELOAD_LOADED) {
+  switch (report->status) {
+  case CORED_RELOAD_LOADED:
     status = self->model_status = "loaded";
     self->stats.model_swaps += *report->old_id != '\0';
     self->stats.last_swap_us = report->swap_us;
     self->stats.max_swap_us = MAX(self->stats.max_swap_us, report->swap_us);
-  } else if (report->status == CORED_RELOAD_FAILED) {
+    break;
+  case CORED_RELOAD_KEPT:
+    status = self->model_status = "loaded";
+    break;
+  case CORED_RELOAD_FAILED:
     status = self->model_status = "failed";
     self->stats.swap_failures++;
+    break;
+  case CORED_RELOAD_UNWATCHED:
+    break;
   }
   GST_OBJECT_UNLOCK(self);
   return status;
@@ -79,11 +87,11 @@ void cored_detect_report_model(gpointer user, const CoredReloadReport *report) {
   gst_element_post_message(GST_ELEMENT(self), gst_message_new_element(GST_OBJECT(self), structure));
   if (report->error)
     cored_detect_post_error(self, GST_MESSAGE_WARNING,
-                            report->status == CORED_RELOAD_DEGRADED
-                                ? "Changes of the model file are noticed late"
+                            report->status == CORED_RELOAD_UNWATCHED
+                                ? "Changes of the model file are not noticed"
                                 : "The new model cannot be used, the old one stays",
                             report->error);
-  if (report->status != CORED_RELOAD_DEGRADED)
+  if (report->status != CORED_RELOAD_UNWATCHED)
     g_signal_emit(self, model_updated_signal, 0, report->error ? (gint)report->error->code : 0,
                   report->path);
 }
@@ -92,11 +100,14 @@ void cored_detect_report_model(gpointer user, const CoredReloadReport *report) {
 
 void cored_detect_report_shadow(gpointer user, const CoredReloadReport *report) {
   CoredDetect *self = user;
-  if (report->error) {
-    cored_detect_post_error(self, GST_MESSAGE_WARNING, "The shadow model cannot be used",
+  if (report->error)
+    cored_detect_post_error(self, GST_MESSAGE_WARNING,
+                            report->status == CORED_RELOAD_UNWATCHED
+                                ? "Changes of the shadow model's file are not noticed"
+                                : "The shadow model cannot be used",
                             report->error);
+  if (report->status != CORED_RELOAD_LOADED)
     return;
-  }
   memset(&self->comparison, 0, sizeof self->comparison);
   GST_CAT_INFO_OBJECT(cored_model_debug, self, "shadow model %s, generation %" G_GUINT64_FORMAT,
                       cored_show(report->new_id).text, report->generation);

@@ -76,8 +76,9 @@ static void set_property(GObject *object, guint id, const GValue *value, GParamS
   gboolean known = TRUE;
   GST_OBJECT_LOCK(self);
   switch (id) {
-  case PROP_MODEL:
+  case PROP_MODEL: /* two threads that set it must not leave one path here and another there */
     set_string(&self->model_path, value);
+    cored_reload_set_path(self->reload, self->model_path);
     break;
   case PROP_MODEL_WATCH:
     self->model_watch = g_value_get_boolean(value);
@@ -86,13 +87,14 @@ static void set_property(GObject *object, guint id, const GValue *value, GParamS
     set_string(&self->model_instance, value);
     break;
   case PROP_TRUSTED_KEYS:
-    set_string(&self->trusted_keys, value);
+    cored_path_set(&self->trusted_keys, g_value_get_string(value));
     break;
   case PROP_SHADOW_MODEL:
     set_string(&self->shadow_path, value);
+    cored_reload_set_path(self->shadow, self->shadow_path);
     break;
   case PROP_FACE_CASCADE:
-    set_string(&self->cascade_path, value);
+    cored_path_set(&self->cascade_path, g_value_get_string(value));
     break;
   case PROP_MODE:
     self->mode = (CoredMode)g_value_get_enum(value);
@@ -111,10 +113,6 @@ static void set_property(GObject *object, guint id, const GValue *value, GParamS
     break;
   }
   GST_OBJECT_UNLOCK(self);
-  if (id == PROP_MODEL)
-    cored_reload_set_path(self->reload, g_value_get_string(value));
-  else if (id == PROP_SHADOW_MODEL)
-    cored_reload_set_path(self->shadow, g_value_get_string(value));
   if (!known)
     G_OBJECT_WARN_INVALID_PROPERTY_ID(object, id, spec);
 }
@@ -147,7 +145,7 @@ static void get_property(GObject *object, guint id, GValue *value, GParamSpec *s
     g_value_set_string(value, self->model_instance);
     break;
   case PROP_TRUSTED_KEYS:
-    g_value_set_string(value, self->trusted_keys);
+    g_value_set_string(value, self->trusted_keys.given);
     break;
   case PROP_SHADOW_MODEL:
     g_value_set_string(value, self->shadow_path);
@@ -156,7 +154,7 @@ static void get_property(GObject *object, guint id, GValue *value, GParamSpec *s
     g_value_set_static_string(value, self->model_status);
     break;
   case PROP_FACE_CASCADE:
-    g_value_set_string(value, self->cascade_path);
+    g_value_set_string(value, self->cascade_path.given);
     break;
   case PROP_MODE:
     g_value_set_enum(value, (gint)self->mode);
@@ -263,14 +261,20 @@ static void install_stream_properties(GObjectClass *klass) {
 
 /* ---- Start and stop ------------------------------------------------------------------------- */
 
-static CoredJudge *exchange_judge(gpointer user, CoredJudge *current) {
+static CoredJudge *exchange_judge(gpointer user, CoredJudge *current, CoredSwap *swap) {
   CoredDetect *self = user;
-  return cored_reload_exchange(self->reload, current);
+  return cored_reload_exchange(self->reload, current, swap);
 }
 
-static CoredJudge *exchange_shadow(gpointer user, CoredJudge *current) {
+static CoredJudge *exchange_shadow(gpointer user, CoredJudge *current, CoredSwap *swap) {
   CoredDetect *self = user;
-  return cored_reload_exchange(self->shadow, current);
+  return cored_reload_exchange(self->shadow, current, swap);
+}
+
+static void tell_swaps(gpointer user, CoredSwap *swap, CoredSwap *shadow_swap) {
+  CoredDetect *self = user;
+  cored_reload_tell(self->shadow, shadow_swap);
+  cored_reload_tell(self->reload, swap);
 }
 
 static CoredLocator *open_default_cascade(CoredError *error) {
@@ -285,7 +289,7 @@ static CoredLocator *open_locator(gpointer user) {
   CoredDetect *self = user;
   CoredError error = {CORED_ERROR_NONE, ""};
   GST_OBJECT_LOCK(self);
-  char *path = g_strdup(self->cascade_path);
+  char *path = g_strdup(self->cascade_path.absolute);
   GST_OBJECT_UNLOCK(self);
   CoredLocator *locator =
       path && *path ? cored_locator_new_cascade(path, &error) : open_default_cascade(&error);
@@ -301,23 +305,20 @@ static CoredLocator *open_locator(gpointer user) {
 /* A candidate that does not load is no reason to stop either. */
 static void load_shadow(CoredDetect *self, const CoredReloadSettings *settings) {
   CoredError error = {CORED_ERROR_NONE, ""};
-  CoredReloadSettings own = *settings;
-  GST_OBJECT_LOCK(self);
-  char *path = g_strdup(self->shadow_path);
-  GST_OBJECT_UNLOCK(self);
-  own.source.path = path;
-  if (!cored_reload_start(self->shadow, &own, &error))
+  if (!cored_reload_start(self->shadow, settings, &error))
     cored_detect_post_error(self, GST_MESSAGE_WARNING, "The shadow model cannot be used", &error);
-  g_free(path);
 }
 
 static gboolean load_model(CoredDetect *self, CoredMode mode) {
   CoredError error = {CORED_ERROR_NONE, ""};
   GST_OBJECT_LOCK(self);
-  char *path = g_strdup(self->model_path), *instance = g_strdup(self->model_instance);
-  char *keys = g_strdup(self->trusted_keys);
+  char *instance = g_strdup(self->model_instance);
+  char *keys = g_strdup(self->trusted_keys.absolute);
+  const gboolean has_path = self->model_path && *self->model_path;
   const CoredReloadSettings settings = {
-      .source = {path, instance, keys, self->model_watch},
+      .instance = instance,
+      .trusted_keys = keys,
+      .watch = self->model_watch,
       .threads = self->threads == 0 && mode >= CORED_MODE_LATEST ? 1 : self->threads};
   GST_OBJECT_UNLOCK(self);
   const gboolean ok = cored_reload_start(self->reload, &settings, &error);
@@ -325,12 +326,11 @@ static gboolean load_model(CoredDetect *self, CoredMode mode) {
     load_shadow(self, &settings);
   if (!ok)
     cored_detect_post_error(self, GST_MESSAGE_ERROR, "The model cannot be used", &error);
-  else if (!path || !*path)
+  else if (!has_path)
     GST_ELEMENT_WARNING(self, RESOURCE, SETTINGS,
                         ("No model is set: frames pass without a verdict. Set the 'model' property "
                          "to a file made by cored-train or 'cored-convert import'."),
                         (NULL));
-  g_free(path);
   g_free(instance);
   g_free(keys);
   return ok;
@@ -412,9 +412,9 @@ static void finalize(GObject *object) {
   cored_reload_free(self->shadow);
   g_free(self->model_path);
   g_free(self->model_instance);
-  g_free(self->trusted_keys);
+  cored_path_clear(&self->trusted_keys);
   g_free(self->shadow_path);
-  g_free(self->cascade_path);
+  cored_path_clear(&self->cascade_path);
   g_free(self->stream_id);
   g_free(self->pad_stream_id);
   G_OBJECT_CLASS(cored_detect_parent_class)->finalize(object);
@@ -460,8 +460,9 @@ static void count_passed_over(gpointer self, guint n) {
 }
 
 static void cored_detect_init(CoredDetect *self) {
-  static const CoredEvaluatorFuncs funcs = {exchange_judge, exchange_shadow, open_locator,
-                                            cored_detect_report_result, count_passed_over};
+  static const CoredEvaluatorFuncs funcs = {
+      exchange_judge,   exchange_shadow, tell_swaps, open_locator, cored_detect_report_result,
+      count_passed_over};
   g_rec_mutex_init(&self->gate);
   self->model_watch = DEFAULT_MODEL_WATCH;
   self->model_status = "none";

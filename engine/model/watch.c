@@ -1,19 +1,16 @@
 /* SPDX-License-Identifier: MIT
- * Watching a model file: one thread that waits for events, looks at the file's stamp, lets a new
+ * Watching a model file: one thread that looks at the file's stamp again and again, lets a new
  * version settle, loads it and hands over the plan. cored.h has the contract.
  *
  * What the thread knows of the file is a Version: `handled` is the last stamp an outcome is known
  * for, `latest` the last one seen. While they differ a version is pending; when it stayed the same
  * for a while it is loaded. A version that fails the way half-written files do is loaded once more
- * before it is called bad, and later now and then: on some file systems content changes without the
- * stamp. */
-#include <errno.h>
-#include <poll.h>
+ * before it is called bad, and later now and then. */
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
@@ -22,10 +19,10 @@
 #include "model/canary.h"
 #include "model/file.h"
 #include "model/format.h"
-#include "model/watch-files.h"
+#include "model/stamp.h"
 
 #define SETTLE_MS 200
-#define POLL_MS 2000
+#define POLL_MS 100
 #define MISSING_MS 1000    /* a file moved away gets this long to come back */
 #define IMPATIENCE_MS 2000 /* renames in a storm: one of them is loaded after so long */
 #define RETRY_FIRST_MS 1000
@@ -44,21 +41,21 @@ struct CoredWatch {
   CoredWatchCallback callback;
   void *user;
   pthread_t thread;
-  int wake;   /* eventfd */
   int cancel; /* atomic: ends a load that goes on */
 
   pthread_mutex_t lock; /* of the requests */
+  pthread_cond_t asked;
   bool stop, trigger;
   char *new_path;
 
   /* The thread's own: */
   CoredWatchParams params;
   char *path;
-  CoredWatchFiles files;
   Version version;
-  bool forced; /* load whatever is there, and tell */
-  bool degraded_told;
+  bool forced;                         /* load whatever is there, and tell */
+  bool failed_told;                    /* the last event was a failure */
   char identity[CORED_SHA256_HEX + 1]; /* header hash of the last good version */
+  char key_id[CORED_KEY_ID_HEX + 1];   /* of who signed it */
   uint64_t generation;
 };
 
@@ -74,15 +71,6 @@ static double since_ms(const struct timespec *start) {
   return (double)(t.tv_sec - start->tv_sec) * 1e3 + (double)(t.tv_nsec - start->tv_nsec) * 1e-6;
 }
 
-static bool same_stamp(const CoredFileStamp *a, const CoredFileStamp *b) {
-  return a->device == b->device && a->inode == b->inode && a->size == b->size &&
-         a->mtime_ns == b->mtime_ns && a->ctime_ns == b->ctime_ns;
-}
-
-static bool is_missing(const CoredFileStamp *stamp) {
-  return stamp->inode == 0;
-}
-
 /* ---- Outcomes ------------------------------------------------------------------------------- */
 
 static bool stopped(CoredWatch *watch) {
@@ -94,21 +82,10 @@ static bool stopped(CoredWatch *watch) {
 
 static void tell(CoredWatch *watch, CoredWatchEvent event) {
   event.path = watch->path;
+  event.asked = watch->forced;
+  watch->failed_told = event.status == CORED_WATCH_FAILED;
   if (!stopped(watch))
     watch->callback(watch->user, &event);
-}
-
-static void tell_degraded(CoredWatch *watch) {
-  if (watch->degraded_told)
-    return;
-  watch->degraded_told = true;
-  char reason[128];
-  CoredError error;
-  cored_error_set(&error, CORED_ERROR_UNSUPPORTED,
-                  "%s: inotify: %s: changes are noticed by looking every %d ms", watch->path,
-                  strerror_r(errno, reason, sizeof reason), watch->params.poll_ms);
-  tell(watch, (CoredWatchEvent){
-                  .status = CORED_WATCH_DEGRADED, .error = &error, .stamp = watch->version.latest});
 }
 
 /* Does a half-written file fail like this? */
@@ -136,7 +113,7 @@ static bool may_pass(CoredErrorCode code) {
 static void handle_failure(CoredWatch *watch, const CoredFileStamp *stamp,
                            const CoredError *error) {
   Version *const v = &watch->version;
-  const bool again = v->bad && same_stamp(stamp, &v->handled);
+  const bool again = v->bad && cored_stamp_equal(stamp, &v->handled);
   const bool patient = !again && !watch->forced && looks_unfinished(error->code);
   if (!again) {
     v->backoff_ms = RETRY_FIRST_MS;
@@ -223,19 +200,36 @@ static bool load_version(CoredWatch *watch, bool *fresh, CoredWatchEvent *event,
     ok = event->plan != NULL;
   }
   if (ok) {
+    const char *const key_id = cored_model_metadata(model, CORED_KEY_KEY_ID);
     memcpy(watch->identity, identity, sizeof watch->identity);
+    snprintf(watch->key_id, sizeof watch->key_id, "%s", key_id ? key_id : "");
     watch->generation = cored_model_info(model)->generation;
   }
   cored_model_unref(model);
   return ok;
 }
 
+static void tell_good(CoredWatch *watch, CoredWatchEvent *event) {
+  event->status = event->plan ? CORED_WATCH_LOADED : CORED_WATCH_BACK;
+  event->identity = watch->identity;
+  event->key_id = watch->params.trust ? watch->key_id : NULL;
+  if (event->plan || watch->failed_told)
+    tell(watch, *event);
+}
+
+/* Where nothing can be said at the moment the stamp stays as it is. */
+static void take_stamp(const CoredWatch *watch, CoredFileStamp *stamp) {
+  CoredFileStamp seen;
+  if (cored_stamp_look(watch->path, &seen))
+    *stamp = seen;
+}
+
 static void attempt(CoredWatch *watch) {
   Version *const v = &watch->version;
-  CoredWatchEvent event = {.status = CORED_WATCH_LOADED};
+  CoredWatchEvent event = {.stamp = v->latest};
   CoredError error = {0};
   bool fresh = false;
-  cored_file_stamp(watch->path, &event.stamp);
+  take_stamp(watch, &event.stamp);
   const bool ok = load_version(watch, &fresh, &event, &error);
   if (!ok && error.code == CORED_ERROR_CANCELLED)
     return; /* the requests say what is next */
@@ -246,8 +240,7 @@ static void attempt(CoredWatch *watch) {
   } else {
     v->handled = event.stamp;
     v->bad = false;
-    if (event.plan)
-      tell(watch, event);
+    tell_good(watch, &event);
     cored_plan_unref(event.plan);
   }
   watch->forced = false;
@@ -258,35 +251,36 @@ static void attempt(CoredWatch *watch) {
 static void look(CoredWatch *watch) {
   Version *const v = &watch->version;
   const int64_t now = now_ms();
-  CoredFileStamp stamp;
-  cored_file_stamp(watch->path, &stamp);
-  if (same_stamp(&stamp, &v->latest))
+  CoredFileStamp stamp = v->latest;
+  take_stamp(watch, &stamp);
+  if (cored_stamp_equal(&stamp, &v->latest))
     return;
   if (!v->pending) {
     v->first_change_ms = now;
     v->replaced = false;
   }
-  v->replaced |= stamp.inode != v->latest.inode && !is_missing(&stamp);
+  v->replaced |= stamp.inode != v->latest.inode && !cored_stamp_is_missing(&stamp);
   v->last_change_ms = now;
   v->latest = stamp;
-  v->pending = !same_stamp(&stamp, &v->handled);
+  v->pending = !cored_stamp_equal(&stamp, &v->handled);
 }
 
 static bool is_due(const CoredWatch *watch) {
   const Version *const v = &watch->version;
   const int64_t now = now_ms();
-  const int settle = is_missing(&v->latest) && watch->params.settle_ms < MISSING_MS
+  const int settle = cored_stamp_is_missing(&v->latest) && watch->params.settle_ms < MISSING_MS
                          ? MISSING_MS
                          : watch->params.settle_ms;
   if (watch->forced)
     return true;
   if (v->pending)
     return now - v->last_change_ms >= settle ||
-           (v->replaced && !is_missing(&v->latest) && now - v->first_change_ms >= IMPATIENCE_MS);
+           (v->replaced && !cored_stamp_is_missing(&v->latest) &&
+            now - v->first_change_ms >= IMPATIENCE_MS);
   return v->bad && now >= v->retry_ms;
 }
 
-/* How long to sleep when no event comes. */
+/* How long until the next look. */
 static int patience(const CoredWatch *watch) {
   const Version *const v = &watch->version;
   int64_t ms = watch->params.poll_ms;
@@ -297,13 +291,18 @@ static int patience(const CoredWatch *watch) {
   return ms < 5 ? 5 : (int)ms;
 }
 
-static void wait_for_events(CoredWatch *watch) {
-  struct pollfd fds[2] = {{.fd = watch->wake, .events = POLLIN},
-                          {.fd = watch->files.fd, .events = POLLIN}};
-  poll(fds, watch->files.fd >= 0 ? 2 : 1, patience(watch));
-  uint64_t count;
-  if (fds[0].revents && read(watch->wake, &count, sizeof count) < 0)
-    return; /* somebody else's wake-up; nothing to take */
+/* Until the next look, or a request. */
+static void rest(CoredWatch *watch) {
+  struct timespec until;
+  const int ms = patience(watch);
+  clock_gettime(CLOCK_MONOTONIC, &until);
+  until.tv_nsec += ms % 1000 * 1000000L;
+  until.tv_sec += ms / 1000 + until.tv_nsec / 1000000000;
+  until.tv_nsec %= 1000000000;
+  pthread_mutex_lock(&watch->lock);
+  if (!watch->stop && !watch->trigger && !watch->new_path)
+    pthread_cond_timedwait(&watch->asked, &watch->lock, &until);
+  pthread_mutex_unlock(&watch->lock);
 }
 
 /* False when it is time to end. */
@@ -328,17 +327,12 @@ static bool take_requests(CoredWatch *watch) {
 static void *run(void *arg) {
   CoredWatch *const watch = arg;
   setpriority(PRIO_PROCESS, (id_t)gettid(), NICENESS);
-  if (!watch->params.no_inotify && watch->files.fd < 0)
-    tell_degraded(watch);
   while (take_requests(watch)) {
-    if (!cored_watch_files_follow(&watch->files, watch->path))
-      tell_degraded(watch);
     look(watch);
     if (is_due(watch))
       attempt(watch);
     else
-      wait_for_events(watch);
-    cored_watch_files_drain(&watch->files);
+      rest(watch);
   }
   return NULL;
 }
@@ -346,10 +340,8 @@ static void *run(void *arg) {
 /* ---- The object ----------------------------------------------------------------------------- */
 
 static void destroy(CoredWatch *watch) {
-  cored_watch_files_clear(&watch->files);
-  if (watch->wake >= 0)
-    close(watch->wake);
   pthread_mutex_destroy(&watch->lock);
+  pthread_cond_destroy(&watch->asked);
   free(watch->path);
   free(watch->new_path);
   cored_trust_unref(watch->params.trust);
@@ -386,6 +378,15 @@ static void set_params(CoredWatch *watch, const CoredWatchParams *params) {
   }
 }
 
+static void init_lock(CoredWatch *watch) {
+  pthread_condattr_t attributes;
+  pthread_condattr_init(&attributes);
+  pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+  pthread_mutex_init(&watch->lock, NULL);
+  pthread_cond_init(&watch->asked, &attributes);
+  pthread_condattr_destroy(&attributes);
+}
+
 CoredWatch *cored_watch_new(const char *path, const CoredWatchParams *params,
                             CoredWatchCallback callback, void *user, CoredError *error) {
   CoredWatch *const watch = calloc(1, sizeof *watch);
@@ -395,29 +396,15 @@ CoredWatch *cored_watch_new(const char *path, const CoredWatchParams *params,
   }
   watch->callback = callback;
   watch->user = user;
-  watch->files.fd = -1;
-  pthread_mutex_init(&watch->lock, NULL);
+  init_lock(watch);
   set_params(watch, params);
   watch->path = strdup(path);
-  watch->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-  if (!watch->params.no_inotify)
-    cored_watch_files_init(&watch->files);
-  const bool ready = watch->path && watch->wake >= 0;
-  if (ready && start_thread(watch) == 0)
+  if (watch->path && start_thread(watch) == 0)
     return watch;
   cored_error_set(error, CORED_ERROR_NO_MEMORY, "%s: no %s to watch it", path,
-                  !watch->path      ? "memory"
-                  : watch->wake < 0 ? "file descriptor"
-                                    : "thread");
+                  watch->path ? "thread" : "memory");
   destroy(watch);
   return NULL;
-}
-
-/* Wake the thread for a request; called with the lock held or for a request made under it. */
-static void wake(CoredWatch *watch) {
-  const uint64_t one = 1;
-  if (write(watch->wake, &one, sizeof one) < 0)
-    return; /* the counter is full: it will wake anyway */
 }
 
 void cored_watch_free(CoredWatch *watch) {
@@ -426,7 +413,7 @@ void cored_watch_free(CoredWatch *watch) {
   pthread_mutex_lock(&watch->lock);
   watch->stop = true;
   __atomic_store_n(&watch->cancel, 1, __ATOMIC_RELAXED);
-  wake(watch);
+  pthread_cond_signal(&watch->asked);
   pthread_mutex_unlock(&watch->lock);
   pthread_join(watch->thread, NULL);
   destroy(watch);
@@ -435,7 +422,7 @@ void cored_watch_free(CoredWatch *watch) {
 void cored_watch_trigger(CoredWatch *watch) {
   pthread_mutex_lock(&watch->lock);
   watch->trigger = true;
-  wake(watch);
+  pthread_cond_signal(&watch->asked);
   pthread_mutex_unlock(&watch->lock);
 }
 
@@ -447,7 +434,7 @@ bool cored_watch_set_path(CoredWatch *watch, const char *path) {
   free(watch->new_path);
   watch->new_path = copy;
   __atomic_store_n(&watch->cancel, 1, __ATOMIC_RELAXED);
-  wake(watch);
+  pthread_cond_signal(&watch->asked);
   pthread_mutex_unlock(&watch->lock);
   return true;
 }

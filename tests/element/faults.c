@@ -7,7 +7,6 @@
 #include <stdarg.h>
 #include <stdint.h>
 #include <string.h>
-#include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -17,11 +16,8 @@
 
 Faults faults;
 
-static atomic_int events_fd = -1; /* the newest */
-
 void faults_clear(void) {
-  faults.inotify_init = faults.inotify_add = faults.overflow = faults.deny = 0;
-  faults.no_memory = 0;
+  faults.deny = faults.no_memory = 0;
   faults.slow_read_us = faults.slow_reads = 0;
 }
 
@@ -30,27 +26,6 @@ static void *next(const char *name) {
 }
 
 #pragma GCC visibility push(default) /* the plugin has to find them */
-
-int inotify_init1(int flags) {
-  int (*const real)(int) = (int (*)(int))next("inotify_init1");
-  if (faults.inotify_init) {
-    errno = faults.inotify_init;
-    return -1;
-  }
-  const int fd = real(flags);
-  events_fd = fd;
-  return fd;
-}
-
-int inotify_add_watch(int fd, const char *path, uint32_t mask) {
-  int (*const real)(int, const char *, uint32_t) =
-      (int (*)(int, const char *, uint32_t))next("inotify_add_watch");
-  if (faults.inotify_add) {
-    errno = faults.inotify_add;
-    return -1;
-  }
-  return real(fd, path, mask);
-}
 
 /* The C library's own calls do not come by here: only those of the plugin fail. */
 void *mmap(void *at, size_t size, int protection, int flags, int fd, off_t offset) {
@@ -64,14 +39,6 @@ void *mmap(void *at, size_t size, int protection, int flags, int fd, off_t offse
   return real(at, size, protection, flags, fd, offset);
 }
 
-static ssize_t lose_events(ssize_t n, void *buffer) {
-  const struct inotify_event lost = {.wd = -1, .mask = IN_Q_OVERFLOW};
-  if (n < (ssize_t)sizeof lost)
-    return n;
-  memcpy(buffer, &lost, sizeof lost);
-  return (ssize_t)sizeof lost;
-}
-
 ssize_t read(int fd, void *buffer, size_t size) {
   ssize_t (*const real)(int, void *, size_t) = (ssize_t(*)(int, void *, size_t))next("read");
   struct stat st;
@@ -81,8 +48,7 @@ ssize_t read(int fd, void *buffer, size_t size) {
     usleep((useconds_t)slow);
     return real(fd, buffer, size < SLOW_PIECE ? size : SLOW_PIECE);
   }
-  const ssize_t n = real(fd, buffer, size);
-  return fd == events_fd && faults.overflow ? lose_events(n, buffer) : n;
+  return real(fd, buffer, size);
 }
 
 static int is_denied(const char *path) {

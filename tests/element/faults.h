@@ -7,9 +7,6 @@
 #include <stdatomic.h>
 
 typedef struct Faults {
-  atomic_int inotify_init; /* errno that inotify_init1 fails with */
-  atomic_int inotify_add;  /* errno that inotify_add_watch fails with */
-  atomic_int overflow;     /* events are lost: reading them gives IN_Q_OVERFLOW alone */
   atomic_int deny;         /* errno that opening a model fails with */
   atomic_int slow_read_us; /* each read of a file takes so long, but the main thread's */
   atomic_int no_memory;    /* so many blocks may still be mapped; 0: any number */

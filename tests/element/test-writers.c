@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: MIT
- * Eight ways to write a model file, the writer killed anywhere on the way: what judges frames is
+ * Seven ways to write a model file, the writer killed anywhere on the way: what judges frames is
  * always a whole model, and when there is a whole one at the path, that one. The argument is how
  * often each writer is killed. */
-#include "faults.h"
 #include "twins.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -138,8 +136,7 @@ static void by_copy_and_rename(Job *job) {
 typedef struct Style {
   const char *name;
   void (*write)(Job *job);
-  glong steps;        /* about as many as it takes */
-  gboolean no_events; /* as on a file system of another machine */
+  glong steps; /* about as many as it takes */
 } Style;
 
 /* ---- The trial ------------------------------------------------------------------------------ */
@@ -240,7 +237,6 @@ static void try_style(const Style *style, guint seed) {
   assert_int_equal(g_mkdir_with_parents(folder, 0755), 0);
   unlink(path);
   model_publish(twin(1), path);
-  faults.inotify_init = style->no_events ? ENOSYS : 0;
   twins_open(&twins, path);
   twins.pause_us = 2000;
   twins_pass_until(&twins, 1);
@@ -257,7 +253,6 @@ static void try_style(const Style *style, guint seed) {
   print_message("%s: killed or done %u times: whole %u, partial %u; %u frames\n", style->name,
                 n_kills, sum.whole, sum.partial, twins.number);
   twins_close(&twins);
-  faults_clear();
   g_rand_free(rand);
   g_free(folder);
   g_free(path);
@@ -270,14 +265,13 @@ static void writers_of_all_styles(void **state) {
   read_twins();
   const glong pieces = (glong)(whole[1].size / PIECE) + 1;
   const Style styles[] = {
-      {"rename", by_rename, pieces + 3, FALSE},
-      {"in place", in_place, pieces + 2, FALSE},
-      {"slowly", slowly, (glong)(whole[1].size / SLOW_PIECE) + 2, FALSE},
-      {"truncated", truncated, 14, FALSE},
-      {"append", appending, 2 * pieces + 1, FALSE},
-      {"link", by_link, pieces + 4, FALSE},
-      {"copy and rename", by_copy_and_rename, pieces + 5, FALSE},
-      {"no events", in_place, pieces + 2, TRUE},
+      {"rename", by_rename, pieces + 3},
+      {"in place", in_place, pieces + 2},
+      {"slowly", slowly, (glong)(whole[1].size / SLOW_PIECE) + 2},
+      {"truncated", truncated, 14},
+      {"append", appending, 2 * pieces + 1},
+      {"link", by_link, pieces + 4},
+      {"copy and rename", by_copy_and_rename, pieces + 5},
   };
   const char *only = g_getenv("CORED_WRITER");
   for (guint i = 0; i < G_N_ELEMENTS(styles); i++) {
