@@ -13,7 +13,9 @@ struct CoredDataset {
   int n_classes;
   CoredDataFile *files; /* sorted by path */
   size_t n_files, files_size;
-  size_t n_ignored, n_groups, n_bad;
+  size_t n_ignored, n_repeated, n_groups, n_bad;
+  size_t n_unread;          /* folders beside those of the classes */
+  char *unread;             /* the first of them */
   char *group_file;         /* the manifest, or NULL */
   size_t n_told;            /* files whose group stands in it */
   CoredDataSample *samples; /* NULL before check */
@@ -23,6 +25,17 @@ struct CoredDataset {
   float *cache;  /* inputs of the first n_cached files, [n_cached, h, w, 3]; videos have theirs */
   size_t n_cached;
 };
+
+typedef struct CoredDataLayout {
+  char **folders; /* [n], of each class */
+  int n;
+} CoredDataLayout;
+
+/* The folders of the classes of set, whose root and classes are there; map as in CoredDataScan.
+ * Fills n_unread and unread. To be cleared, also after a failure. */
+bool cored_data_layout(CoredDataLayout *layout, CoredDataset *set, const char *map,
+                       CoredError *error);
+void cored_data_layout_clear(CoredDataLayout *layout);
 
 /* Fill group, group_name, group_text and grouped of every file. */
 bool cored_data_group(CoredDataset *set, CoredError *error);

@@ -34,6 +34,7 @@ void cored_dataset_free(CoredDataset *set) {
   free(set->root);
   free(set->cascade);
   free(set->group_file);
+  free(set->unread);
   free(set->classes);
   free(set->samples);
   free(set->cache);
@@ -62,6 +63,15 @@ size_t cored_dataset_n_bad(const CoredDataset *set) {
 
 size_t cored_dataset_n_ignored(const CoredDataset *set) {
   return set->n_ignored;
+}
+
+size_t cored_dataset_n_repeated(const CoredDataset *set) {
+  return set->n_repeated;
+}
+
+size_t cored_dataset_n_unread(const CoredDataset *set, const char **first) {
+  *first = set->unread;
+  return set->n_unread;
 }
 
 size_t cored_dataset_n_groups(const CoredDataset *set) {

@@ -6,8 +6,9 @@
  *   read    the network input of one sample, from memory or from its file
  *
  * Class folders are taken by their exact names. Inside them folders are followed to any depth up
- * to 16, links included (a link to a folder it lies in is not). Only names that end like pictures
- * or videos count; the others are ignored. After `check` a set is immutable and shared by threads.
+ * to 16, links included; a file or folder that several links lead to counts once, and what two
+ * classes lead to is an error. Only names that end like pictures or videos count; the others are
+ * ignored. After `check` a set is immutable and shared by threads.
  */
 #ifndef CORED_TRAIN_DATA_H
 #define CORED_TRAIN_DATA_H
@@ -82,6 +83,10 @@ size_t cored_dataset_n_files(const CoredDataset *set);
 const CoredDataFile *cored_dataset_file(const CoredDataset *set, size_t index);
 size_t cored_dataset_n_bad(const CoredDataset *set);
 size_t cored_dataset_n_ignored(const CoredDataset *set);
+/* Files and folders that links led to again. */
+size_t cored_dataset_n_repeated(const CoredDataset *set);
+/* Folders beside those of the classes, which were not read; *first: the first of them. */
+size_t cored_dataset_n_unread(const CoredDataset *set, const char **first);
 size_t cored_dataset_n_groups(const CoredDataset *set);
 /* The manifest that groups were taken from, NULL without one, and the number of files it gave one.
  */

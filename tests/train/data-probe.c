@@ -19,6 +19,10 @@ static void print_set(const CoredDataset *set) {
     printf("file\t%s\t%u\t%u\t%d\t%s\t%u\t%s\n", file->path, file->label, file->group,
            file->grouped, file->bad ? file->reason : "", file->n_frames, file->group_text);
   }
+  const char *unread;
+  const size_t n_unread = cored_dataset_n_unread(set, &unread);
+  printf("repeated\t%zu\nunread\t%zu %s\n", cored_dataset_n_repeated(set), n_unread,
+         n_unread ? unread : "");
   cored_dataset_manifest(set, manifest);
   printf("samples\t%zu\nbad\t%zu\nignored\t%zu\ngroups\t%zu\nmanifest\t%s\ntold\t%zu\n",
          cored_dataset_n_samples(set), cored_dataset_n_bad(set), cored_dataset_n_ignored(set),

@@ -3,6 +3,8 @@
 # Data sets made here, read by data-probe: formats against Pillow, broken files (T11, T15), odd
 # directory entries (T13), leaks between splits (T17), misnamed classes (T18).
 import os
+import re
+import shutil
 import socket
 import struct
 import subprocess
@@ -31,10 +33,11 @@ def picture(seed, w=48, h=40):
 
 class Facts:
     def __init__(self, text):
-        self.files, self.values, self.error, self.overlap = {}, {}, None, None
+        self.files, self.values, self.error, self.overlap, self.paths = {}, {}, None, None, []
         for line in text.split("\n"):
             f = line.split("\t")
             if f[0] == "file":
+                self.paths.append(f[1])
                 self.files[os.path.basename(f[1])] = dict(label=int(f[2]), group=int(f[3]), grouped=f[4] == "1",
                                                           reason=f[5], frames=int(f[6]), name=f[7])
             elif f[0] == "error":
@@ -48,9 +51,9 @@ class Facts:
         return {k: v["reason"] for k, v in self.files.items() if v["reason"]}
 
 
-def probe(*args):
+def probe(*args, **options):
     out = subprocess.run([PROBE, *(a if isinstance(a, bytes) else str(a) for a in args)], capture_output=True,
-                         timeout=60)
+                         timeout=60, **options)
     text = out.stdout.decode("utf-8", "surrogateescape")
     if out.returncode not in (0, 1):
         raise AssertionError(f"probe {args}: {out.returncode} {text} {out.stderr.decode()}")
@@ -218,9 +221,103 @@ class DataSets(unittest.TestCase):
         self.assertEqual(sorted(facts.bad()), ["dangling.jpg", "fifo.jpg", "loop.jpg", "socket.jpg", "zero.jpg"])
         self.assertEqual(facts.bad()["fifo.jpg"], "not a regular file")
         self.assertEqual(facts.bad()["dangling.jpg"], "dangling link")
-        # The two base pictures, link.png, deep.png and the one whose name is no UTF-8.
-        self.assertEqual(facts.values["samples"], "5")
-        self.assertEqual(facts.values["ignored"], "2")  # notes.txt and the link back up
+        # The two base pictures, deep.png and the one whose name is no UTF-8.
+        self.assertEqual(facts.values["samples"], "4")
+        self.assertEqual(facts.values["ignored"], "1")  # notes.txt
+        self.assertEqual(facts.values["repeated"], "2")  # link.png and the link back up
+
+    def test_links_count_once(self):
+        """However many lead to a picture, in circles or not, it is one sample, under its own name."""
+        os.mkdir(self.path("fake", "zz"))
+        picture(50).save(self.path("fake", "zz", "p.png"))
+        for i in range(42):
+            os.symlink("zz", self.path("fake", f"link{i:02}"))
+            os.symlink("..", self.path("fake", "zz", f"back{i:02}"))
+        os.link(self.path("fake", "base.png"), self.path("fake", "hard.png"))
+        outside = os.path.join(self.tmp.name, "outside")
+        os.mkdir(outside)
+        picture(51).save(os.path.join(outside, "far.png"))
+        os.symlink(outside, self.path("real", "b"))
+        os.symlink(outside, self.path("real", "a"))
+        os.symlink(self.tmp.name, self.path("real", "all"))  # a folder that the set lies in
+        facts = probe(self.root)
+        self.assertIsNone(facts.error)
+        self.assertEqual(sorted(facts.paths), sorted(
+            self.path(*p) for p in (("fake", "base.png"), ("fake", "zz", "p.png"), ("real", "base.png"),
+                                    ("real", "a", "far.png"))))
+        self.assertEqual(facts.values["repeated"], str(42 + 42 + 1 + 1 + 1))
+
+    def test_links_between_classes(self):
+        for target, name in (("../fake", "other"), ("../fake/base.png", "other.png"), ("../fake", "deep/../other")):
+            os.symlink(target, self.path("real", name))
+            error = probe(self.root).error
+            self.assertEqual(error[0], "DATASET")
+            self.assertIn(os.path.basename(name) + "' leads from class 'real' to what is of class 'fake'", error[1])
+            os.remove(self.path("real", name))
+            os.makedirs(self.path("real", "deep"), exist_ok=True)
+        os.rename(self.path("fake"), self.path("away"))
+        os.symlink("real", self.path("fake"))
+        self.assertIn("to what is of class 'fake'", probe(self.root).error[1])
+
+    def test_pictures_of_kinds_that_are_not_read(self):
+        """They are told, and a JPEG file with a wrong name is what it is."""
+        picture(60).save(self.path("fake", "phone.HEIC"), "JPEG")
+        picture(61).save(self.path("fake", "anim.gif"))
+        picture(62).save(self.path("fake", "scan.tiff"))
+        self.write("clip.wmv", b"")
+        facts = probe(self.root)
+        self.assertEqual(facts.values["samples"], "3")
+        self.assertEqual(sorted(facts.bad()), ["anim.gif", "clip.wmv", "scan.tiff"])
+        self.assertIn("not a JPEG, PNG, WebP or BMP", facts.bad()["anim.gif"])
+
+    def test_folders_beside_the_classes(self):
+        os.mkdir(self.path("fake2"))
+        os.mkdir(self.path("Other"))
+        self.write("../notes.txt", b"")
+        self.assertEqual(probe(self.root).values["unread"], "2 Other")
+        os.mkdir(self.path("REAL"))
+        self.assertIn("has the folders 'REAL' and 'real': which of them is class 'real'?", probe(self.root).error[1])
+        os.rename(self.path("real"), self.path("1"))
+        self.assertIn("'real'", probe(self.root).error[1])
+        self.assertIn("which of them", probe("-m", "1=real", self.root).error[1])
+
+    def test_map_that_cannot_be_meant(self):
+        for text, reason in (("real", "expected FOLDER=CLASS"), ("=real", "expected FOLDER=CLASS"),
+                             ("a/b=real", "the name of a folder"), ("real=Real", "the classes are 'fake', 'real'"),
+                             ("fake=fake,,", "expected FOLDER=CLASS"), ("a=real,b=real", "'real' is given twice")):
+            error = probe("-m", text, self.root).error
+            self.assertEqual(error and error[0], "ARGUMENT", text)
+            self.assertIn(reason, error[1])
+
+    def test_wrong_folder_names_what_is_there(self):
+        """Whole names, and how many more there are."""
+        os.rename(self.path("real"), self.path("photos"))
+        for i in range(60):
+            os.mkdir(self.path(f"folder {i:02} with a name"))
+        message = probe(self.root).error[1]
+        self.assertRegex(message, r"only 'fake'(, 'folder \d\d with a name')+ and \d+ more; rename the folder")
+        self.assertEqual(message.count("'folder ") + int(re.search(r"and (\d+) more", message)[1]) + 1, 62)
+        shutil.rmtree(self.root)
+        os.mkdir(self.root)
+        os.mkdir(self.path("n" * 250))
+        self.assertIn("only 1 with long names; rename", probe(self.root).error[1])
+
+    @unittest.skipIf(os.geteuid() != 0, "only root can be somebody else")
+    def test_what_may_not_be_read(self):
+        """A folder that is closed is an error, a closed file is a bad one: nothing is less than it looks."""
+        os.chmod(self.tmp.name, 0o755)
+        picture(63).save(self.path("fake", "closed.png"))
+        os.chmod(self.path("fake", "closed.png"), 0)
+        facts = probe(self.root, user=65534)
+        self.assertEqual(facts.bad(), {"closed.png": "Permission denied"})
+        os.makedirs(self.path("fake", "sub", "deep"))
+        for closed, mode in (("sub", 0), ("sub", 0o444)):
+            os.chmod(self.path("fake", closed), mode)
+            error = probe(self.root, user=65534).error
+            self.assertIn("fake/sub", error[1])
+            self.assertIn("Permission denied", error[1])
+        os.chmod(self.path("fake"), 0)
+        self.assertIn("fake': Permission denied", probe(self.root, user=65534).error[1])
 
     def test_layout_errors(self):
         os.rename(self.path("real"), self.path("Real"))

@@ -284,6 +284,36 @@ class Trainer(unittest.TestCase):
             self.assertIn(text, message, args)
             self.assertNotIn("\n\n", message)
 
+    def test_what_is_left_out_is_told(self):
+        data = os.path.join(self.tmp.name, "dataset")
+        shutil.copytree(os.path.join(self.data, "A"), os.path.join(data, "A"))
+        train = os.path.join(data, "A", "train")
+        os.symlink("x001z.png", os.path.join(train, "real", "again.png"))
+        os.makedirs(os.path.join(train, "other"))
+        with open(os.path.join(train, "fake", "notes.txt"), "w") as f:
+            f.write("nothing")
+        done = run(TRAIN, "-d", data, "-t", "A", "-me", 1, "--output", self.out, *SMALL)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        for text in ("  1 other files ignored: they are not named like pictures or videos\n",
+                     "  1 links left out: they lead to what is listed already\n",
+                     "  warning: 1 folders that are no class were not read, such as 'other'\n"):
+            self.assertEqual(done.stderr.count(text), 1, done.stderr)
+
+    def test_more_classes(self):
+        """Folders are classes, files beside them are not; a name that does not fit is refused."""
+        data = os.path.join(self.tmp.name, "dataset")
+        for split in ("train", "val"):
+            shutil.copytree(os.path.join(self.data, "A", split), os.path.join(data, "A", split))
+            shutil.copytree(os.path.join(self.data, "B", split, "fake"), os.path.join(data, "A", split, "stripes"))
+        with open(os.path.join(data, "A", "train", "notes.txt"), "w") as f:
+            f.write("nothing")
+        done = run(TRAIN, "-d", data, "-t", "A", "-nc", 3, "-me", 1, "--output", self.out, *SMALL)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        os.mkdir(os.path.join(data, "A", "train", "n" * 200))
+        done = run(TRAIN, "-d", data, "-t", "A", "-nc", 3, "-me", 1, "--output", self.out + "2", *SMALL)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("n': the name of a class has at most", done.stderr)
+
     def test_publish_gate(self):
         live = os.path.join(self.tmp.name, "live", "model.safetensors")
         os.mkdir(os.path.dirname(live))

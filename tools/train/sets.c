@@ -2,6 +2,7 @@
 #include "sets.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -53,6 +54,20 @@ static void describe_groups(const CoredDataset *set, Ui *ui) {
     ui_line(ui, "  %zu of %zu files have their group from their names or folders", guessed, n);
 }
 
+/* What is there and was left out: nothing of it without a word. */
+static void describe_rest(const CoredDataset *set, Ui *ui) {
+  const char *first;
+  const size_t unread = cored_dataset_n_unread(set, &first);
+  const size_t ignored = cored_dataset_n_ignored(set), repeated = cored_dataset_n_repeated(set);
+  if (ignored)
+    ui_line(ui, "  %zu other files ignored: they are not named like pictures or videos", ignored);
+  if (repeated)
+    ui_line(ui, "  %zu links left out: they lead to what is listed already", repeated);
+  if (unread)
+    ui_line(ui, "  warning: %zu folders that are no class were not read, such as '%s'", unread,
+            first ? first : "");
+}
+
 static void describe(const CoredDataset *set, const CoredModelInfo *info, Ui *ui) {
   char counts[256] = "";
   size_t at = 0;
@@ -62,6 +77,7 @@ static void describe(const CoredDataset *set, const CoredModelInfo *info, Ui *ui
   ui_line(ui, "%s: %s; %zu groups%s", cored_dataset_root(set), counts, cored_dataset_n_groups(set),
           cored_dataset_n_bad(set) ? "; bad files:" : "");
   describe_groups(set, ui);
+  describe_rest(set, ui);
   if (cored_dataset_n_bad(set))
     list_bad(set, ui);
 }
@@ -240,19 +256,38 @@ static int by_name(const void *a, const void *b) {
   return strcmp(a, b);
 }
 
+/* A folder in root as class number *found. */
+static bool add_class(const char *root, const char *name, CoredModelInfo *info, int *found,
+                      CoredError *error) {
+  char *path;
+  struct stat st;
+  if (asprintf(&path, "%s/%s", root, name) < 0)
+    return cored_error_set(error, CORED_ERROR_NO_MEMORY, "path in '%s'", root);
+  const bool folder = stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+  free(path);
+  if (!folder)
+    return true;
+  if (strlen(name) >= CORED_LABEL_SIZE)
+    return cored_error_set(error, CORED_ERROR_DATASET,
+                           "'%s/%s': the name of a class has at most %d bytes", root, name,
+                           CORED_LABEL_SIZE - 1);
+  if (*found < CORED_MAX_CLASSES)
+    memcpy(info->labels[*found], name, strlen(name) + 1);
+  (*found)++;
+  return true;
+}
+
 bool data_find_classes(const char *root, int n, CoredModelInfo *info, CoredError *error) {
   DIR *dir = opendir(root);
   int found = 0;
-  bool real = false;
-  for (const struct dirent *entry; dir && (entry = readdir(dir));) {
-    if (entry->d_name[0] == '.' || strlen(entry->d_name) >= CORED_LABEL_SIZE)
-      continue;
-    if (found < CORED_MAX_CLASSES)
-      memcpy(info->labels[found], entry->d_name, strlen(entry->d_name) + 1);
-    found++;
-  }
-  if (dir)
-    closedir(dir);
+  bool real = false, ok = true;
+  if (!dir)
+    return cored_error_set(error, CORED_ERROR_DATASET, "'%s': %s", root, strerror(errno));
+  for (const struct dirent *entry; ok && (entry = readdir(dir));)
+    ok = entry->d_name[0] == '.' || add_class(root, entry->d_name, info, &found, error);
+  closedir(dir);
+  if (!ok)
+    return false;
   if (found != n)
     return cored_error_set(error, CORED_ERROR_DATASET,
                            "'%s': expected %d class folders as -nc says, found %d", root, n, found);
