@@ -8,13 +8,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tools/common/model-path.h"
+#include "tools/convert/advice.h"
 #include "tools/convert/cli.h"
 #include "tools/convert/import.h"
 #include "tools/convert/inspect.h"
 #include "tools/convert/pth-write.h"
 #include "tools/convert/sign.h"
 
-#define MAX_DROPS 64
+#define MAX_EDITS 64
 
 static const char main_help[] =
     "Usage: cored-convert COMMAND [OPTION]... FILE\n"
@@ -36,7 +38,8 @@ static const char import_help[] =
     "\n"
     "Read a weight file and write it as a model. The format is told by the content.\n"
     "\n"
-    "  -o, --output=FILE         the model to write (replaced as a whole or not at all)\n"
+    "  -o, --output=FILE         the model to write\n"
+    "      --overwrite           replace it, as a whole or not at all, if it is there already\n"
     "  -n, --network=ID          network; default: guessed from names and shapes\n"
     "  -l, --labels=A,B,...      classes in the order of the output; default fake,real\n"
     "      --fake=LABEL          which of them is shown as fake; default 'fake'\n"
@@ -47,22 +50,28 @@ static const char import_help[] =
     "      --threshold=P         fake at or above this probability, 0 to 1; default 0.5\n"
     "      --temperature=T       logits are divided by it; default 1\n"
     "      --key=NAME            dictionary in the file that holds the tensors\n"
-    "      --drop=PATTERN        leave out tensors with such names (may be repeated)\n"
+    "      --strip=PREFIX        take this beginning off the names\n"
+    "      --rename=OLD=NEW      rename a tensor, or all whose first components are OLD\n"
+    "      --drop=PATTERN        leave out tensors with such names\n"
+    "                            (these three may be repeated; names as 'inspect' prints them)\n"
     "      --ignore-crc          do not check the archive's checksums\n"
     "      --max-bytes=N         largest file to read; default 1073741824\n"
-    "  -q, --quiet               print errors only\n"
-    "  -h, --help                this text\n";
+    "  -q, --quiet               print errors and warnings only\n"
+    "  -h, --help                this text\n"
+    "      --version             print the version\n";
 
 static const char export_help[] =
     "Usage: cored-convert export [OPTION]... MODEL -o OUT.pth\n"
     "\n"
     "Write the weights of a model under their published names for torch.load.\n"
     "\n"
-    "  -o, --output=FILE         the file to write (replaced as a whole or not at all)\n"
+    "  -o, --output=FILE         the file to write\n"
+    "      --overwrite           replace it, as a whole or not at all, if it is there already\n"
     "      --layout=LAYOUT       state-dict (default), or checkpoint: the dictionary under\n"
     "                            'state_dict' beside epoch, best_epoch, best_acc, optimizer\n"
     "  -q, --quiet               print errors only\n"
-    "  -h, --help                this text\n";
+    "  -h, --help                this text\n"
+    "      --version             print the version\n";
 
 static const char inspect_help[] =
     "Usage: cored-convert inspect [OPTION]... FILE...\n"
@@ -74,7 +83,8 @@ static const char inspect_help[] =
     "      --key=NAME            dictionary in the file that holds the tensors\n"
     "      --ignore-crc          do not check the archive's checksums\n"
     "      --max-bytes=N         largest file to read; default 1073741824\n"
-    "  -h, --help                this text\n";
+    "  -h, --help                this text\n"
+    "      --version             print the version\n";
 
 /* ---- Values of options ----------------------------------------------------------------------- */
 
@@ -137,6 +147,8 @@ enum {
   OPT_THRESHOLD,
   OPT_TEMPERATURE,
   OPT_KEY,
+  OPT_STRIP,
+  OPT_RENAME,
   OPT_DROP,
   OPT_IGNORE_CRC,
   OPT_MAX_BYTES,
@@ -146,11 +158,20 @@ enum {
 
 typedef struct ImportArgs {
   CoredImportOptions options;
-  const char *drops[MAX_DROPS + 1];
-  int n_drops;
+  const char *strips[MAX_EDITS + 1], *renames[MAX_EDITS + 1], *drops[MAX_EDITS + 1];
   const char *output;
-  bool quiet;
+  bool quiet, overwrite;
 } ImportArgs;
+
+/* Add to a list that NULL ends; false when it is full. */
+static bool add_edit(const char **list, const char *value) {
+  int n = 0;
+  while (list[n])
+    n++;
+  if (n < MAX_EDITS)
+    list[n] = value;
+  return n < MAX_EDITS;
+}
 
 /* False for a value out of range. */
 static bool set_import_option(ImportArgs *args, int option, const char *value) {
@@ -168,6 +189,8 @@ static bool set_import_option(ImportArgs *args, int option, const char *value) {
   case 'q':
     args->quiet = true;
     return true;
+  case OPT_OVERWRITE:
+    return args->overwrite = true;
   case OPT_FAKE:
     o->fake = value;
     return true;
@@ -187,11 +210,12 @@ static bool set_import_option(ImportArgs *args, int option, const char *value) {
   case OPT_KEY:
     o->read.key = value;
     return true;
+  case OPT_STRIP:
+    return add_edit(args->strips, value);
+  case OPT_RENAME:
+    return add_edit(args->renames, value);
   case OPT_DROP:
-    if (args->n_drops == MAX_DROPS)
-      return false;
-    args->drops[args->n_drops++] = value;
-    return true;
+    return add_edit(args->drops, value);
   case OPT_IGNORE_CRC:
     return o->read.ignore_crc = true;
   case OPT_MAX_BYTES:
@@ -205,7 +229,16 @@ static void print_lines(FILE *out, const CoredLines *lines) {
     fprintf(out, "  %s\n", cored_show(lines->line[i]).text);
 }
 
+/* Warnings are printed in any case. */
+static void print_assumed(const CoredLines *lines, bool quiet) {
+  for (size_t i = 0; i < lines->n; i++)
+    if (!quiet || strncmp(lines->line[i], "warning: ", strlen("warning: ")) == 0)
+      fprintf(stderr, "cored-convert: %s\n", cored_show(lines->line[i]).text);
+}
+
 static int run_import(const char *input, const ImportArgs *args) {
+  if (!cored_cli_may_write(args->output, args->overwrite))
+    return EXIT_FAILED;
   CoredImportReport report;
   CoredRefusal refusal = {0};
   CoredError error = {0};
@@ -213,11 +246,15 @@ static int run_import(const char *input, const ImportArgs *args) {
   CoredModel *model = cored_import(input, &args->options, &report, &refusal);
   if (!args->quiet)
     print_lines(model ? stdout : stderr, &report.notes);
+  if (model)
+    print_assumed(&report.assumed, args->quiet);
   if (!model) {
     status = cored_cli_fail(input, cored_refusal_code_name(refusal.code), refusal.message);
     print_lines(stderr, &report.problems);
   } else if (!cored_model_save(model, args->output, &error)) {
     status = cored_cli_fail(args->output, cored_error_code_name(error.code), error.message);
+    if (error.code == CORED_ERROR_WRITE || error.code == CORED_ERROR_OPEN)
+      cored_cli_advise(cored_advice(CORED_REFUSAL_WRITE));
   } else if (!args->quiet) {
     const CoredModelInfo *info = cored_model_info(model);
     printf("%s: %s, %d classes, %zu parameters, from %s\n", cored_show(args->output).text,
@@ -240,17 +277,24 @@ static int command_import(int argc, char **argv) {
                                           {"threshold", required_argument, NULL, OPT_THRESHOLD},
                                           {"temperature", required_argument, NULL, OPT_TEMPERATURE},
                                           {"key", required_argument, NULL, OPT_KEY},
+                                          {"strip", required_argument, NULL, OPT_STRIP},
+                                          {"rename", required_argument, NULL, OPT_RENAME},
                                           {"drop", required_argument, NULL, OPT_DROP},
                                           {"ignore-crc", no_argument, NULL, OPT_IGNORE_CRC},
                                           {"max-bytes", required_argument, NULL, OPT_MAX_BYTES},
+                                          {"overwrite", no_argument, NULL, OPT_OVERWRITE},
                                           {"quiet", no_argument, NULL, 'q'},
                                           {"help", no_argument, NULL, 'h'},
+                                          {"version", no_argument, NULL, OPT_VERSION},
                                           {0}};
   ImportArgs args = {.options = {.threshold = -1, .temperature = -1}};
-  args.options.drop = args.drops;
+  args.options.names =
+      (CoredNameEdits){.strip = args.strips, .rename = args.renames, .drop = args.drops};
   for (int c; (c = getopt_long(argc, argv, "o:n:l:qh", options, NULL)) != -1;) {
     if (c == 'h')
       return cored_cli_help(import_help);
+    if (c == OPT_VERSION)
+      return cored_cli_version();
     if (c == '?')
       return cored_cli_usage("import", "unknown option or missing value", NULL);
     if (!set_import_option(&args, c, optarg))
@@ -265,55 +309,75 @@ static int command_import(int argc, char **argv) {
 
 /* ---- export ---------------------------------------------------------------------------------- */
 
-static int run_export(const char *input, const char *output, CoredPthLayout layout, bool quiet) {
+typedef struct ExportArgs {
+  const char *output;
+  CoredPthLayout layout;
+  bool quiet, overwrite;
+} ExportArgs;
+
+static int export_model(const char *input, const ExportArgs *args) {
   CoredError error = {0};
   CoredModel *model = cored_model_load(input, NULL, &error);
-  if (!model)
-    return cored_cli_fail(input, cored_error_code_name(error.code), error.message);
-  bool ok = cored_pth_write(model, output, layout, &error);
-  if (ok && !quiet)
-    printf("%s: %s, %zu tensors\n", cored_show(output).text, cored_model_info(model)->network,
+  if (!model) {
+    cored_cli_fail(input, cored_error_code_name(error.code), error.message);
+    cored_cli_advise(cored_advice_for_model(input, &error));
+    return EXIT_FAILED;
+  }
+  bool ok = cored_pth_write(model, args->output, args->layout, &error);
+  if (ok && !args->quiet)
+    printf("%s: %s, %zu tensors\n", cored_show(args->output).text, cored_model_info(model)->network,
            cored_model_n_tensors(model));
   cored_model_unref(model);
-  return ok ? EXIT_DONE : cored_cli_fail(output, cored_error_code_name(error.code), error.message);
+  return ok ? EXIT_DONE
+            : cored_cli_fail(args->output, cored_error_code_name(error.code), error.message);
+}
+
+static int run_export(const char *argument, const ExportArgs *args) {
+  char *input =
+      cored_cli_may_write(args->output, args->overwrite) ? cored_cli_model(argument) : NULL;
+  const int status = input ? export_model(input, args) : EXIT_FAILED;
+  free(input);
+  return status;
 }
 
 static int command_export(int argc, char **argv) {
   static const struct option options[] = {{"output", required_argument, NULL, 'o'},
                                           {"layout", required_argument, NULL, OPT_LAYOUT},
+                                          {"overwrite", no_argument, NULL, OPT_OVERWRITE},
                                           {"quiet", no_argument, NULL, 'q'},
                                           {"help", no_argument, NULL, 'h'},
+                                          {"version", no_argument, NULL, OPT_VERSION},
                                           {0}};
-  const char *output = NULL;
-  CoredPthLayout layout = CORED_PTH_STATE_DICT;
-  bool quiet = false;
+  ExportArgs args = {.layout = CORED_PTH_STATE_DICT};
   for (int c; (c = getopt_long(argc, argv, "o:qh", options, NULL)) != -1;) {
     if (c == 'h')
       return cored_cli_help(export_help);
+    if (c == OPT_VERSION)
+      return cored_cli_version();
     if (c == '?')
       return cored_cli_usage("export", "unknown option or missing value", NULL);
     if (c == 'o')
-      output = optarg;
-    if (c == 'q')
-      quiet = true;
+      args.output = optarg;
+    args.quiet |= c == 'q';
+    args.overwrite |= c == OPT_OVERWRITE;
     if (c == OPT_LAYOUT) {
       if (strcmp(optarg, "state-dict") != 0 && strcmp(optarg, "checkpoint") != 0)
         return cored_cli_usage("export", "layout: expected state-dict or checkpoint, found",
                                optarg);
-      layout = optarg[0] == 's' ? CORED_PTH_STATE_DICT : CORED_PTH_CHECKPOINT;
+      args.layout = optarg[0] == 's' ? CORED_PTH_STATE_DICT : CORED_PTH_CHECKPOINT;
     }
   }
   if (argc - optind != 1)
     return cored_cli_usage("export", "expected one model to read", NULL);
-  if (!output)
+  if (!args.output)
     return cored_cli_usage("export", "expected -o FILE", NULL);
-  return run_export(argv[optind], output, layout, quiet);
+  return run_export(argv[optind], &args);
 }
 
 /* ---- inspect --------------------------------------------------------------------------------- */
 
-static int run_inspect(const char *path, const CoredReadOptions *read, uint64_t max_bytes,
-                       bool as_json) {
+static int inspect_file(const char *path, const CoredReadOptions *read, uint64_t max_bytes,
+                        bool as_json) {
   json_t *description = cored_inspect(path, read, max_bytes);
   if (!description)
     return cored_cli_fail(path, "NO_MEMORY", "no memory for a description");
@@ -328,12 +392,22 @@ static int run_inspect(const char *path, const CoredReadOptions *read, uint64_t 
   return refused ? EXIT_FAILED : EXIT_DONE;
 }
 
+static int run_inspect(const char *argument, const CoredReadOptions *read, uint64_t max_bytes,
+                       bool as_json) {
+  char why[640];
+  char *path = cored_model_path_resolve(argument, why, sizeof why);
+  const int status = inspect_file(path ? path : argument, read, max_bytes, as_json);
+  free(path);
+  return status;
+}
+
 static int command_inspect(int argc, char **argv) {
   static const struct option options[] = {{"json", no_argument, NULL, OPT_JSON},
                                           {"key", required_argument, NULL, OPT_KEY},
                                           {"ignore-crc", no_argument, NULL, OPT_IGNORE_CRC},
                                           {"max-bytes", required_argument, NULL, OPT_MAX_BYTES},
                                           {"help", no_argument, NULL, 'h'},
+                                          {"version", no_argument, NULL, OPT_VERSION},
                                           {0}};
   CoredReadOptions read = {0};
   uint64_t max_bytes = 0;
@@ -341,6 +415,8 @@ static int command_inspect(int argc, char **argv) {
   for (int c; (c = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
     if (c == 'h')
       return cored_cli_help(inspect_help);
+    if (c == OPT_VERSION)
+      return cored_cli_version();
     if (c == '?')
       return cored_cli_usage("inspect", "unknown option or missing value", NULL);
     as_json |= c == OPT_JSON;
@@ -375,10 +451,8 @@ int main(int argc, char **argv) {
   const char *command = argc > 1 ? argv[1] : "";
   if (strcmp(command, "--help") == 0 || strcmp(command, "-h") == 0 || strcmp(command, "help") == 0)
     return cored_cli_help(main_help);
-  if (strcmp(command, "--version") == 0) {
-    printf("cored-convert %s\n", CORED_VERSION);
-    return EXIT_DONE;
-  }
+  if (strcmp(command, "--version") == 0)
+    return cored_cli_version();
   for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
     if (strcmp(command, commands[i].name) == 0)
       return commands[i].run(argc - 1, argv + 1);

@@ -49,6 +49,7 @@ const CoredNetwork cored_network_compact = {
     .id = "cored-compact",
     .title = "CoReD compact (this project)",
     .input_size = 128,
+    .published_size = 128,
     .min_size = 1,
     .max_size = CORED_MAX_INPUT_SIZE,
     .max_classes = CORED_MAX_CLASSES,

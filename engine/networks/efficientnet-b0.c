@@ -84,6 +84,7 @@ const CoredNetwork cored_network_efficientnet_b0 = {
     .id = "efficientnet-b0",
     .title = "EfficientNet-B0 (Tan and Le 2019)",
     .input_size = 128,
+    .published_size = 224,
     .min_size = 1,
     .max_size = CORED_MAX_INPUT_SIZE,
     .max_classes = CORED_MAX_CLASSES,

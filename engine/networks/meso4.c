@@ -17,6 +17,7 @@ const CoredNetwork cored_network_meso4 = {
     .id = "meso4",
     .title = "Meso-4 (Afchar et al. 2018)",
     .input_size = 256,
+    .published_size = 256,
     .min_size = 225,
     .max_size = 256,
     .max_classes = 2,

@@ -41,6 +41,7 @@ const CoredNetwork cored_network_mesoinception4 = {
     .id = "mesoinception4",
     .title = "MesoInception-4 (Afchar et al. 2018)",
     .input_size = 256,
+    .published_size = 256,
     .min_size = 225,
     .max_size = 256,
     .max_classes = 2,

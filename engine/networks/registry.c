@@ -4,6 +4,7 @@
 #include "error.h"
 
 #include <string.h>
+#include <strings.h>
 
 static const CoredNetwork *const networks[] = {
     &cored_network_xception,       &cored_network_efficientnet_b0, &cored_network_meso4,
@@ -18,6 +19,36 @@ const CoredNetwork *cored_network_find(const char *id) {
   for (size_t i = 0; id && i < sizeof networks / sizeof *networks; i++)
     if (strcmp(networks[i]->id, id) == 0)
       return networks[i];
+  return NULL;
+}
+
+/* Other names under which people know the networks; letter case never counts. */
+static const struct {
+  const char *name, *id;
+} aliases[] = {
+    {"efficient", "efficientnet-b0"},
+    {"efficientnet", "efficientnet-b0"},
+    {"efficientnet_b0", "efficientnet-b0"},
+    {"efficientnetb0", "efficientnet-b0"},
+    {"effnet", "efficientnet-b0"},
+    {"effnet-b0", "efficientnet-b0"},
+    {"meso-4", "meso4"},
+    {"mesonet", "meso4"},
+    {"mesonet4", "meso4"},
+    {"meso-inception4", "mesoinception4"},
+    {"mesoinception-4", "mesoinception4"},
+    {"mesoinception", "mesoinception4"},
+    {"compact", "cored-compact"},
+    {"xceptionnet", "xception"},
+};
+
+const CoredNetwork *cored_network_named(const char *name) {
+  for (size_t i = 0; name && i < sizeof networks / sizeof *networks; i++)
+    if (strcasecmp(networks[i]->id, name) == 0)
+      return networks[i];
+  for (size_t i = 0; name && i < sizeof aliases / sizeof *aliases; i++)
+    if (strcasecmp(aliases[i].name, name) == 0)
+      return cored_network_find(aliases[i].id);
   return NULL;
 }
 
@@ -42,6 +73,11 @@ CoredGraph *cored_network_graph(const CoredNetwork *network, int n_classes, Core
 
 const char *cored_network_id(size_t index) {
   const CoredNetwork *const network = cored_network_at(index);
+  return network ? network->id : NULL;
+}
+
+const char *cored_network_from_name(const char *name) {
+  const CoredNetwork *const network = cored_network_named(name);
   return network ? network->id : NULL;
 }
 

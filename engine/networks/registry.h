@@ -10,6 +10,7 @@ typedef struct CoredNetwork {
   const char *id;         /* "xception", as model files and command lines write it */
   const char *title;      /* "Xception (Chollet 2017)" */
   int input_size;         /* default, square */
+  int published_size;     /* of the input that published weights were trained with */
   int min_size, max_size; /* of either side of the input */
   int max_classes;        /* 2 for a network with one sigmoid output */
   float mean[3], std[3];  /* default normalization of x/255 */
@@ -20,6 +21,8 @@ typedef struct CoredNetwork {
 
 const CoredNetwork *cored_network_at(size_t index);     /* NULL past the end */
 const CoredNetwork *cored_network_find(const char *id); /* NULL when there is none */
+/* As people write it: an id or an alias, in any case ("Xception", "Efficient"). */
+const CoredNetwork *cored_network_named(const char *name);
 
 /* The finished graph of a network; the caller frees it with cored_graph_free. */
 CoredGraph *cored_network_graph(const CoredNetwork *network, int n_classes, CoredError *error);

@@ -85,6 +85,7 @@ const CoredNetwork cored_network_xception = {
     .id = "xception",
     .title = "Xception (Chollet 2017)",
     .input_size = 128,
+    .published_size = 299,
     .min_size = 7,
     .max_size = CORED_MAX_INPUT_SIZE,
     .max_classes = CORED_MAX_CLASSES,

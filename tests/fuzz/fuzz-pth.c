@@ -20,7 +20,7 @@ static void use(CoredLooseFile *file) {
     free(cored_loose_copy(&file->tensors[i]));
   CoredRefusal refusal = {0};
   CoredImportMatch match;
-  cored_import_match(file, NULL, NULL, &match, &refusal);
+  cored_import_match(file, NULL, &match, &refusal);
   cored_import_match_clear(&match);
 }
 

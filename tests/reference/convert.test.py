@@ -59,7 +59,7 @@ def check_tensors(found, expected):
 
 def check_import(folder, path, expected, *options, says=()):
     out = Path(folder, 'out.safetensors')
-    text = run(CONVERT, 'import', path, '-o', out, *options)
+    text = run(CONVERT, 'import', '--overwrite', path, '-o', out, *options)
     for part in says:
         if part not in text:
             sys.exit(f'expected {part!r} in\n{text}')
@@ -70,12 +70,12 @@ def check_import(folder, path, expected, *options, says=()):
 def check_export(folder, model_file, expected):
     """export, torch.load, and the same tensors once more; both layouts."""
     pth = Path(folder, 'exported.pth')
-    run(CONVERT, 'export', model_file, '-o', pth)
+    run(CONVERT, 'export', '--overwrite', model_file, '-o', pth)
     state = torch.load(pth)
     assert isinstance(state, collections.OrderedDict)
     check_tensors({k: v.numpy() for k, v in state.items()}, expected)
     again = check_import(folder, pth, expected)
-    run(CONVERT, 'export', again, '-o', pth, '--layout=checkpoint')
+    run(CONVERT, 'export', '--overwrite', again, '-o', pth, '--layout=checkpoint')
     checkpoint = torch.load(pth)
     assert set(checkpoint) == {'epoch', 'best_epoch', 'state_dict', 'best_acc', 'optimizer'}
     check_tensors({k: v.numpy() for k, v in checkpoint['state_dict'].items()}, expected)
@@ -136,15 +136,16 @@ def case_variants(folder):
     text = run(CONVERT, 'import', path, '-o', Path(folder, 'no'), fails=True)
     assert 'SETTINGS' in text and '--labels' in text, text
     check_import(folder, path, expected, '--labels', 'a,b,fake,d,real', '-n', 'xception',
-                 says=["stripped the prefix 'module.'", "stripped the prefix 'model.'",
-                       '1x1 convolutions were stored as matrices', 'renamed 2 parameters'])
+                 says=["took PyTorch's wrappers", "stripped the prefix 'model.'",
+                       '1x1 convolutions were stored as matrices',
+                       "took 'model.last_linear.1' as the classifier 'last_linear'"])
     state = {k.replace('last_linear', 'fc'): v for k, v in model.state_dict().items()}
-    state['criterion.weight'] = torch.zeros(3)
+    state['extra.weight'] = torch.zeros(3)
     torch.save(state, path)
     text = run(CONVERT, 'import', path, '-o', Path(folder, 'no'), '--labels', 'a,b,fake,d,real',
                fails=True)
-    assert 'unknown: criterion.weight (3)' in text, text
-    check_import(folder, path, expected, '--labels', 'a,b,fake,d,real', '--drop', 'criterion.*')
+    assert 'unknown: extra.weight (3)' in text, text
+    check_import(folder, path, expected, '--labels', 'a,b,fake,d,real', '--drop', 'extra.*')
 
 
 def case_dtypes(folder):

@@ -2,10 +2,14 @@
  * The import of a foreign weight file as a model. */
 #include "tools/convert/import.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "model/hash.h"
+#include "networks/registry.h"
+#include "tools/convert/advice.h"
 #include "tools/convert/h5.h"
 #include "tools/convert/match.h"
 
@@ -54,10 +58,11 @@ static bool fill_info(const CoredImportOptions *o, const CoredImportMatch *match
   CoredError error = {0};
   if (!cored_model_info_init(info, match->network, match->n_classes, &error))
     return cored_refuse_error(refusal, &error);
-  if (info->n_classes > 2 && !o->labels)
+  const char *labels = o->labels ? o->labels : match->one_output ? "real,fake" : NULL;
+  if (info->n_classes > 2 && !labels)
     return cored_refuse(refusal, CORED_REFUSAL_SETTINGS,
                         "the network has %d classes; name them with --labels", info->n_classes);
-  if (o->labels && !set_labels(info, o->labels, refusal))
+  if (labels && !set_labels(info, labels, refusal))
     return false;
   if (!find_class(info, o->fake ? o->fake : "fake", "--fake", &info->fake_class, refusal) ||
       !find_class(info, o->real ? o->real : "real", "--real", &info->real_class, refusal))
@@ -75,6 +80,81 @@ static bool fill_info(const CoredImportOptions *o, const CoredImportMatch *match
   if (o->temperature >= 0)
     info->temperature = o->temperature;
   return true;
+}
+
+/* ---- What was assumed -------------------------------------------------------------------------
+ */
+
+static void join_labels(const CoredModelInfo *info, char *out, size_t size) {
+  size_t used = 0;
+  for (int i = 0; i < info->n_classes && used < size; i++)
+    used += (size_t)snprintf(out + used, size - used, "%s%s", i ? "," : "", info->labels[i]);
+}
+
+static void join_channels(const float *values, char *out, size_t size) {
+  if (values[0] == values[1] && values[1] == values[2])
+    snprintf(out, size, "%g", (double)values[0]);
+  else
+    snprintf(out, size, "%g,%g,%g", (double)values[0], (double)values[1], (double)values[2]);
+}
+
+/* One line with everything that was taken for granted, and how to say something else. */
+static bool list_assumed(const CoredImportOptions *o, const CoredModelInfo *info,
+                         CoredLines *lines) {
+  char labels[512], mean[64], std[64], text[1024] = "";
+  size_t used = 0;
+  join_labels(info, labels, sizeof labels);
+  join_channels(info->mean, mean, sizeof mean);
+  join_channels(info->std, std, sizeof std);
+  const struct {
+    bool given;
+    const char *option, *value;
+  } rows[] = {{o->labels != NULL, "--labels", labels},
+              {o->has_mean, "--mean", mean},
+              {o->has_std, "--std", std}};
+  if (o->input_width == 0)
+    used = (size_t)snprintf(text, sizeof text, " --input-size=%dx%d", info->input_width,
+                            info->input_height);
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+    if (!rows[i].given)
+      used += (size_t)snprintf(text + used, sizeof text - used, " %s=%s", rows[i].option,
+                               rows[i].value);
+  return used == 0 || cored_lines_add(lines, "assumed, where it is not so say otherwise:%s", text);
+}
+
+static bool warn_of_size(const CoredImportOptions *o, const CoredModelInfo *info,
+                         const CoredHints *hints, CoredLines *lines) {
+  const int published = cored_network_find(info->network)->published_size;
+  const bool same = hints->width == info->input_width && hints->height == info->input_height;
+  if (o->input_width > 0 || same)
+    return true;
+  if (hints->width > 0)
+    return cored_lines_add(lines, "warning: %s says %dx%d, not %dx%d; is it --input-size=%dx%d?",
+                           hints->size_key, hints->width, hints->height, info->input_width,
+                           info->input_height, hints->width, hints->height);
+  return published == info->input_width ||
+         cored_lines_add(lines,
+                         "warning: published weights of %s are for %dx%d, not %dx%d; is it "
+                         "--input-size=%d?",
+                         info->network, published, published, info->input_width, info->input_height,
+                         published);
+}
+
+static bool warn_of_classes(const CoredImportOptions *o, const CoredModelInfo *info,
+                            const CoredHints *hints, CoredLines *lines) {
+  char labels[512];
+  join_labels(info, labels, sizeof labels);
+  if (o->labels || !hints->classes[0] || strcasecmp(labels, hints->classes) == 0)
+    return true;
+  return cored_lines_add(lines, "warning: %s says classes '%s', not '%s'; is it --labels='%s'%s?",
+                         hints->classes_key, hints->classes, labels, hints->classes,
+                         strcasestr(hints->classes, "fake") ? "" : " with --fake and --real");
+}
+
+static bool report_assumed(const CoredImportOptions *o, const CoredModelInfo *info,
+                           const CoredHints *hints, CoredLines *lines) {
+  return list_assumed(o, info, lines) && warn_of_classes(o, info, hints, lines) &&
+         warn_of_size(o, info, hints, lines);
 }
 
 /* ---- The model ------------------------------------------------------------------------------- */
@@ -132,15 +212,22 @@ static CoredModel *import_bytes(const char *path, const CoredBytes *bytes,
                                 const CoredImportOptions *options, CoredLooseFile *file,
                                 CoredImportReport *report, CoredRefusal *refusal) {
   const char *network = options->network;
-  if (!cored_reader_read(bytes, &options->read, cored_keras_max_data(), file, refusal))
+  if (!cored_reader_read(bytes, &options->read, cored_keras_max_data(), file, refusal) ||
+      !cored_names_edit(file, &options->names, &file->notes, refusal))
     return NULL;
+  cored_hints_name(path, &file->hints);
   if (strcmp(file->format, "Keras HDF5") == 0 &&
       !cored_keras_rename(file, options->network, &network, refusal))
     return NULL;
   CoredImportMatch match;
   CoredModel *model = NULL;
-  if (cored_import_match(file, network, options->drop, &match, refusal))
+  if (cored_import_match(file, network, &match, refusal))
     model = build_model(path, bytes, options, file, &match, refusal);
+  if (model && !report_assumed(options, cored_model_info(model), &file->hints, &report->assumed)) {
+    cored_refuse(refusal, CORED_REFUSAL_NO_MEMORY, "no memory for the report");
+    cored_model_unref(model);
+    model = NULL;
+  }
   move_lines(&report->notes, &file->notes);
   move_lines(&report->notes, &match.notes);
   move_lines(&report->problems, &match.problems);
@@ -154,9 +241,15 @@ CoredModel *cored_import(const char *path, const CoredImportOptions *options,
   CoredBytes bytes;
   CoredLooseFile file = {0};
   uint64_t max = options->max_bytes ? options->max_bytes : CORED_READER_MAX_BYTES;
-  if (!cored_input_read(path, max, &bytes, refusal))
+  if (!cored_input_read(path, max, &bytes, refusal)) {
+    cored_lines_add(&report->problems, "what to do: %s", cored_advice(refusal->code));
     return NULL;
+  }
   CoredModel *model = import_bytes(path, &bytes, options, &file, report, refusal);
+  char text[1024];
+  if (!model)
+    cored_lines_add(&report->problems, "what to do: %s",
+                    cored_advice_for(&bytes, &options->read, refusal, text, sizeof text));
   report->format = file.format;
   cored_loose_clear(&file);
   cored_bytes_clear(&bytes);
@@ -166,4 +259,5 @@ CoredModel *cored_import(const char *path, const CoredImportOptions *options,
 void cored_import_report_clear(CoredImportReport *report) {
   cored_lines_clear(&report->notes);
   cored_lines_clear(&report->problems);
+  cored_lines_clear(&report->assumed);
 }

@@ -4,6 +4,7 @@
 #define CORED_CONVERT_IMPORT_H
 
 #include "cored.h"
+#include "tools/convert/names.h"
 #include "tools/convert/reader.h"
 
 typedef struct CoredImportOptions {
@@ -16,13 +17,15 @@ typedef struct CoredImportOptions {
   bool has_mean, has_std;
   float mean[3], std[3];
   double threshold, temperature; /* negative: the default */
-  const char *const *drop;       /* glob patterns, NULL ends them; may be NULL */
+  CoredNameEdits names;          /* changes of the tensors' names */
   uint64_t max_bytes;            /* 0: CORED_READER_MAX_BYTES */
 } CoredImportOptions;
 
 typedef struct CoredImportReport {
   const char *format;
-  CoredLines notes, problems; /* problems: the list behind PARAMETERS */
+  CoredLines notes, problems; /* problems: the list behind a refusal, and what to do about it */
+  CoredLines assumed;         /* one line: what was taken for granted; then warnings, each a line,
+                               * where the file or its network speaks against it */
 } CoredImportReport;
 
 /* Read, match and build. Where the file came from is kept in the model's metadata ("source",

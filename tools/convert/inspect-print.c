@@ -5,7 +5,7 @@
 #include "escape.h"
 #include "tools/convert/inspect.h"
 
-#define LABEL "%-13s"
+#define LABEL "%-14s"
 
 static CoredShown show(const json_t *text) {
   return cored_show(json_is_string(text) ? json_string_value(text) : "");
@@ -117,8 +117,8 @@ void cored_inspect_print(const json_t *d, FILE *out) {
   const json_t *bytes = json_object_get(d, "bytes");
   if (bytes)
     fprintf(out, LABEL "%lld bytes\n", "size:", (long long)json_integer_value(bytes));
-  print_text(d, "sha256", "sha256:", out);
-  print_text(d, "data_sha256", "data sha256:", out);
+  print_text(d, "file_sha256", "file hash:", out);
+  print_text(d, "weights_sha256", "weights hash:", out);
   if (json_object_get(d, "model"))
     print_model(json_object_get(d, "model"), out);
   print_metadata(json_object_get(d, "metadata"), out);
@@ -130,7 +130,9 @@ void cored_inspect_print(const json_t *d, FILE *out) {
     print_tensors(json_object_get(d, "tensors"), out);
   }
   const json_t *error = json_object_get(d, "error");
-  if (error)
-    fprintf(out, LABEL "%s: %s\n", "ERROR:", show(json_object_get(error, "code")).text,
-            show(json_object_get(error, "message")).text);
+  if (!error)
+    return;
+  fprintf(out, LABEL "%s: %s\n", "ERROR:", show(json_object_get(error, "code")).text,
+          show(json_object_get(error, "message")).text);
+  print_text(error, "advice", "what to do:", out);
 }

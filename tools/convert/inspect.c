@@ -8,6 +8,7 @@
 
 #include "model/hash.h"
 #include "model/safetensors.h"
+#include "tools/convert/advice.h"
 
 /* HDF5 files of any network may be looked at, within reason. */
 #define MAX_H5_DATA ((size_t)64 << 20)
@@ -33,6 +34,23 @@ static json_t *json_tensor(const char *name, const char *dtype, const int64_t *d
 
 static void set_error(json_t *out, const char *code, const char *message) {
   json_object_set_new(out, "error", json_pack("{s:s, s:s}", "code", code, "message", message));
+}
+
+/* The error of a file that was read or refused, with the next step. */
+static void set_refusal(json_t *out, const CoredBytes *bytes, const CoredReadOptions *options,
+                        const CoredRefusal *refusal) {
+  char text[1024];
+  set_error(out, cored_refusal_code_name(refusal->code), refusal->message);
+  const char *advice = bytes ? cored_advice_for(bytes, options, refusal, text, sizeof text)
+                             : cored_advice(refusal->code);
+  json_object_set_new(json_object_get(out, "error"), "advice", json_string(advice));
+}
+
+/* The same for a file that states to be one of ours. */
+static void set_engine_error(json_t *out, const CoredError *error) {
+  set_error(out, cored_error_code_name(error->code), error->message);
+  json_object_set_new(json_object_get(out, "error"), "advice",
+                      json_string(cored_advice_for_error(error)));
 }
 
 /* ---- Models of ours -------------------------------------------------------------------------- */
@@ -71,7 +89,7 @@ static void describe_safetensors(const CoredBytes *bytes, json_t *out) {
   CoredError error = {0};
   json_object_set_new(out, "format", json_string("safetensors"));
   if (!cored_safetensors_parse(&st, bytes->data, bytes->size, "file", &error)) {
-    set_error(out, cored_error_code_name(error.code), error.message);
+    set_engine_error(out, &error);
     return;
   }
   json_t *tensors = json_array(), *metadata = json_object();
@@ -82,7 +100,8 @@ static void describe_safetensors(const CoredBytes *bytes, json_t *out) {
     json_object_set_new(metadata, st.metadata[i].key, json_string(st.metadata[i].value));
   char hash[CORED_HASH_SIZE];
   cored_hash_bytes(st.data, st.data_size, hash);
-  json_object_set_new(out, "data_sha256", json_string(hash));
+  json_object_set_new(out, "weights_sha256", json_string(hash));
+  json_object_set_new(out, "data_sha256", json_string(hash)); /* its name in earlier versions */
   json_object_set_new(out, "metadata", metadata);
   json_object_set_new(out, "tensors", tensors);
   bool ours = cored_safetensors_entry(&st, "cored.format") != NULL;
@@ -93,7 +112,7 @@ static void describe_safetensors(const CoredBytes *bytes, json_t *out) {
   if (model)
     json_object_set_new(out, "model", json_info(cored_model_info(model)));
   else
-    set_error(out, cored_error_code_name(error.code), error.message);
+    set_engine_error(out, &error);
   cored_model_unref(model);
 }
 
@@ -129,10 +148,10 @@ static void describe_foreign(const CoredBytes *bytes, const CoredReadOptions *op
   json_object_set_new(out, "format", json_string(file.format ? file.format : "unknown"));
   describe_loose(&file, out);
   if (file.refused.n > 0)
-    set_error(out, cored_refusal_code_name(CORED_REFUSAL_PICKLE_GLOBAL),
-              "the file asks for more than a dictionary of tensors needs");
-  else if (refusal.code != CORED_REFUSAL_NONE)
-    set_error(out, cored_refusal_code_name(refusal.code), refusal.message);
+    refusal = (CoredRefusal){CORED_REFUSAL_PICKLE_GLOBAL,
+                             "the file asks for more than a dictionary of tensors needs"};
+  if (refusal.code != CORED_REFUSAL_NONE)
+    set_refusal(out, bytes, options, &refusal);
   cored_loose_clear(&file);
 }
 
@@ -144,12 +163,13 @@ json_t *cored_inspect(const char *path, const CoredReadOptions *options, uint64_
   CoredBytes bytes;
   CoredRefusal refusal = {0};
   if (!cored_input_read(path, max_bytes ? max_bytes : CORED_READER_MAX_BYTES, &bytes, &refusal)) {
-    set_error(out, cored_refusal_code_name(refusal.code), refusal.message);
+    set_refusal(out, NULL, options, &refusal);
     return out;
   }
   cored_hash_bytes(bytes.data, bytes.size, hash);
   json_object_set_new(out, "bytes", json_integer((json_int_t)bytes.size));
-  json_object_set_new(out, "sha256", json_string(hash));
+  json_object_set_new(out, "file_sha256", json_string(hash));
+  json_object_set_new(out, "sha256", json_string(hash)); /* its name in earlier versions */
   CoredRefusal unknown = {0};
   if (cored_format_of(&bytes, &unknown) == CORED_FORMAT_SAFETENSORS)
     describe_safetensors(&bytes, out);

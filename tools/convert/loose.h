@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "cored.h"
+#include "tools/convert/hints.h"
 #include "tools/convert/refusal.h"
 #include "tools/convert/text.h"
 
@@ -54,6 +55,8 @@ typedef struct CoredLooseFile {
   CoredLines globals; /* names that the pickle asks for */
   CoredLines refused; /* what was refused; only when the file was surveyed */
   CoredLines notes;   /* what was left out or chosen on the way */
+  char taken[96];     /* key of the dictionary that holds them; "" at the top of the file */
+  CoredHints hints;   /* classes and input that the file speaks of */
   void *owned[2];     /* memory that the tensors point into */
 } CoredLooseFile;
 

@@ -2,7 +2,8 @@
  * Tensors of a foreign file against the parameters of a registered network. */
 #include "tools/convert/match.h"
 
-#include <fnmatch.h>
+#include "escape.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,14 +12,17 @@
 #include "networks/registry.h"
 #include "tools/convert/bytes.h"
 
-#define MAX_ROUNDS 4 /* of stripping prefixes: "module.model." takes two */
+#define MAX_LISTED 12 /* candidates and groups in one message */
 
 typedef struct Matcher {
   CoredLooseFile *file;
   CoredImportMatch *match;
   CoredRefusal *refusal;
-  CoredLoose **by_name; /* sorted; tensors that are still in the play */
+  CoredLoose **by_name; /* sorted */
   size_t n;
+  CoredMatchGroups groups;            /* of the network that was chosen */
+  char prefix[CORED_LOOSE_NAME_SIZE]; /* where its parameters lie */
+  char head[CORED_LOOSE_NAME_SIZE];   /* name of its classifier in the file */
 } Matcher;
 
 static bool no_memory(Matcher *m) {
@@ -35,102 +39,35 @@ static int compare_names(const void *a, const void *b) {
   return strcmp((*x)->name, (*y)->name);
 }
 
-static void sort_names(Matcher *m) {
-  if (m->n > 0)
-    qsort(m->by_name, m->n, sizeof *m->by_name, compare_names);
-}
-
-static CoredLoose *find(const Matcher *m, const char *name) {
-  size_t low = 0, high = m->n;
-  while (low < high) {
-    size_t middle = low + (high - low) / 2;
-    int order = strcmp(m->by_name[middle]->name, name);
-    if (order == 0)
-      return m->by_name[middle];
-    if (order < 0)
-      low = middle + 1;
-    else
-      high = middle;
-  }
-  return NULL;
-}
-
-static bool ends_with(const char *text, const char *end) {
-  size_t n = strlen(text), k = strlen(end);
-  return n >= k && strcmp(text + n - k, end) == 0;
-}
-
-static bool is_dropped(const char *name, const char *const *drop) {
-  for (; drop && *drop; drop++)
-    if (fnmatch(*drop, name, 0) == 0)
-      return true;
-  return false;
-}
-
-/* All tensors but batch counters, which are no parameters, and what the user drops. */
-static bool list_tensors(Matcher *m, const char *const *drop) {
-  size_t counters = 0, dropped = 0;
-  m->by_name = malloc((m->file->n_tensors + 1) * sizeof *m->by_name);
+static bool list_tensors(Matcher *m) {
+  m->n = m->file->n_tensors;
+  m->by_name = malloc((m->n + 1) * sizeof *m->by_name);
   if (!m->by_name)
     return no_memory(m);
-  for (size_t i = 0; i < m->file->n_tensors; i++) {
-    CoredLoose *tensor = &m->file->tensors[i];
-    if (ends_with(tensor->name, "num_batches_tracked"))
-      counters++;
-    else if (is_dropped(tensor->name, drop))
-      dropped++;
-    else
-      m->by_name[m->n++] = tensor;
-  }
-  sort_names(m);
-  return (counters == 0 || NOTE(m, "left out %zu counters num_batches_tracked", counters)) &&
-         (dropped == 0 || NOTE(m, "left out %zu tensors as asked for", dropped));
-}
-
-/* Strip a prefix that all names share, as wrappers of a model leave it. */
-static bool strip_prefixes(Matcher *m) {
-  static const char *const known[] = {"module.", "model.", "backbone.", "net."};
-  for (int round = 0; round < MAX_ROUNDS && m->n > 0; round++) {
-    const char *prefix = NULL;
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
-      /* Sorted: all share it when the first and the last do. */
-      size_t length = strlen(known[i]);
-      if (strncmp(m->by_name[0]->name, known[i], length) == 0 &&
-          strncmp(m->by_name[m->n - 1]->name, known[i], length) == 0)
-        prefix = known[i];
-    }
-    if (!prefix)
-      return true;
-    for (size_t i = 0; i < m->n; i++) {
-      char *name = m->by_name[i]->name;
-      memmove(name, name + strlen(prefix), strlen(name) - strlen(prefix) + 1);
-    }
-    if (!NOTE(m, "stripped the prefix '%s'", prefix))
-      return false;
-  }
+  for (size_t i = 0; i < m->n; i++)
+    m->by_name[i] = &m->file->tensors[i];
+  if (m->n > 0)
+    qsort(m->by_name, m->n, sizeof *m->by_name, compare_names);
   return true;
 }
 
-static const struct {
-  const char *network, *from, *to;
-} aliases[] = {
-    {"xception", "fc.", "last_linear."},
-    {"xception", "last_linear.1.", "last_linear."}, /* after a dropout */
-    {"efficientnet-b0", "_fc.1.", "_fc."},
-};
+static CoredLoose *find(const Matcher *m, const char *start, const char *end) {
+  char name[2 * CORED_LOOSE_NAME_SIZE];
+  snprintf(name, sizeof name, "%s%s", start, end);
+  CoredLoose wanted = {.name = name}, *key = &wanted;
+  CoredLoose **found =
+      m->n > 0 ? bsearch(&key, m->by_name, m->n, sizeof *m->by_name, compare_names) : NULL;
+  return found ? *found : NULL;
+}
 
-/* A parameter's tensor, under its own name or an alias that the network is published with. */
-static CoredLoose *find_parameter(const Matcher *m, const char *network, const char *name) {
-  CoredLoose *found = find(m, name);
-  for (size_t i = 0; !found && i < sizeof aliases / sizeof *aliases; i++) {
-    size_t length = strlen(aliases[i].to);
-    if (strcmp(aliases[i].network, network) != 0 || strncmp(name, aliases[i].to, length) != 0)
-      continue;
-    char alias[CORED_LOOSE_NAME_SIZE];
-    snprintf(alias, sizeof alias, "%s%s", aliases[i].from, name + length);
-    found = find(m, alias);
-  }
-  return found;
+static bool is_head(const CoredGraph *graph, const CoredParam *param) {
+  return param->node == graph->logits;
+}
+
+static CoredLoose *find_parameter(const Matcher *m, const CoredParam *param) {
+  if (!is_head(m->match->graph, param))
+    return find(m, m->prefix, param->name);
+  return find(m, m->head, strrchr(param->name, '.'));
 }
 
 /* ---- Choosing the network -------------------------------------------------------------------- */
@@ -143,73 +80,257 @@ static CoredGraph *build(Matcher *m, const CoredNetwork *network, int n_classes)
   return graph;
 }
 
-static int count_found(const Matcher *m, const CoredNetwork *network, const CoredGraph *graph) {
-  int found = 0;
-  for (int i = 0; i < graph->n_params; i++)
-    found += find_parameter(m, network->id, graph->params[i].name) != NULL;
-  return found;
+/* Say where a network was looked for, and how much of it was there. */
+static bool note_try(Matcher *m, const CoredNetwork *network, const CoredMatchGroups *groups) {
+  const CoredMatchGroup *best = groups->best < groups->n ? &groups->group[groups->best] : NULL;
+  char prefix[160] = "";
+  if (best)
+    cored_escape(best->prefix, best->length, prefix, sizeof prefix);
+  return PROBLEM(m,
+                 "tried %s%s%s%s: %d of %d parameters before the classifier have its names, %d "
+                 "of them its shapes",
+                 network->id, *prefix ? " under '" : "", prefix, *prefix ? "'" : "",
+                 best ? best->named : 0, groups->body, best ? best->fitting : 0);
+}
+
+static int named(const CoredMatchGroups *groups) {
+  return groups->best < groups->n ? groups->group[groups->best].named : 0;
+}
+
+static bool complete(const CoredMatchGroups *groups) {
+  return groups->best < groups->n && groups->group[groups->best].fitting == groups->body;
+}
+
+typedef struct Guess {
+  const CoredNetwork *best, *other; /* other: all of it is there as well */
+  int named, total;
+  bool complete;
+} Guess;
+
+static void weigh(Guess *guess, const CoredNetwork *network, const CoredMatchGroups *groups) {
+  if (complete(groups) && guess->complete)
+    guess->other = network;
+  const bool better = (int64_t)named(groups) * guess->total > (int64_t)guess->named * groups->body;
+  if (guess->complete ? false : complete(groups) || better) {
+    guess->best = network;
+    guess->named = named(groups);
+    guess->total = groups->body;
+    guess->complete = complete(groups);
+  }
+}
+
+static bool try_all(Matcher *m, Guess *guess) {
+  const CoredNetwork *network;
+  for (size_t i = 0; (network = cored_network_at(i)); i++) {
+    CoredMatchGroups groups;
+    CoredGraph *graph = build(m, network, 2);
+    if (!graph)
+      return false;
+    const bool ok =
+        cored_match_groups(m->file, graph, &groups) ? note_try(m, network, &groups) : no_memory(m);
+    if (ok)
+      weigh(guess, network, &groups);
+    free(groups.group);
+    cored_graph_free(graph);
+    if (!ok)
+      return false;
+  }
+  return true;
 }
 
 /* The network of which the largest part is there; at least half has to be. */
-static const CoredNetwork *guess(Matcher *m) {
-  const CoredNetwork *best = NULL, *network;
-  int best_found = 0, best_total = 1;
-  for (size_t i = 0; (network = cored_network_at(i)); i++) {
-    CoredGraph *graph = build(m, network, 2);
-    if (!graph)
-      return NULL;
-    int found = count_found(m, network, graph), total = graph->n_params;
-    if ((int64_t)found * best_total > (int64_t)best_found * total) {
-      best = network;
-      best_found = found;
-      best_total = total;
-    }
-    cored_graph_free(graph);
+static const CoredNetwork *guess_network(Matcher *m) {
+  Guess guess = {.total = 1};
+  if (!try_all(m, &guess))
+    return NULL;
+  if (guess.other) {
+    cored_refuse(m->refusal, CORED_REFUSAL_NETWORK_UNKNOWN,
+                 "the file holds %s and %s; choose one with --network", guess.best->id,
+                 guess.other->id);
+    return NULL;
   }
-  if (!best || 2 * best_found < best_total) {
+  if (!guess.best || 2 * guess.named < guess.total) {
     char example[160] = "";
     if (m->n > 0)
       cored_escape(m->by_name[0]->name, strlen(m->by_name[0]->name), example, sizeof example);
     cored_refuse(m->refusal, CORED_REFUSAL_NETWORK_UNKNOWN,
                  "the %zu tensors (the first is '%s') are those of no registered network; the "
                  "closest is %s with %d of %d parameters",
-                 m->n, example, best ? best->id : "none", best_found, best_total);
+                 m->n, example, guess.best ? guess.best->id : "none", guess.named, guess.total);
     return NULL;
   }
-  return NOTE(m, "guessed the network %s: %d of %d parameters have its names", best->id, best_found,
-              best_total)
-             ? best
+  cored_lines_clear(&m->match->problems);
+  return NOTE(m, "guessed the network %s: %d of %d parameters before the classifier have its names",
+              guess.best->id, guess.named, guess.total)
+             ? guess.best
              : NULL;
 }
 
-/* Rows of the last layer's weight in the file; 2 where the network has one sigmoid output or the
- * file tells nothing usable (the mismatch is then listed). */
-static int class_count(const Matcher *m, const CoredNetwork *network, const CoredGraph *graph) {
-  for (int i = 0; i < graph->n_params; i++) {
-    const CoredParam *param = &graph->params[i];
-    if (param->node != graph->logits || param->role != CORED_PARAM_WEIGHT || graph->outputs == 1)
+static bool refuse_name(Matcher *m, const char *name) {
+  char names[256] = "";
+  size_t used = 0;
+  for (size_t i = 0; cored_network_at(i) && used < sizeof names; i++)
+    used += (size_t)snprintf(names + used, sizeof names - used, "%s%s", i ? ", " : "",
+                             cored_network_at(i)->id);
+  return cored_refuse(m->refusal, CORED_REFUSAL_NETWORK_UNKNOWN,
+                      "there is no network '%.64s'; there are %s", name, names);
+}
+
+static bool refuse_ambiguous(Matcher *m) {
+  for (size_t i = 0, listed = 0; i < m->groups.n && listed < MAX_LISTED; i++) {
+    const CoredMatchGroup *group = &m->groups.group[i];
+    char prefix[160];
+    if (group->fitting < m->groups.body)
       continue;
-    const CoredLoose *tensor = find_parameter(m, network->id, param->name);
-    if (tensor && tensor->rank > 0 && tensor->dims[0] >= 2 &&
-        tensor->dims[0] <= network->max_classes)
-      return (int)tensor->dims[0];
+    listed++;
+    cored_escape(group->prefix, group->length, prefix, sizeof prefix);
+    if (!PROBLEM(m, "to take these: --strip '%s'", prefix))
+      return false;
   }
-  return 2;
+  return cored_refuse(m->refusal, CORED_REFUSAL_STATE_DICT_AMBIGUOUS,
+                      "the file holds the parameters of %s more than once", m->match->network);
+}
+
+/* The prefix under which most of the network lies. */
+static bool choose_prefix(Matcher *m) {
+  if (!cored_match_groups(m->file, m->match->graph, &m->groups))
+    return no_memory(m);
+  if (m->groups.ambiguous)
+    return refuse_ambiguous(m);
+  if (m->groups.best == m->groups.n)
+    return true;
+  const CoredMatchGroup *best = &m->groups.group[m->groups.best];
+  memcpy(m->prefix, best->prefix, best->length);
+  m->prefix[best->length] = '\0';
+  char shown[160];
+  cored_escape(m->prefix, best->length, shown, sizeof shown);
+  return best->length == 0 || NOTE(m, "stripped the prefix '%s'", shown);
+}
+
+/* ---- The classifier -------------------------------------------------------------------------- */
+
+static const CoredParam *head_weight(const CoredGraph *graph) {
+  return &graph->params[cored_graph_param(graph, graph->logits, CORED_PARAM_WEIGHT)];
+}
+
+/* A dense layer (or the 1x1 convolution that is one) on the network's features, with its bias. */
+static bool can_be_head(const Matcher *m, const CoredLoose *tensor, const char *base) {
+  const CoredGraph *graph = m->match->graph;
+  const int64_t most = graph->outputs == 1 ? 1 : cored_network_find(m->match->network)->max_classes;
+  const bool square = tensor->rank == 4 && tensor->dims[2] == 1 && tensor->dims[3] == 1;
+  const CoredLoose *bias = find(m, base, ".bias");
+  return (tensor->rank == 2 || square) && tensor->dims[1] == head_weight(graph)->dims[1] &&
+         tensor->dims[0] >= 1 && tensor->dims[0] <= most && bias && bias->rank == 1 &&
+         bias->dims[0] == tensor->dims[0];
+}
+
+/* The group whose prefix a name has when that group is another copy of the network, or NULL. */
+static const CoredMatchGroup *copy_of(const Matcher *m, const char *name) {
+  for (size_t i = 0; i < m->groups.n; i++) {
+    const CoredMatchGroup *group = &m->groups.group[i];
+    if (i != m->groups.best && group->length > 0 && 2 * group->fitting >= m->groups.body &&
+        strncmp(name, group->prefix, group->length) == 0 &&
+        strncmp(m->prefix, group->prefix, group->length) != 0)
+      return group;
+  }
+  return NULL;
+}
+
+/* What a checkpoint keeps beside its model, by a component of the name. */
+static bool is_beside(const char *name) {
+  static const char *const kinds[] = {
+      "optimizer", "optimizers", "optim",          "optimizer_state", "lr_scheduler",
+      "scheduler", "exp_avg",    "exp_avg_sq",     "momentum_buffer", "ema",
+      "ema_model", "model_ema",  "averaged_model", "shadow_params",   "teacher",
+      "criterion", "loss_fn",    "loss_func",      "loss_function",   "n_averaged"};
+  for (const char *at = name; at; at = strchr(at, '.') ? strchr(at, '.') + 1 : NULL)
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+      const size_t length = strlen(kinds[i]);
+      if (strncmp(at, kinds[i], length) == 0 && strchr(".", at[length]))
+        return true;
+    }
+  return false;
+}
+
+/* Without the prefix of the network's parameters. */
+static const char *inner_name(const Matcher *m, const char *name) {
+  const size_t length = strlen(m->prefix);
+  return strncmp(name, m->prefix, length) == 0 ? name + length : name;
+}
+
+/* The name before ".weight" in base; false for another kind of name. */
+static bool base_of(const CoredLoose *tensor, char *base) {
+  const size_t length = strlen(tensor->name), end = strlen(".weight");
+  if (length <= end || length >= CORED_LOOSE_NAME_SIZE ||
+      strcmp(tensor->name + length - end, ".weight") != 0)
+    return false;
+  memcpy(base, tensor->name, length - end);
+  base[length - end] = '\0';
+  return true;
+}
+
+/* Other places where the classifier may be; their number, the first in m->head. */
+static size_t find_heads(Matcher *m, bool list) {
+  size_t found = 0;
+  char base[CORED_LOOSE_NAME_SIZE], shown[160], shape[64];
+  for (size_t i = 0; i < m->n; i++) {
+    const CoredLoose *tensor = m->by_name[i];
+    if (!base_of(tensor, base) || !can_be_head(m, tensor, base) || is_beside(inner_name(m, base)) ||
+        copy_of(m, base))
+      continue;
+    if (found++ == 0)
+      memcpy(m->head, base, strlen(base) + 1);
+    if (!list || found > MAX_LISTED)
+      continue;
+    cored_escape(base, strlen(base), shown, sizeof shown);
+    cored_loose_shape(tensor->dims, tensor->rank, shape, sizeof shape);
+    cored_lines_add(&m->match->problems, "to take this one (%s): --rename '%s=%s'", shape, shown,
+                    m->match->graph->nodes[m->match->graph->logits].name);
+  }
+  return found;
+}
+
+/* Under the network's own name beside the rest, else without the prefix, else wherever the only
+ * tensor lies that can be it. */
+static bool choose_head(Matcher *m) {
+  const char *own = m->match->graph->nodes[m->match->graph->logits].name;
+  for (int bare = 0; bare < 2; bare++) {
+    snprintf(m->head, sizeof m->head, "%.400s%s", bare ? "" : m->prefix, own);
+    const CoredLoose *tensor = find(m, m->head, ".weight");
+    if (tensor && can_be_head(m, tensor, m->head))
+      return true;
+  }
+  const size_t found = find_heads(m, false);
+  if (found == 0)
+    snprintf(m->head, sizeof m->head, "%.400s%s", m->prefix, own);
+  if (found > 1) {
+    find_heads(m, true);
+    return cored_refuse(m->refusal, CORED_REFUSAL_PARAMETERS,
+                        "%zu layers can be the classifier '%s' of %s", found, own,
+                        m->match->network);
+  }
+  char shown[160];
+  cored_escape(m->head, strlen(m->head), shown, sizeof shown);
+  return found == 0 || NOTE(m, "took '%s' as the classifier '%s'", shown, own);
+}
+
+/* Rows of the classifier's weight in the file; 2 where it has one output or the file tells nothing
+ * usable (the mismatch is then listed). */
+static bool count_classes(Matcher *m, const CoredNetwork *network) {
+  CoredImportMatch *match = m->match;
+  const CoredLoose *tensor = find(m, m->head, ".weight");
+  const bool usable = match->graph->outputs > 1 && tensor && can_be_head(m, tensor, m->head);
+  match->n_classes = usable && tensor->dims[0] > 1 ? (int)tensor->dims[0] : 2;
+  match->one_output = usable && tensor->dims[0] == 1;
+  cored_graph_free(match->graph);
+  match->graph = build(m, network, match->n_classes);
+  if (match->graph && match->one_output)
+    return NOTE(m, "one output (for a sigmoid): imported as two classes with the logits (0, x), "
+                   "which is the same probability");
+  return match->graph != NULL;
 }
 
 /* ---- Parameters ------------------------------------------------------------------------------ */
-
-/* Equal shapes, or a 1x1 convolution stored as a matrix. */
-static bool same_shape(const CoredParam *param, const CoredLoose *tensor, bool *as_matrix) {
-  int rank = tensor->rank;
-  *as_matrix = rank == 2 && param->rank == 4 && param->dims[2] == 1 && param->dims[3] == 1;
-  if (rank != param->rank && !*as_matrix)
-    return false;
-  for (int i = 0; i < rank; i++)
-    if (tensor->dims[i] != param->dims[i])
-      return false;
-  return true;
-}
 
 static bool list_bad_shape(Matcher *m, const CoredParam *param, const CoredLoose *tensor) {
   char expected[128], found[192];
@@ -218,100 +339,144 @@ static bool list_bad_shape(Matcher *m, const CoredParam *param, const CoredLoose
   return PROBLEM(m, "misshapen: %s: expected %s, found %s", param->name, expected, found);
 }
 
+/* Row 0 of the classifier of a network with one output is nothing but zeros, of any type. */
+static void *with_zeros(const CoredLoose *tensor, void *row, size_t bytes) {
+  uint8_t *rows = calloc(2, bytes);
+  if (rows && row)
+    memcpy(rows + bytes, row, bytes);
+  if (rows && !row)
+    memcpy(rows + bytes, tensor->data, bytes);
+  return rows;
+}
+
 static bool add_view(Matcher *m, const CoredParam *param, const CoredLoose *tensor,
                      CoredDtype dtype) {
   CoredImportMatch *match = m->match;
+  const bool half = match->one_output && is_head(match->graph, param);
+  const size_t bytes = tensor->count * cored_scalar_size(tensor->scalar);
   const void *data = tensor->data;
-  if (!cored_loose_is_plain(tensor)) {
-    data = match->owned[match->n_owned] = cored_loose_copy(tensor);
-    if (!data)
+  void *copy = NULL;
+  if (!cored_loose_is_plain(tensor) && !(copy = cored_loose_copy(tensor)))
+    return no_memory(m);
+  if (half) {
+    void *rows = with_zeros(tensor, copy, bytes);
+    free(copy);
+    if (!(copy = rows))
       return no_memory(m);
-    match->n_owned++;
   }
+  if (copy)
+    data = match->owned[match->n_owned++] = copy;
   CoredTensorView *view = &match->views[match->n_views++];
   *view = (CoredTensorView){.name = param->name,
                             .dtype = dtype,
                             .rank = param->rank,
                             .data = data,
-                            .size = tensor->count * cored_scalar_size(tensor->scalar)};
+                            .size = half ? 2 * bytes : bytes};
   memcpy(view->dims, param->dims, sizeof param->dims);
   return true;
 }
 
-static bool match_one(Matcher *m, const CoredParam *param, size_t *matrices, size_t *renamed) {
-  CoredLoose *tensor = find_parameter(m, m->match->network, param->name);
+/* The classifier is checked by can_be_head: it may be a 1x1 convolution or have one row only. */
+static bool fits(const Matcher *m, const CoredParam *param, const CoredLoose *tensor,
+                 bool *as_matrix) {
+  *as_matrix = false;
+  const CoredLoose *weight = find(m, m->head, ".weight");
+  if (is_head(m->match->graph, param) && weight && can_be_head(m, weight, m->head))
+    return true;
+  return cored_match_same_shape(param, tensor, as_matrix);
+}
+
+static bool match_one(Matcher *m, const CoredParam *param, size_t *matrices) {
+  CoredLoose *tensor = find_parameter(m, param);
   char shape[128];
   cored_loose_shape(param->dims, param->rank, shape, sizeof shape);
   if (!tensor)
     return PROBLEM(m, "missing: %s (%s)", param->name, shape);
-  *renamed += strcmp(tensor->name, param->name) != 0;
   tensor->used = true;
   CoredDtype dtype;
   bool as_matrix;
   if (!cored_scalar_to_dtype(tensor->scalar, &dtype))
     return PROBLEM(m, "wrong type: %s: expected floating-point numbers, found %s", param->name,
                    cored_scalar_name(tensor->scalar));
-  if (!same_shape(param, tensor, &as_matrix))
+  if (!fits(m, param, tensor, &as_matrix))
     return list_bad_shape(m, param, tensor);
   *matrices += as_matrix;
   return add_view(m, param, tensor, dtype);
 }
 
-static bool list_unknown(Matcher *m) {
+static bool list_unknown(Matcher *m, const CoredLoose *tensor) {
+  char name[160], shape[192];
+  cored_escape(tensor->name, strlen(tensor->name), name, sizeof name);
+  cored_loose_shape(tensor->dims, tensor->rank, shape, sizeof shape);
+  return PROBLEM(m, "unknown: %s (%s)", name, shape);
+}
+
+/* Copies of the network and what an optimizer keeps are left out, anything else is a problem. */
+static bool sort_rest(Matcher *m) {
+  size_t copies = 0, beside = 0;
   for (size_t i = 0; i < m->n; i++) {
     const CoredLoose *tensor = m->by_name[i];
-    char name[160], shape[192];
     if (tensor->used)
       continue;
-    cored_escape(tensor->name, strlen(tensor->name), name, sizeof name);
-    cored_loose_shape(tensor->dims, tensor->rank, shape, sizeof shape);
-    if (!PROBLEM(m, "unknown: %s (%s)", name, shape))
+    if (copy_of(m, tensor->name))
+      copies++;
+    else if (is_beside(inner_name(m, tensor->name)))
+      beside++;
+    else if (!list_unknown(m, tensor))
       return false;
   }
-  return true;
+  return (copies == 0 || NOTE(m, "left out %zu tensors of other copies of the network", copies)) &&
+         (beside == 0 || NOTE(m,
+                              "left out %zu tensors of an optimizer, a loss, a teacher or an "
+                              "average of the weights",
+                              beside));
+}
+
+static bool refuse_parameters(Matcher *m) {
+  const size_t wrong = m->match->problems.n;
+  const CoredNetwork *network = cored_network_find(m->match->network);
+  return note_try(m, network, &m->groups) &&
+         PROBLEM(m, "--strip PREFIX, --rename OLD=NEW and --drop PATTERN change the names that "
+                    "'cored-convert inspect' prints") &&
+         cored_refuse(m->refusal, CORED_REFUSAL_PARAMETERS,
+                      "%zu parameters do not fit %s with %d classes", wrong, m->match->network,
+                      m->match->n_classes);
 }
 
 static bool match_parameters(Matcher *m) {
   CoredImportMatch *match = m->match;
-  size_t matrices = 0, renamed = 0, n = (size_t)match->graph->n_params;
+  size_t matrices = 0, n = (size_t)match->graph->n_params;
   match->views = calloc(n, sizeof *match->views);
   match->owned = calloc(n, sizeof *match->owned);
   if (!match->views || !match->owned)
     return no_memory(m);
   for (size_t i = 0; i < n; i++)
-    if (!match_one(m, &match->graph->params[i], &matrices, &renamed))
+    if (!match_one(m, &match->graph->params[i], &matrices))
       return false;
-  if (!list_unknown(m))
+  if (!sort_rest(m))
     return false;
   if (match->problems.n > 0)
-    return cored_refuse(m->refusal, CORED_REFUSAL_PARAMETERS,
-                        "%zu parameters do not fit %s with %d classes", match->problems.n,
-                        match->network, match->n_classes);
-  return (matrices == 0 || NOTE(m, "%zu 1x1 convolutions were stored as matrices", matrices)) &&
-         (renamed == 0 || NOTE(m, "renamed %zu parameters of the head", renamed));
+    return refuse_parameters(m);
+  return matrices == 0 || NOTE(m, "%zu 1x1 convolutions were stored as matrices", matrices);
 }
 
-static bool choose(Matcher *m, const char *id) {
-  const CoredNetwork *network = id ? cored_network_find(id) : guess(m);
+static bool choose_network(Matcher *m, const char *name) {
+  const CoredNetwork *network = name ? cored_network_named(name) : guess_network(m);
   if (!network)
-    return cored_refuse(m->refusal, CORED_REFUSAL_NETWORK_UNKNOWN, "no network '%.64s'",
-                        id ? id : "");
-  CoredGraph *graph = build(m, network, 2);
-  if (!graph)
-    return false;
+    return refuse_name(m, name ? name : "");
   m->match->network = network->id;
-  m->match->n_classes = class_count(m, network, graph);
-  cored_graph_free(graph);
-  m->match->graph = build(m, network, m->match->n_classes);
-  return m->match->graph != NULL;
+  m->match->n_classes = 2;
+  m->match->graph = build(m, network, 2);
+  return m->match->graph && choose_prefix(m) && choose_head(m) && count_classes(m, network);
 }
 
-bool cored_import_match(CoredLooseFile *file, const char *network, const char *const *drop,
-                        CoredImportMatch *match, CoredRefusal *refusal) {
+bool cored_import_match(CoredLooseFile *file, const char *network, CoredImportMatch *match,
+                        CoredRefusal *refusal) {
   *match = (CoredImportMatch){0};
   Matcher m = {.file = file, .match = match, .refusal = refusal};
-  bool ok =
-      list_tensors(&m, drop) && strip_prefixes(&m) && choose(&m, network) && match_parameters(&m);
+  bool ok = cored_names_tidy(file, &match->notes, refusal) && list_tensors(&m) &&
+            choose_network(&m, network) && match_parameters(&m);
+  free(m.groups.group);
   free(m.by_name);
   return ok;
 }

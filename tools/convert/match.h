@@ -4,26 +4,60 @@
 #define CORED_CONVERT_MATCH_H
 
 #include "layers/graph.h"
-#include "tools/convert/loose.h"
+#include "tools/convert/names.h"
 
 typedef struct CoredImportMatch {
   const char *network; /* id in the registry */
   CoredGraph *graph;   /* the network; names in the views are its */
   int n_classes;
+  bool one_output;        /* the file's only logit is that of class 1; that of class 0 is 0 */
   CoredTensorView *views; /* one per parameter of the network, ready for cored_model_new */
   size_t n_views;
   void **owned; /* copies of tensors that could not be used in place */
   size_t n_owned;
   CoredLines notes;    /* prefixes stripped, names changed, the network guessed, … */
-  CoredLines problems; /* every missing, unknown or misshapen parameter */
+  CoredLines problems; /* every missing, unknown or misshapen parameter, and what was tried */
 } CoredImportMatch;
 
-/* Match file's tensors with `network`, or with the one that they fit best when it is NULL. Names
- * are changed in file: common prefixes go, known aliases of the head are renamed. drop (NULL ends
- * it; may be NULL itself) are glob patterns of tensors to leave out. On PARAMETERS the list is in
- * match->problems. The caller clears match in either case; the views point into file. */
-bool cored_import_match(CoredLooseFile *file, const char *network, const char *const *drop,
-                        CoredImportMatch *match, CoredRefusal *refusal);
+/* Match file's tensors with `network` (a name of the registry in any spelling), or with the one
+ * that they fit best when it is NULL.
+ *
+ * The parameters may lie under any prefix: the one under which all of the network before its
+ * classifier is there, with the right shapes. Where there are several, that without a prefix
+ * counts, else that whose prefix is made of wrappers' usual names only ("model.net."); else the
+ * file is refused. The classifier may lie elsewhere, under any name, if only one tensor fits it. A
+ * single output (a logit for a sigmoid) becomes two classes with the logits (0, x): the same
+ * probability. Copies of the network (ema, teacher) and states of an optimizer are left out, other
+ * tensors are problems. Names are changed in file by cored_names_tidy. On PARAMETERS and
+ * NETWORK_UNKNOWN the list is in match->problems. The caller clears match in either case; the views
+ * point into file. */
+bool cored_import_match(CoredLooseFile *file, const char *network, CoredImportMatch *match,
+                        CoredRefusal *refusal);
 void cored_import_match_clear(CoredImportMatch *match);
+
+/* ---- match-groups.c: where in the file a network lies -----------------------------------------
+ */
+
+/* Names under one prefix. */
+typedef struct CoredMatchGroup {
+  const char *prefix; /* in a tensor's name, `length` bytes of it */
+  size_t length;
+  int named, fitting; /* parameters before the classifier there, and those of the right shape */
+} CoredMatchGroup;
+
+typedef struct CoredMatchGroups {
+  CoredMatchGroup *group;
+  size_t n;
+  size_t best;    /* where the network is looked for; n when no name is there */
+  int body;       /* parameters before the classifier */
+  bool ambiguous; /* several prefixes hold all of them, and none is to be preferred */
+} CoredMatchGroups;
+
+/* False when memory is lacking. The caller frees groups->group. */
+bool cored_match_groups(const CoredLooseFile *file, const CoredGraph *graph,
+                        CoredMatchGroups *groups);
+
+/* Equal shapes, or (*as_matrix) a 1x1 convolution stored as a matrix. */
+bool cored_match_same_shape(const CoredParam *param, const CoredLoose *tensor, bool *as_matrix);
 
 #endif /* CORED_CONVERT_MATCH_H */

@@ -2,6 +2,9 @@
  * Reading a foreign weight file of any known format. */
 #include "tools/convert/reader.h"
 
+#include <string.h>
+#include <strings.h>
+
 #include "tools/convert/h5.h"
 
 typedef struct Magic {
@@ -23,22 +26,104 @@ static const Magic magics[] = {
     {MAGIC(0, "\x80\x04"), CORED_FORMAT_PTH_LEGACY, "pickle"},
     {MAGIC(0, "\x80\x05"), CORED_FORMAT_PTH_LEGACY, "pickle"},
     {MAGIC(257, "ustar"), CORED_FORMAT_UNKNOWN, "tar"},
-    {MAGIC(0, "\x1f\x8b"), CORED_FORMAT_UNKNOWN, "gzip"},
+    {MAGIC(0, "\x1f\x8b"), CORED_FORMAT_UNKNOWN, "gzip, not like weights: unpack it (gunzip)"},
     {MAGIC(0, "\x7f"
               "ELF"),
-     CORED_FORMAT_UNKNOWN, "ELF program"},
-    {MAGIC(0, "\x93NUMPY"), CORED_FORMAT_UNKNOWN, "NumPy array"},
-    {MAGIC(0, "GGUF"), CORED_FORMAT_UNKNOWN, "GGUF"},
-    {MAGIC(4, "TFL3"), CORED_FORMAT_UNKNOWN, "TensorFlow Lite"},
-    {MAGIC(0, "BZh"), CORED_FORMAT_UNKNOWN, "bzip2"},
+     CORED_FORMAT_UNKNOWN, "ELF program, not like weights"},
+    {MAGIC(0, "\x93NUMPY"), CORED_FORMAT_UNKNOWN,
+     "NumPy array, not like weights: save them with torch.save"},
+    {MAGIC(0, "GGUF"), CORED_FORMAT_UNKNOWN, "GGUF, not like weights of a picture network"},
+    {MAGIC(4, "TFL3"), CORED_FORMAT_UNKNOWN,
+     "TensorFlow Lite, which is not read: get the weights from the model that it was made of"},
+    {MAGIC(0, "BZh"), CORED_FORMAT_UNKNOWN, "bzip2, not like weights: unpack it (bunzip2)"},
     {MAGIC(0, "\xfd"
               "7zXZ"),
-     CORED_FORMAT_UNKNOWN, "xz"},
+     CORED_FORMAT_UNKNOWN, "xz, not like weights: unpack it (unxz)"},
+    {MAGIC(0, "7z\xbc\xaf\x27\x1c"), CORED_FORMAT_UNKNOWN,
+     "7-Zip, not like weights: unpack it (7z x)"},
+    {MAGIC(0, "Rar!\x1a\x07"), CORED_FORMAT_UNKNOWN, "RAR, not like weights: unpack it"},
+    {MAGIC(0, "\x28\xb5\x2f\xfd"), CORED_FORMAT_UNKNOWN,
+     "Zstandard, not like weights: unpack it (unzstd)"},
+    {MAGIC(0, "\xff\xd8\xff"), CORED_FORMAT_UNKNOWN, "JPEG picture, not like weights"},
+    {MAGIC(0, "\x89PNG"), CORED_FORMAT_UNKNOWN, "PNG picture, not like weights"},
+    {MAGIC(0, "%PDF"), CORED_FORMAT_UNKNOWN, "PDF, not like weights"},
+    {MAGIC(4, "ftyp"), CORED_FORMAT_UNKNOWN, "MP4 video, not like weights"},
+    {MAGIC(0, "version https://git-lfs"), CORED_FORMAT_UNKNOWN,
+     "Git LFS pointer, which stands for the file in the repository: fetch the file itself with "
+     "'git "
+     "lfs pull'"},
     {MAGIC(8, "{"), CORED_FORMAT_SAFETENSORS, "safetensors"},
 };
 
+/* ---- Files of no fixed first bytes ----------------------------------------------------------- */
+
+/* A header's length before the '{' of a safetensors file: no text, and no protocol buffer. */
+static bool is_length(const CoredBytes *bytes) {
+  return bytes->size > 8 && bytes->data[8] == '{' && memchr(bytes->data, 0, 8);
+}
+
+static bool text_starts(const CoredBytes *bytes, const char *start) {
+  size_t at = 0;
+  while (at < bytes->size && strchr(" \t\r\n\xef\xbb\xbf", bytes->data[at]) && bytes->data[at])
+    at++;
+  return bytes->size - at >= strlen(start) &&
+         strncasecmp((const char *)bytes->data + at, start, strlen(start)) == 0;
+}
+
+/* The name of a zip's first entry begins with name. */
+static bool zip_starts(const CoredBytes *bytes, const char *name) {
+  const size_t length = strlen(name);
+  return bytes->size > 30 + length && memcmp(bytes->data, "PK\x03\x04", 4) == 0 &&
+         memcmp(bytes->data + 30, name, length) == 0;
+}
+
+/* The first entry's name ends in ".npy": what numpy.savez writes. */
+static bool zip_of_arrays(const CoredBytes *bytes) {
+  if (bytes->size < 34 || memcmp(bytes->data, "PK\x03\x04", 4) != 0)
+    return false;
+  const size_t length = cored_le16(bytes->data + 26);
+  return length > 4 && bytes->size > 30 + length &&
+         memcmp(bytes->data + 30 + length - 4, ".npy", 4) == 0;
+}
+
+/* ModelProto begins with ir_version (field 1, a small number), then producer_name (2), graph (7) or
+ * opset_import (8); a SavedModel of TensorFlow begins alike. */
+static bool is_onnx(const CoredBytes *bytes) {
+  const uint8_t *b = bytes->data;
+  return bytes->size >= 4 && b[0] == 0x08 && b[1] >= 1 && b[1] <= 32 &&
+         (b[2] == 0x12 || b[2] == 0x3a || b[2] == 0x42 || b[2] == 0x1a || b[2] == 0x22);
+}
+
+/* What a file is that is none of ours, and what to do about it; NULL when nobody knows. */
+static const char *odd_format(const CoredBytes *bytes) {
+  if (zip_starts(bytes, "metadata.json") || zip_starts(bytes, "config.json") ||
+      zip_starts(bytes, "model.weights.h5"))
+    return "a Keras 3 archive (.keras), whose weights carry no names of layers: in Python, "
+           "keras.saving.load_model('FILE').save('weights.h5') writes what is read here";
+  if (zip_of_arrays(bytes))
+    return "a NumPy archive (.npz), which is not read: in Python, torch.save({k: torch.tensor(v) "
+           "for k, v in numpy.load('FILE').items()}, 'weights.pth')";
+  if (text_starts(bytes, "<!doctype") || text_starts(bytes, "<html") || text_starts(bytes, "<head"))
+    return "a web page, not the file that was meant: a page about the file, a login or an error; "
+           "use the link to the file itself ('raw', 'download')";
+  if (text_starts(bytes, "<?xml") || text_starts(bytes, "<error"))
+    return "an XML text, perhaps the error of a download: open it with a text editor, then get the "
+           "file again";
+  if (is_length(bytes))
+    return NULL;
+  if (text_starts(bytes, "{") || text_starts(bytes, "["))
+    return "a JSON text, perhaps a model's settings or the error of a download; the weights are "
+           "another file";
+  if (is_onnx(bytes))
+    return "an ONNX model (or another file of protocol buffers), a program whose weights lost "
+           "their "
+           "names: take the PyTorch weights that it was exported from";
+  return NULL;
+}
+
 CoredFormat cored_format_of(const CoredBytes *bytes, CoredRefusal *refusal) {
-  for (size_t i = 0; i < sizeof magics / sizeof *magics; i++) {
+  const char *odd = bytes->size > 0 ? odd_format(bytes) : NULL;
+  for (size_t i = 0; !odd && i < sizeof magics / sizeof *magics; i++) {
     const Magic *m = &magics[i];
     if (bytes->size < m->offset + m->length ||
         memcmp(bytes->data + m->offset, m->bytes, m->length) != 0)
@@ -47,13 +132,16 @@ CoredFormat cored_format_of(const CoredBytes *bytes, CoredRefusal *refusal) {
       cored_refuse(refusal, CORED_REFUSAL_TAR,
                    "a tar container, as PyTorch before 0.1.11 wrote it; it is not read");
     else if (m->format == CORED_FORMAT_UNKNOWN)
-      cored_refuse(refusal, CORED_REFUSAL_FORMAT_UNKNOWN, "this looks like %s, not like weights",
-                   m->name);
+      cored_refuse(refusal, CORED_REFUSAL_FORMAT_UNKNOWN, "this looks like %s", m->name);
     return m->format;
   }
-  cored_refuse(refusal, CORED_REFUSAL_FORMAT_UNKNOWN,
-               "neither a PyTorch file nor HDF5 (first bytes %02x %02x %02x %02x)", bytes->data[0],
-               bytes->data[1], bytes->data[2], bytes->data[3]);
+  if (odd)
+    cored_refuse(refusal, CORED_REFUSAL_FORMAT_UNKNOWN, "this looks like %s", odd);
+  else
+    cored_refuse(
+        refusal, CORED_REFUSAL_FORMAT_UNKNOWN,
+        "neither a PyTorch file nor HDF5 nor safetensors (first bytes %02x %02x %02x %02x)",
+        bytes->data[0], bytes->data[1], bytes->data[2], bytes->data[3]);
   return CORED_FORMAT_UNKNOWN;
 }
 

@@ -41,6 +41,8 @@ bool cored_safetensors_read(const CoredBytes *bytes, CoredLooseFile *file, Cored
   bool ok = !cored_safetensors_entry(&st, "cored.format") ||
             cored_refuse(refusal, CORED_REFUSAL_FORMAT_UNKNOWN,
                          "this is a model of this project already, there is nothing to import");
+  for (size_t i = 0; i < st.n_metadata; i++)
+    cored_hints_text(st.metadata[i].key, st.metadata[i].value, &file->hints);
   for (size_t i = 0; i < st.n_tensors && ok; i++)
     ok = add_tensor(file, &st.tensors[i], refusal);
   cored_safetensors_clear(&st);

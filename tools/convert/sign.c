@@ -4,9 +4,11 @@
 #include <getopt.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cored.h"
+#include "tools/convert/advice.h"
 #include "tools/convert/cli.h"
 
 static const char keygen_help[] =
@@ -18,7 +20,8 @@ static const char keygen_help[] =
     "\n"
     "  -o, --output=NAME         NAME.secret and NAME.public are written\n"
     "  -c, --comment=TEXT        one line for the public file, whose key it is\n"
-    "  -h, --help                this text\n";
+    "  -h, --help                this text\n"
+    "      --version             print the version\n";
 
 static const char sign_help[] =
     "Usage: cored-convert sign [OPTION]... --key=FILE MODEL\n"
@@ -30,8 +33,10 @@ static const char sign_help[] =
     "\n"
     "  -k, --key=FILE            the secret key\n"
     "  -o, --output=FILE         where to write; default: the model itself\n"
+    "      --overwrite           replace another file that is there already\n"
     "  -q, --quiet               print errors only\n"
-    "  -h, --help                this text\n";
+    "  -h, --help                this text\n"
+    "      --version             print the version\n";
 
 static const char verify_help[] =
     "Usage: cored-convert verify [OPTION]... --keys=FILE MODEL...\n"
@@ -42,10 +47,18 @@ static const char verify_help[] =
     "\n"
     "  -k, --keys=FILE           the list of trusted keys\n"
     "  -q, --quiet               print errors only\n"
-    "  -h, --help                this text\n";
+    "  -h, --help                this text\n"
+    "      --version             print the version\n";
 
 static int fail(const char *path, const CoredError *error) {
   return cored_cli_fail(path, cored_error_code_name(error->code), error->message);
+}
+
+/* The same for a model that is none. */
+static int fail_model(const char *path, const CoredError *error) {
+  fail(path, error);
+  cored_cli_advise(cored_advice_for_model(path, error));
+  return EXIT_FAILED;
 }
 
 /* ---- keygen ---------------------------------------------------------------------------------- */
@@ -67,11 +80,14 @@ int cored_command_keygen(int argc, char **argv) {
   static const struct option options[] = {{"output", required_argument, NULL, 'o'},
                                           {"comment", required_argument, NULL, 'c'},
                                           {"help", no_argument, NULL, 'h'},
+                                          {"version", no_argument, NULL, OPT_VERSION},
                                           {0}};
   const char *name = NULL, *comment = NULL;
   for (int c; (c = getopt_long(argc, argv, "o:c:h", options, NULL)) != -1;) {
     if (c == 'h')
       return cored_cli_help(keygen_help);
+    if (c == OPT_VERSION)
+      return cored_cli_version();
     if (c == '?')
       return cored_cli_usage("keygen", "unknown option or missing value", NULL);
     if (c == 'o')
@@ -88,7 +104,7 @@ int cored_command_keygen(int argc, char **argv) {
 
 typedef struct SignArgs {
   const char *key, *output;
-  bool quiet;
+  bool quiet, overwrite;
 } SignArgs;
 
 /* The options sign and verify share; -1: go on, else the exit status. */
@@ -97,6 +113,8 @@ static int parse_args(int argc, char **argv, const char *short_options,
   for (int c; (c = getopt_long(argc, argv, short_options, options, NULL)) != -1;) {
     if (c == 'h')
       return cored_cli_help(help);
+    if (c == OPT_VERSION)
+      return cored_cli_version();
     if (c == '?')
       return cored_cli_usage(argv[0], "unknown option or missing value", NULL);
     if (c == 'k')
@@ -104,6 +122,7 @@ static int parse_args(int argc, char **argv, const char *short_options,
     if (c == 'o')
       args->output = optarg;
     args->quiet |= c == 'q';
+    args->overwrite |= c == OPT_OVERWRITE;
   }
   if (!args->key)
     return cored_cli_usage(argv[0], "expected -k FILE", NULL);
@@ -113,9 +132,11 @@ static int parse_args(int argc, char **argv, const char *short_options,
 static int sign_model(const char *path, const SignArgs *args) {
   const char *const output = args->output ? args->output : path;
   CoredError error = {0};
+  if (strcmp(output, path) != 0 && !cored_cli_may_write(output, args->overwrite))
+    return EXIT_FAILED;
   CoredModel *const model = cored_model_load(path, NULL, &error);
   if (!model)
-    return fail(path, &error);
+    return fail_model(path, &error);
   const bool ok = cored_model_save_signed(model, output, args->key, &error);
   if (ok && !args->quiet)
     printf("%s: signed, %s, generation %llu\n", cored_show(output).text,
@@ -128,8 +149,10 @@ static int sign_model(const char *path, const SignArgs *args) {
 int cored_command_sign(int argc, char **argv) {
   static const struct option options[] = {{"key", required_argument, NULL, 'k'},
                                           {"output", required_argument, NULL, 'o'},
+                                          {"overwrite", no_argument, NULL, OPT_OVERWRITE},
                                           {"quiet", no_argument, NULL, 'q'},
                                           {"help", no_argument, NULL, 'h'},
+                                          {"version", no_argument, NULL, OPT_VERSION},
                                           {0}};
   SignArgs args = {0};
   const int status = parse_args(argc, argv, "k:o:qh", options, sign_help, &args);
@@ -137,7 +160,10 @@ int cored_command_sign(int argc, char **argv) {
     return status;
   if (argc - optind != 1)
     return cored_cli_usage("sign", "expected one model", NULL);
-  return sign_model(argv[optind], &args);
+  char *path = cored_cli_model(argv[optind]);
+  const int done = path ? sign_model(path, &args) : EXIT_FAILED;
+  free(path);
+  return done;
 }
 
 static int verify_model(const char *path, const CoredTrust *trust, bool quiet) {
@@ -145,7 +171,7 @@ static int verify_model(const char *path, const CoredTrust *trust, bool quiet) {
   CoredError error = {0};
   CoredModel *const model = cored_model_load(path, &params, &error);
   if (!model)
-    return fail(path, &error);
+    return fail_model(path, &error);
   if (!quiet)
     printf("%s: signed with key %s, %s, generation %llu\n", cored_show(path).text,
            cored_show(cored_model_metadata(model, "cored.key-id")).text,
@@ -159,6 +185,7 @@ int cored_command_verify(int argc, char **argv) {
   static const struct option options[] = {{"keys", required_argument, NULL, 'k'},
                                           {"quiet", no_argument, NULL, 'q'},
                                           {"help", no_argument, NULL, 'h'},
+                                          {"version", no_argument, NULL, OPT_VERSION},
                                           {0}};
   SignArgs args = {0};
   int status = parse_args(argc, argv, "k:qh", options, verify_help, &args);
@@ -169,9 +196,12 @@ int cored_command_verify(int argc, char **argv) {
   if (!trust)
     return fail(args.key, &error);
   status = EXIT_DONE;
-  for (int i = optind; i < argc; i++)
-    if (verify_model(argv[i], trust, args.quiet) != EXIT_DONE)
+  for (int i = optind; i < argc; i++) {
+    char *path = cored_cli_model(argv[i]);
+    if (!path || verify_model(path, trust, args.quiet) != EXIT_DONE)
       status = EXIT_FAILED;
+    free(path);
+  }
   cored_trust_unref(trust);
   return status;
 }

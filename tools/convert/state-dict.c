@@ -9,6 +9,8 @@
 
 #define MAX_NESTING 3 /* of dictionaries around the tensors */
 #define MAX_NOTES 40
+#define MAX_BESIDE 64 /* entries of a checkpoint among which tensors are looked for */
+#define MAX_KEYS 12   /* listed where nothing was found */
 
 /* ---- Storages -------------------------------------------------------------------------------- */
 
@@ -220,11 +222,40 @@ static bool holds_tensor(const CoredPickle *p, const CoredPickleNode *dict) {
   return false;
 }
 
-/* The one dictionary among the usual keys (or under the key asked for), or NULL. */
+/* The only dictionary of tensors in dict, whatever its key, or NULL. */
+static const CoredPickleNode *only_tensors(const CoredPickle *p, const CoredPickleNode *dict,
+                                           const char **taken, char *name, size_t size,
+                                           CoredRefusal *refusal) {
+  const CoredPickleNode *found = NULL;
+  char other[96];
+  uint32_t cell = dict->first;
+  for (uint32_t i = 0; i < dict->count && i < MAX_BESIDE; i++, cell = p->cells[cell].next) {
+    const CoredPickleNode *key = &p->nodes[p->cells[cell].key],
+                          *value = &p->nodes[p->cells[cell].value];
+    if (key->kind != CORED_PICKLE_TEXT || value->kind != CORED_PICKLE_DICT || value == dict ||
+        value == found || !holds_tensor(p, value))
+      continue;
+    if (found) {
+      cored_escape(key->text, key->count, other, sizeof other);
+      cored_refuse(refusal, CORED_REFUSAL_STATE_DICT_AMBIGUOUS,
+                   "the file holds dictionaries of tensors '%s' and '%s'; choose one with --key",
+                   name, other);
+      return NULL;
+    }
+    found = value;
+    cored_escape(key->text, key->count, name, size);
+    *taken = name;
+  }
+  return found;
+}
+
+/* The one dictionary among the usual keys (or under the key asked for), or the only one that holds
+ * tensors, or NULL. */
 static const CoredPickleNode *step_down(const CoredPickle *p, const CoredPickleNode *dict,
-                                        const char *asked, const char **taken,
-                                        CoredRefusal *refusal) {
-  static const char *const usual[] = {"state_dict", "model_state_dict", "model", "net"};
+                                        const char *asked, const char **taken, char *name,
+                                        size_t size, CoredRefusal *refusal) {
+  static const char *const usual[] = {"state_dict", "model_state_dict", "model",
+                                      "net",        "model_state",      "network"};
   const CoredPickleNode *found = NULL;
   if (asked) {
     found = cored_pickle_get(p, dict, asked);
@@ -244,13 +275,13 @@ static const CoredPickleNode *step_down(const CoredPickle *p, const CoredPickleN
     found = value;
     *taken = usual[i];
   }
-  return found;
+  return found ? found : only_tensors(p, dict, taken, name, size, refusal);
 }
 
 /* Everything beside the dictionary that was taken: epoch, best_acc, optimizer, … */
 static bool note_beside(const CoredPickle *p, const CoredPickleNode *dict,
                         const CoredPickleNode *chosen, const char *key, CoredLooseFile *file) {
-  char line[96];
+  char line[160];
   snprintf(line, sizeof line, "took the dictionary under '%s'", key);
   if (!note(file, line))
     return false;
@@ -263,6 +294,27 @@ static bool note_beside(const CoredPickle *p, const CoredPickleNode *dict,
   return true;
 }
 
+/* What is there in place of tensors: the keys at the top. */
+static bool refuse_top(const CoredPickle *p, const char *key, CoredRefusal *refusal) {
+  const CoredPickleNode *top = cored_pickle_node(p, p->top);
+  char keys[512] = "", name[64];
+  size_t used = 0;
+  uint32_t cell = top->kind == CORED_PICKLE_DICT ? top->first : 0;
+  for (uint32_t i = 0; top->kind == CORED_PICKLE_DICT && i < top->count && i < MAX_KEYS &&
+                       used + sizeof name + 4 < sizeof keys;
+       i++, cell = p->cells[cell].next) {
+    const CoredPickleNode *now = &p->nodes[p->cells[cell].key];
+    if (now->kind != CORED_PICKLE_TEXT)
+      continue;
+    cored_escape(now->text, now->count, name, sizeof name);
+    used += (size_t)snprintf(keys + used, sizeof keys - used, "%s'%s'", used ? ", " : "", name);
+  }
+  return cored_refuse(refusal, CORED_REFUSAL_NOT_STATE_DICT,
+                      "no dictionary of named tensors %s%.64s%s (at the top is %s%s%s)",
+                      key ? "under the key '" : "in the file", key ? key : "", key ? "'" : "",
+                      cored_pickle_kind_name(top), *keys ? " with the keys " : "", keys);
+}
+
 bool cored_state_dict_read(const CoredPickle *p, CoredStorages *storages, bool swapped,
                            const char *key, CoredLooseFile *file, CoredRefusal *refusal) {
   const CoredPickleNode *dict = cored_pickle_node(p, p->top);
@@ -271,19 +323,21 @@ bool cored_state_dict_read(const CoredPickle *p, CoredStorages *storages, bool s
     if (!want_key && holds_tensor(p, dict))
       break;
     const char *taken = NULL;
+    char name[96];
+    cored_hints_dict(p, dict, &file->hints);
     const CoredPickleNode *inner =
-        depth < MAX_NESTING ? step_down(p, dict, want_key ? key : NULL, &taken, refusal) : NULL;
+        depth < MAX_NESTING
+            ? step_down(p, dict, want_key ? key : NULL, &taken, name, sizeof name, refusal)
+            : NULL;
     if (inner && !note_beside(p, dict, inner, taken, file))
       return no_memory(refusal);
+    if (inner)
+      snprintf(file->taken, sizeof file->taken, "%s", depth == 0 ? taken : "");
     dict = inner;
     want_key = false;
   }
   if (!dict || dict->kind != CORED_PICKLE_DICT)
-    return cored_refuse(refusal, CORED_REFUSAL_NOT_STATE_DICT,
-                        "no dictionary of named tensors in the file (%s%.64s%s)",
-                        key ? "under the key '" : "at its top is ",
-                        key ? key : cored_pickle_kind_name(cored_pickle_node(p, p->top)),
-                        key ? "'" : "");
+    return refuse_top(p, key, refusal);
   uint32_t cell = dict->first;
   for (uint32_t i = 0; i < dict->count; i++, cell = p->cells[cell].next)
     if (!add_entry(p, &p->nodes[p->cells[cell].key], &p->nodes[p->cells[cell].value], storages,

@@ -62,19 +62,14 @@ static bool parse_word(const OptionParser *parser, const char *text, const char 
 }
 
 static bool parse_network(const OptionParser *parser, const char *text, const char **id) {
-  static const char *const names[][2] = {{"Xception", "xception"},
-                                         {"Efficient", "efficientnet-b0"},
-                                         {"EfficientNet", "efficientnet-b0"},
-                                         {"Meso4", "meso4"},
-                                         {"MesoInception4", "mesoinception4"},
-                                         {"Compact", "cored-compact"}};
-  for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-    if (strcasecmp(text, names[i][0]) == 0)
-      text = names[i][1];
-  for (size_t i = 0; (*id = cored_network_id(i)); i++)
-    if (strcmp(text, *id) == 0)
-      return true;
-  return options_complain(parser, "--network: there is no network '%s'", text);
+  char names[256] = "";
+  size_t used = 0;
+  if ((*id = cored_network_from_name(text)))
+    return true;
+  for (size_t i = 0; cored_network_id(i) && used < sizeof names; i++)
+    used += (size_t)snprintf(names + used, sizeof names - used, "%s%s", i ? ", " : "",
+                             cored_network_id(i));
+  return options_complain(parser, "--network: there is no network '%s'; there are %s", text, names);
 }
 
 static const char *const cutmix_words = "none|same|other";

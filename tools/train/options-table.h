@@ -6,7 +6,7 @@
 /* clang-format off */
 TOPIC("What to do")
 OPTION(METHOD, losses, "m", "method", "NAME", "CoReD, KD, TG or FT (default CoReD); without sources all train plainly")
-OPTION(NETWORK, network, "n", "network", "NAME", "Xception, Efficient, Meso4, MesoInception4, Compact or an id (default Xception)")
+OPTION(NETWORK, network, "n", "network", "NAME", "xception, efficientnet-b0, meso4, mesoinception4 or compact (default xception)")
 OPTION(TEST, running, "te", "test", "", "evaluate the model of -w on the folder of -d instead of training")
 OPTION(HELP, running, "h", "help", "", "this text")
 OPTION(VERSION, running, "", "version", "", "print the version")

@@ -1,95 +1,77 @@
 /* SPDX-License-Identifier: MIT */
 #include "weights.h"
 
-#include <dirent.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "error.h"
 #include "sets.h"
+#include "tools/common/model-path.h"
 #include "tools/convert/import.h"
 
-static bool has_suffix(const char *name, const char *suffix) {
-  const size_t n = strlen(name), m = strlen(suffix);
-  return n > m && strcmp(name + n - m, suffix) == 0;
-}
-
-static char *join(const char *folder, const char *name) {
-  char *path;
-  return asprintf(&path, "%s/%s", folder, name) < 0 ? NULL : path;
-}
-
-static bool exists(const char *path) {
-  struct stat st;
-  return path && stat(path, &st) == 0 && S_ISREG(st.st_mode);
-}
-
-/* The only model in folder; *count says how many there are. */
-static char *find_only(const char *folder, int *count) {
-  char *found = NULL;
-  DIR *dir = opendir(folder);
-  *count = 0;
-  for (const struct dirent *entry; dir && (entry = readdir(dir));) {
-    if (!has_suffix(entry->d_name, ".safetensors") && !has_suffix(entry->d_name, ".pth") &&
-        !has_suffix(entry->d_name, ".pth.tar"))
-      continue;
-    if ((*count)++ == 0)
-      found = join(folder, entry->d_name);
-  }
-  if (dir)
-    closedir(dir);
-  return found;
-}
-
 char *weights_file(const char *path, CoredError *error) {
-  static const char *const usual[] = {"best.safetensors", "model.safetensors"};
+  char why[640];
   struct stat st;
-  int count;
-  if (stat(path, &st) != 0) {
-    cored_error_set(error, CORED_ERROR_NOT_FOUND, "'%s': %s", path, strerror(errno));
-    return NULL;
-  }
-  if (!S_ISDIR(st.st_mode))
-    return strdup(path);
-  for (size_t i = 0; i < sizeof usual / sizeof usual[0]; i++) {
-    char *file = join(path, usual[i]);
-    if (exists(file))
-      return file;
+  char *file = cored_model_path_resolve(path, why, sizeof why);
+  if (!file) {
+    cored_error_set(error, CORED_ERROR_NOT_FOUND, "%s", why);
+  } else if (stat(file, &st) != 0) {
+    cored_error_set(error, CORED_ERROR_NOT_FOUND, "'%s': %s", file, strerror(errno));
     free(file);
+    file = NULL;
   }
-  char *only = find_only(path, &count);
-  if (count == 1 && only)
-    return only;
-  free(only);
-  cored_error_set(error, CORED_ERROR_NOT_FOUND,
-                  "'%s': expected best.safetensors, model.safetensors or one model file in this "
-                  "folder, found %d",
-                  path, count);
-  return NULL;
+  return file;
 }
 
-/* PyTorch and Keras files, with the networks' usual input and class order. */
+/* The line of what was assumed about a foreign file, and warnings, each on a line of its own. */
+static void print_assumed(const char *path, const CoredLines *lines) {
+  for (size_t i = 0; i < lines->n; i++)
+    fprintf(stderr, "%s: %s%s\n", cored_show(path).text, cored_show(lines->line[i]).text,
+            i == 0 ? " (options of cored-convert import)" : "");
+}
+
+/* PyTorch and Keras files, with the networks' usual input and class order unless the file speaks of
+ * others; what was assumed is said. */
 static CoredModel *import(const char *path, CoredError *error) {
   const CoredImportOptions options = {.threshold = -1.0, .temperature = -1.0};
   CoredImportReport report = {0};
   CoredRefusal refusal = {0};
   CoredModel *model = cored_import(path, &options, &report, &refusal);
-  if (!model)
-    cored_error_set(error, CORED_ERROR_OPEN, "%s (cored-convert import has more options)",
-                    refusal.message);
+  if (model)
+    print_assumed(path, &report.assumed);
+  else
+    cored_error_set(error, CORED_ERROR_OPEN, "'%s': %s (cored-convert import has more options)",
+                    path, refusal.message);
   cored_import_report_clear(&report);
   return model;
+}
+
+/* By content, not by name: safetensors are read as a model, what else is a weight file is imported.
+ */
+static bool is_foreign(const char *path) {
+  CoredBytes head = {0};
+  CoredRefusal refusal = {0};
+  uint8_t bytes[512];
+  FILE *file = fopen(path, "rbe");
+  if (!file)
+    return false;
+  head.data = bytes;
+  head.size = fread(bytes, 1, sizeof bytes, file);
+  fclose(file);
+  if (head.size < 9)
+    return false;
+  const CoredFormat format = cored_format_of(&head, &refusal);
+  return format != CORED_FORMAT_SAFETENSORS && format != CORED_FORMAT_UNKNOWN;
 }
 
 CoredModel *weights_load(const char *path, CoredError *error) {
   char *file = weights_file(path, error);
   CoredModel *model = NULL;
   if (file)
-    model = has_suffix(file, ".pth") || has_suffix(file, ".pth.tar") || has_suffix(file, ".h5")
-                ? import(file, error)
-                : cored_model_load(file, NULL, error);
+    model = is_foreign(file) ? import(file, error) : cored_model_load(file, NULL, error);
   free(file);
   return model;
 }

@@ -11,7 +11,7 @@ typedef struct StartModels {
 } StartModels;
 
 /* The file that path names: itself, or in a folder its best.safetensors, model.safetensors or only
- * *.safetensors. The caller frees it. */
+ * weight file. The caller frees it. */
 char *weights_file(const char *path, CoredError *error);
 CoredModel *weights_load(const char *path, CoredError *error);
 /* Student and teacher as the options say. The network given on the command line must be that of

@@ -36,6 +36,8 @@ def check(path, out, expected):
     status, found = inspect(path)
     code = found.get('error', {}).get('code')
     refusal = import_it(path, out)
+    if 'what to do: ' not in refusal or code and not found['error']['advice']:
+        return f'nothing says what to do: {refusal}'
     if expected is None:
         if status != 0 or code or not found['tensors']:
             return f'refused by inspect: {found.get("error")}'
