@@ -302,6 +302,87 @@ case_scan-names() {
   [ ! -e "$tmp/made.mkv" ] || fail "a name was taken for elements"
 }
 
+# made FILE ELEMENT...: four seconds of picture, encoded and written by the elements.
+made() {
+  local file=$1
+  shift
+  gst-launch-1.0 -q videotestsrc num-buffers=100 pattern=ball ! \
+    video/x-raw,width=320,height=240,framerate=25/1 ! "$@" ! filesink "location=$file" >"$log" 2>&1 ||
+    fail "cannot make $file"
+}
+# half FILE: its first half, as half-FILE beside it.
+half() { head -c $(($(stat -c %s "$tmp/$1") / 2)) "$tmp/$1" >"$tmp/half-$1"; }
+
+# Half a file is never "real", whatever the demuxer says; a whole one is judged to its end.
+case_scan-cut-off() {
+  local file judge=("$CORED_BUILD_DIR/tools/cored-scan" --model "$CORED_MODEL" --set inference-region=full-frame
+    --set threshold=0.99 -q)
+  local h264=(x264enc key-int-max=25 bframes=0 ! h264parse)
+  needs x264enc mp4mux avimux mpegtsmux flvmux oggmux theoraenc avdec_h264
+  made "$tmp/start.mp4" "${h264[@]}" ! mp4mux faststart=true
+  made "$tmp/fragments.mp4" "${h264[@]}" ! mp4mux fragment-duration=500
+  made "$tmp/end.mp4" "${h264[@]}" ! mp4mux
+  made "$tmp/a.avi" jpegenc ! avimux
+  made "$tmp/a.mkv" "${h264[@]}" ! matroskamux
+  made "$tmp/a.flv" "${h264[@]}" ! flvmux
+  made "$tmp/a.ogv" theoraenc ! oggmux
+  made "$tmp/a.ts" "${h264[@]}" ! mpegtsmux
+  for file in start.mp4 fragments.mp4 a.avi a.mkv a.flv a.ogv; do
+    half "$file"
+    runs 0 "${judge[@]}" --json "$tmp/whole.jsonl" "$tmp/$file"
+    [ "$(verdicts "$tmp/whole.jsonl")" = "real True -" ] || fail "$file: $(tail -n 1 "$tmp/whole.jsonl")"
+    rm "$tmp/whole.jsonl"
+    runs 1 "${judge[@]}" --json "$tmp/half.jsonl" "$tmp/half-$file"
+    says '^  failed: the file is cut off: .* bytes, [0-9]+ are there$'
+    says '^  unknown  the rest was not seen; until then p-fake 0'
+    verdicts "$tmp/half.jsonl" | grep -q '^unknown False the file is cut off' || fail "half of $file"
+    ! tail -n 1 "$tmp/half.jsonl" | grep -q '"verdict":"unknown","p-fake"' || fail "an unknown with p-fake"
+    rm "$tmp/half.jsonl"
+  done
+  # The index at the end: there is nothing to be read.
+  half end.mp4
+  runs 1 "${judge[@]}" "$tmp/half-end.mp4"
+  # A forgery that was seen stays one.
+  runs 1 "${judge[@]}" --set threshold=0.01 --json "$tmp/fake.jsonl" "$tmp/half-start.mp4"
+  verdicts "$tmp/fake.jsonl" | grep -q '^fake False the file is cut off' || fail "fake until the cut"
+  # Nothing in a transport stream says how long it is, and that is said.
+  half a.ts
+  runs 0 "${judge[@]}" "$tmp/half-a.ts"
+  says '^  note: nothing in it says how long it is'
+}
+
+# Frames that cannot be decoded are counted; times count from the first frame, as in the annotated video.
+case_scan-streams() {
+  local judge=("$CORED_BUILD_DIR/tools/cored-scan" --model "$CORED_MODEL" --set inference-region=full-frame -q)
+  needs x264enc mpegtsmux avdec_h264 jpegparse
+  made "$tmp/a.mp4" x264enc key-int-max=25 bframes=0 ! h264parse ! mp4mux faststart=true
+  python3 - "$tmp/a.mp4" "$tmp/damaged.mp4" <<'PY'
+import sys
+data = bytearray(open(sys.argv[1], 'rb').read())
+for part in range(4, 8):  # holes in the coded pictures, none in the boxes
+    at = len(data) * part // 9
+    data[at:at + 400] = bytes(b ^ 0xa5 for b in data[at:at + 400])
+open(sys.argv[2], 'wb').write(data)
+PY
+  runs 0 "${judge[@]}" --json "$tmp/a.jsonl" "$tmp/a.mp4" "$tmp/damaged.mp4"
+  [ "$(grep -o '"damaged":[0-9]*' "$tmp/a.jsonl" | head -n 1)" = '"damaged":0' ] || fail "a good file is damaged"
+  says '^  note: [1-9][0-9]* frames? could not be decoded rightly$'
+  grep -q '"damaged":[1-9].*"note":"[1-9]' "$tmp/a.jsonl" || fail "no number of damaged frames"
+  # A transport stream begins where its muxer likes.
+  made "$tmp/a.ts" x264enc key-int-max=25 bframes=0 ! h264parse ! mpegtsmux
+  runs 0 "${judge[@]}" --json "$tmp/ts.jsonl" --annotate "$tmp/ts.mp4" "$tmp/a.ts"
+  head -n 1 "$tmp/ts.jsonl" | grep -q '"time":0.0,' || fail "begins at $(head -n 1 "$tmp/ts.jsonl")"
+  grep -q '"duration":4.0,' "$tmp/ts.jsonl" || fail "no 4 s: $(tail -n 1 "$tmp/ts.jsonl")"
+  # Pictures one behind the other, without time stamps.
+  made "$tmp/a.mjpeg" jpegenc
+  runs 0 "${judge[@]}" --json "$tmp/jpeg.jsonl" --annotate "$tmp/jpeg.mp4" "$tmp/a.mjpeg"
+  says '^/.*  \(0:04, 100 frames, 100 judged\)$'
+  grep -q '"duration":4.0,"frames":100,' "$tmp/jpeg.jsonl" ||
+    fail "$(tail -n 1 "$tmp/jpeg.jsonl")"
+  # Of a stream without a rate the muxer does not know how long the last frame is shown.
+  [ "$(frames "$tmp/jpeg.mp4")" -ge 99 ] || fail "not 100 annotated frames"
+}
+
 # Wrong options end with 2 before anything is read, wrong models with 1 and a reason.
 case_scan-bad-options() {
   local scan=$CORED_BUILD_DIR/tools/cored-scan
@@ -356,8 +437,8 @@ case_scan-interrupt() {
   status=$?
   [ "$status" = 1 ] || fail "status $status, not 1, after an interrupt"
   says 'failed: interrupted'
-  says '^  (real|fake)  p-fake [01]'
-  [ "$(verdicts "$tmp/out.jsonl" | grep -cE '^(real|fake) False interrupted$')" = 1 ] ||
+  says '^  (unknown  the rest was not seen; until then|fake ) p-fake [01]'
+  [ "$(verdicts "$tmp/out.jsonl" | grep -cE '^(unknown|fake) False interrupted$')" = 1 ] ||
     fail "no closing object: $(tail -n 1 "$tmp/out.jsonl")"
   [ ! -e "$tmp/out.mp4.part" ] || fail "the part file was left behind"
   runs 0 gst-launch-1.0 -q filesrc "location=$tmp/out.mp4" ! decodebin ! fakesink

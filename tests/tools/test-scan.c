@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * The parts of cored-scan that need no video: tracks and verdict, evidence, time line, JSON. */
+#include "scan/container.h"
 #include "scan/progress.h"
 #include "scan/report.h"
 
@@ -27,13 +28,28 @@ static void mean_of_logits(void **state) {
   const double logits[] = {2, 2, -1, 1, 1};
   for (int i = 0; i < 5; i++)
     add(tracks, i, 7, 1 / (1 + exp(-logits[i])));
-  ScanVerdict verdict = scan_tracks_verdict(tracks, 0.73);
+  ScanVerdict verdict = scan_tracks_verdict(tracks, 0.73, TRUE);
   assert_int_equal(verdict.outcome, SCAN_FAKE);
   assert_true(fabs(verdict.p_fake - 1 / (1 + exp(-1.0))) < 1e-9);
   assert_int_equal(verdict.worst->id, 7);
-  assert_int_equal(scan_tracks_verdict(tracks, 0.74).outcome, SCAN_REAL);
+  assert_int_equal(scan_tracks_verdict(tracks, 0.74, TRUE).outcome, SCAN_REAL);
   /* At the threshold itself it is fake. */
-  assert_int_equal(scan_tracks_verdict(tracks, verdict.p_fake).outcome, SCAN_FAKE);
+  assert_int_equal(scan_tracks_verdict(tracks, verdict.p_fake, TRUE).outcome, SCAN_FAKE);
+  scan_tracks_free(tracks);
+}
+
+/* What was not read may be forged: a file of which a part is missing is never real. */
+static void a_part_is_not_the_whole(void **state) {
+  ScanTracks *tracks = scan_tracks_new();
+  (void)state;
+  for (int i = 0; i < 10; i++)
+    add(tracks, i, 1, 0.25);
+  assert_int_equal(scan_tracks_verdict(tracks, 0.5, TRUE).outcome, SCAN_REAL);
+  ScanVerdict part = scan_tracks_verdict(tracks, 0.5, FALSE);
+  assert_int_equal(part.outcome, SCAN_UNKNOWN);
+  assert_non_null(part.worst);
+  assert_true(fabs(part.p_fake - 0.25) < 1e-9);
+  assert_int_equal(scan_tracks_verdict(tracks, 0.2, FALSE).outcome, SCAN_FAKE);
   scan_tracks_free(tracks);
 }
 
@@ -42,7 +58,7 @@ static void certain_frames_stay_finite(void **state) {
   (void)state;
   for (int i = 0; i < 10; i++)
     add(tracks, i, 1, i == 0 ? 1.0 : 0.0);
-  ScanVerdict verdict = scan_tracks_verdict(tracks, 0.5);
+  ScanVerdict verdict = scan_tracks_verdict(tracks, 0.5, TRUE);
   assert_int_equal(verdict.outcome, SCAN_REAL);
   assert_true(verdict.p_fake > 0 && verdict.p_fake < 1e-3);
   scan_tracks_free(tracks);
@@ -55,7 +71,7 @@ static void worst_track_decides(void **state) {
     ScanFace faces[2] = {{.track = 1, .p_fake = 0.1}, {.track = 2, .p_fake = 0.9}};
     scan_tracks_add(tracks, i, faces, 2);
   }
-  ScanVerdict verdict = scan_tracks_verdict(tracks, 0.5);
+  ScanVerdict verdict = scan_tracks_verdict(tracks, 0.5, TRUE);
   assert_int_equal(verdict.outcome, SCAN_FAKE);
   assert_int_equal(verdict.worst->id, 2);
   assert_int_equal(tracks->judged, 20);
@@ -65,20 +81,20 @@ static void worst_track_decides(void **state) {
 static void brief_tracks_do_not_count(void **state) {
   ScanTracks *tracks = scan_tracks_new();
   (void)state;
-  assert_int_equal(scan_tracks_verdict(tracks, 0.5).outcome, SCAN_UNKNOWN);
+  assert_int_equal(scan_tracks_verdict(tracks, 0.5, TRUE).outcome, SCAN_UNKNOWN);
   scan_tracks_add(tracks, 0, NULL, 0); /* nothing judged: no frame of a short file either */
-  assert_int_equal(scan_tracks_verdict(tracks, 0.5).outcome, SCAN_UNKNOWN);
+  assert_int_equal(scan_tracks_verdict(tracks, 0.5, TRUE).outcome, SCAN_UNKNOWN);
   /* A picture has one frame: it is judged. */
   add(tracks, 0, 1, 0.9);
-  assert_int_equal(scan_tracks_verdict(tracks, 0.5).outcome, SCAN_FAKE);
+  assert_int_equal(scan_tracks_verdict(tracks, 0.5, TRUE).outcome, SCAN_FAKE);
   /* Then another face comes: neither was seen in all frames, none often or long enough. */
   for (int i = 1; i < SCAN_MIN_JUDGED; i++)
     add(tracks, i / 10.0, 2, 0.2);
-  assert_int_equal(scan_tracks_verdict(tracks, 0.5).outcome, SCAN_UNKNOWN);
+  assert_int_equal(scan_tracks_verdict(tracks, 0.5, TRUE).outcome, SCAN_UNKNOWN);
   add(tracks, 0.9, 2, 0.2); /* often, but over 0.8 s */
-  assert_int_equal(scan_tracks_verdict(tracks, 0.5).outcome, SCAN_UNKNOWN);
+  assert_int_equal(scan_tracks_verdict(tracks, 0.5, TRUE).outcome, SCAN_UNKNOWN);
   add(tracks, 0.1 + SCAN_MIN_SECONDS, 2, 0.2);
-  assert_int_equal(scan_tracks_verdict(tracks, 0.5).outcome, SCAN_REAL);
+  assert_int_equal(scan_tracks_verdict(tracks, 0.5, TRUE).outcome, SCAN_REAL);
   assert_false(scan_track_counts(tracks, g_ptr_array_index(tracks->tracks, 0)));
   scan_tracks_free(tracks);
 }
@@ -125,7 +141,8 @@ static ScanReport *example(void) {
   report->frames = 41;
   report->duration = 10;
   report->threshold = 0.5;
-  report->verdict = scan_tracks_verdict(report->tracks, report->threshold);
+  report->complete = TRUE;
+  report->verdict = scan_tracks_verdict(report->tracks, report->threshold, TRUE);
   return report;
 }
 
@@ -278,9 +295,89 @@ static void json_errors_are_told(void **state) {
   scan_report_free(report);
 }
 
+/* A file of these bytes, as the container reader sees it. */
+static ScanContainer looked_at(const void *bytes, gsize n) {
+  char path[] = "/tmp/cored-scan-XXXXXX";
+  const gboolean stop = FALSE;
+  ScanContainer container;
+  const int fd = mkstemp(path);
+  assert_int_equal(write(fd, bytes, n), n);
+  close(fd);
+  char *uri = g_filename_to_uri(path, NULL, NULL);
+  scan_container_read(&container, uri, &stop);
+  g_free(uri);
+  unlink(path);
+  return container;
+}
+
+/* Every length of a small file: what says more than there is is cut off, and nothing else. */
+static void bytes_are_counted(void **state) {
+#define BOX(size, type) "\0\0\0" size type
+  static const struct {
+    const char *bytes;
+    gsize n;
+    gsize whole[4]; /* lengths that are no cut: those between parts */
+  } files[] = {
+      {BOX("\x10", "ftyp") "isommp41" BOX("\x0c", "moov") "abcd" BOX("\x09", "mdat") "x",
+       37,
+       {16, 28, 37}},
+      {BOX("\x10", "ftyp") "isommp41\0\0\0\1mdat\0\0\0\0\0\0\0\x12xy", 34, {16, 34}},
+      {"RIFF\x08\0\0\0AVI LIST", 16, {16}},
+      {"\x1a\x45\xdf\xa3\x83xyz\x18\x53\x80\x67\x40\x04"
+       "abcd",
+       18,
+       {18}},
+      {"FLV\1\5\0\0\0\x09\0\0\0\0\x09\0\0\x02\0\0\0\0\0\0\0xy\0\0\0\x0d", 30, {13, 30}},
+  };
+  (void)state;
+  for (gsize i = 0; i < G_N_ELEMENTS(files); i++)
+    for (gsize n = 12; n <= files[i].n; n++) {
+      ScanContainer c = looked_at(files[i].bytes, n);
+      gboolean whole = FALSE, begun = TRUE;
+      for (gsize k = 0; k < 4; k++) {
+        whole |= n == files[i].whole[k];
+        /* A head that is not all there says nothing. */
+        begun &= !(files[i].whole[k] && n > files[i].whole[k] && n < files[i].whole[k] + 8);
+      }
+      if (whole)
+        assert_null(c.cut);
+      else if (begun && c.bytes_known)
+        assert_true(c.cut || n < files[i].n);
+      if (n == files[i].n - 1)
+        assert_non_null(c.cut);
+      scan_container_clear(&c);
+    }
+  /* Sizes that are not known, and what no size is. */
+  static const struct {
+    const char *bytes;
+    gsize n;
+  } open[] = {
+      {"\x1a\x45\xdf\xa3\x83xyz\x18\x53\x80\x67\x01\xff\xff\xff\xff\xff\xff\xff"
+       "ab",
+       22},
+      {"RIFF\xff\xff\xff\xff"
+       "AVI LIST",
+       16},
+      {BOX("\x10", "ftyp") "isommp41\0\0\0\0mdatxy", 26},
+      {BOX("\x10", "ftyp") "isommp41\0\0\xff\0\0\0\0\0", 24},
+      {"G\x40\x11\x10\0\0\0\0\0\0\0\0\0", 13},
+  };
+  for (gsize i = 0; i < G_N_ELEMENTS(open); i++) {
+    ScanContainer c = looked_at(open[i].bytes, open[i].n);
+    assert_null(c.cut);
+    scan_container_clear(&c);
+  }
+  /* The largest sizes that can be said overflow nothing. */
+  ScanContainer c =
+      looked_at(BOX("\x10", "ftyp") "isommp41\0\0\0\1mdat\xff\xff\xff\xff\xff\xff\xff\xff", 32);
+  assert_non_null(c.cut);
+  scan_container_clear(&c);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(mean_of_logits),
+      cmocka_unit_test(a_part_is_not_the_whole),
       cmocka_unit_test(certain_frames_stay_finite),
       cmocka_unit_test(worst_track_decides),
       cmocka_unit_test(brief_tracks_do_not_count),
@@ -288,6 +385,7 @@ int main(void) {
       cmocka_unit_test(timeline_as_text),
       cmocka_unit_test(timeline_holds_samples),
       cmocka_unit_test(unknown_says_why),
+      cmocka_unit_test(bytes_are_counted),
       cmocka_unit_test(blocks),
       cmocka_unit_test(progress_text),
       cmocka_unit_test(json_lines),

@@ -111,7 +111,7 @@ void scan_json_verdict(ScanJson *json, const ScanReport *report) {
   const ScanVerdict *verdict = &report->verdict;
   json_t *object = json_pack("{s:s, s:s, s:s}", "type", "verdict", "uri", report->uri, "verdict",
                              scan_outcome_name(verdict->outcome));
-  if (verdict->worst) {
+  if (verdict->outcome != SCAN_UNKNOWN) {
     json_object_set_new(object, "p-fake", json_real(verdict->p_fake));
     json_object_set_new(object, "face", track_name(verdict->worst->id, verdict->worst->full_frame));
   }
@@ -119,7 +119,8 @@ void scan_json_verdict(ScanJson *json, const ScanReport *report) {
   json_object_set_new(object, "duration", json_real(report->duration));
   json_object_set_new(object, "frames", json_integer(report->frames));
   json_object_set_new(object, "judged", json_integer(report->tracks->judged));
-  json_object_set_new(object, "complete", json_boolean(report->problem == NULL));
+  json_object_set_new(object, "complete", json_boolean(report->complete));
+  json_object_set_new(object, "damaged", json_integer(report->damaged));
   set_text(object, "reason", verdict->worst ? NULL : report->reason);
   set_text(object, "error", report->problem);
   set_text(object, "note", report->note);

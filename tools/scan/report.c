@@ -78,9 +78,11 @@ static void print_verdict(const ScanReport *report, const ScanTerminal *terminal
   static const char *const colours[] = {BOLD_YELLOW, BOLD_GREEN, BOLD_RED};
   const ScanVerdict *verdict = &report->verdict;
   GString *text = g_string_new(NULL);
-  if (verdict->outcome == SCAN_UNKNOWN) {
+  if (!verdict->worst) {
     append_unknown(text, report);
   } else {
+    if (verdict->outcome == SCAN_UNKNOWN)
+      g_string_append(text, "the rest was not seen; until then ");
     g_string_append_printf(text, "p-fake %.2f, threshold %.2f: ", verdict->p_fake,
                            report->threshold);
     append_evidence(text, report, verdict->worst);

@@ -11,14 +11,16 @@ typedef struct ScanReport {
   char *name; /* as given on the command line */
   ScanTracks *tracks;
   ScanVerdict verdict;
-  char *problem; /* why it could not be read (to its end), NULL when nothing was wrong */
-  char *note;    /* what else is worth saying, or NULL */
-  char *reason;  /* why most of the frames that were not judged were not, or NULL */
+  char *problem;     /* what went wrong, NULL when nothing did */
+  char *note;        /* what else is worth saying, or NULL */
+  gboolean complete; /* it was read to its end */
+  char *reason;      /* why most of the frames that were not judged were not, or NULL */
   char *model_id;
   guint64 generation;
   double threshold;
   double duration; /* seconds seen */
   guint frames;    /* decoded */
+  guint damaged;   /* frames that were not decoded, or with errors */
 } ScanReport;
 
 ScanReport *scan_report_new(const char *argument, const char *uri);

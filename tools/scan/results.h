@@ -3,6 +3,7 @@
 #ifndef CORED_SCAN_RESULTS_H
 #define CORED_SCAN_RESULTS_H
 
+#include "scan/container.h"
 #include "scan/report.h"
 
 #include <gst/gst.h>
@@ -13,7 +14,19 @@ typedef struct ScanResults ScanResults;
  * to json (NULL: nothing). All three must outlive the pipeline's streaming threads. */
 ScanResults *scan_results_new(GstElement *detector, ScanReport *report, ScanJson *json);
 void scan_results_free(ScanResults *results); /* NULL is fine */
-/* Seconds and frames so far; thread-safe. */
+/* Look also at a pad of a stream that is thrown away, for how far it goes. */
+void scan_results_watch_other(ScanResults *results, GstPad *pad);
+/* Look also at a decoder of video, for what it loses. */
+void scan_results_watch_decoder(ScanResults *results, GstElement *element);
+/* Frames that the decoder marked as corrupt or did not give out; once all are through. */
+guint scan_results_damaged(ScanResults *results);
+/* Seconds from the first beginning to the last end of all streams. */
+double scan_results_span(ScanResults *results);
+/* Streams that are thrown away. */
+guint scan_results_others(ScanResults *results);
+/* The range of the colours as the detector is told it. */
+ScanRange scan_results_range(ScanResults *results);
+/* Seconds, counted from the first frame, and frames so far; thread-safe. */
 double scan_results_position(ScanResults *results, guint *frames);
 /* A frame is in the detector; thread-safe. */
 gboolean scan_results_busy(ScanResults *results);

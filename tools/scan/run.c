@@ -14,9 +14,10 @@
 #include <gst/pbutils/pbutils.h>
 
 #define TICK_MS 100
-#define CLOSE_MS 5000   /* how long the branch behind the detector gets to finish its file */
-#define STALL_MS 15000  /* a source that sends nothing for so long, without an end, is given up */
-#define TRUNCATED_S 2.0 /* this much missing at the end is worth saying */
+#define CLOSE_MS 5000 /* how long the branch behind the detector gets to finish its file */
+#define CUT_WITHOUT_HEADER_S 2.0
+#define STALL_MS 15000 /* a source that sends nothing for so long, without an end, is given up */
+#define CUT_S 0.5      /* so much less than the file says is a file that was cut off */
 #define DRAINED "cored-scan-drained"
 #define NO_VIDEO "cored-scan-no-video"
 
@@ -24,6 +25,7 @@ typedef struct Run {
   const ScanContext *context;
   ScanReport *report;
   ScanResults *results;
+  ScanContainer container;
   GstElement *pipeline, *front, *detect, *sink; /* front: what stands before the detector */
   GMainLoop *loop;
   ScanProgress progress;
@@ -63,6 +65,7 @@ static void discard(Run *run, GstPad *pad) {
   gst_bin_add(GST_BIN(run->pipeline), sink);
   gst_element_sync_state_with_parent(sink);
   GstPad *target = gst_element_get_static_pad(sink, "sink");
+  scan_results_watch_other(run->results, target);
   gst_pad_link(pad, target);
   gst_object_unref(target);
 }
@@ -87,6 +90,17 @@ static void on_no_more_pads(GstElement *decoder, gpointer data) {
   (void)decoder;
   if (!run->linked)
     post(run, NO_VIDEO);
+}
+
+static void on_element(GstBin *pipeline, GstBin *bin, GstElement *element, gpointer data) {
+  Run *run = data;
+  GstElementFactory *factory = gst_element_get_factory(element);
+  (void)pipeline, (void)bin;
+  if (factory &&
+      gst_element_factory_list_is_type(factory, GST_ELEMENT_FACTORY_TYPE_DECODER |
+                                                    GST_ELEMENT_FACTORY_TYPE_MEDIA_VIDEO |
+                                                    GST_ELEMENT_FACTORY_TYPE_MEDIA_IMAGE))
+    scan_results_watch_decoder(run->results, element);
 }
 
 /* Sound, subtitles and the like come out as they are in the file and need no decoder. */
@@ -153,6 +167,7 @@ static gboolean build(Run *run, GError **error) {
   g_signal_connect(decoder, "no-more-pads", G_CALLBACK(on_no_more_pads), run);
   g_signal_connect(decoder, "autoplug-continue", G_CALLBACK(on_continue), run);
   run->results = scan_results_new(run->detect, run->report, run->context->json);
+  g_signal_connect(run->pipeline, "deep-element-added", G_CALLBACK(on_element), run);
   watch_sink(run);
   return TRUE;
 }
@@ -281,23 +296,83 @@ static void play(Run *run) {
   g_main_loop_unref(run->loop);
 }
 
+/* ---- The report ----------------------------------------------------------------------------- */
+
+static void note(ScanReport *report, char *text) {
+  char *before = report->note;
+  report->note = before ? g_strconcat(before, "; ", text, NULL) : g_strdup(text);
+  g_free(before);
+  g_free(text);
+}
+
+static char *cut_text(double read, double said) {
+  char at[16], end[16];
+  return g_strdup_printf("the video is cut off: it ends at %s of %s (%.1f s of %.1f s)",
+                         scan_time_text(read, at), scan_time_text(said, end), read, said);
+}
+
+/* Where no header was read there is GStreamer's duration only, that of the longest stream; and the
+ * end of the video may come before that of the sound was seen. */
+static void check_duration(Run *run, double duration) {
+  const double span = scan_results_span(run->results);
+  if (duration - span <= CUT_WITHOUT_HEADER_S)
+    return;
+  char *text = cut_text(span, duration);
+  if (scan_results_others(run->results) == 0)
+    fail(run, text);
+  else
+    note(run->report, g_strdup_printf("%s, or its sound is longer", text));
+  g_free(text);
+}
+
+/* Against what the file says of itself. */
+static void check_whole(Run *run, double duration) {
+  const ScanContainer *c = &run->container;
+  const double said = c->video > 0 ? c->video : c->all;
+  const double read = c->video > 0 ? run->report->duration : scan_results_span(run->results);
+  char *text = said - read > CUT_S ? cut_text(read, said) : NULL;
+  if (c->cut || text)
+    fail(run, c->cut ? c->cut : text);
+  else if (!c->read)
+    check_duration(run, duration);
+  else if (!c->bytes_known && said <= 0)
+    note(run->report, g_strdup("nothing in it says how long it is: whether its end is missing "
+                               "cannot be known"));
+  g_free(text);
+}
+
+static void check_range(Run *run) {
+  static const char *const names[] = {"unknown", "limited", "full"};
+  const ScanRange said = run->container.range, told = scan_results_range(run->results);
+  if (said != SCAN_RANGE_UNKNOWN && told != SCAN_RANGE_UNKNOWN && said != told)
+    note(run->report, g_strdup_printf("its header says that the colours have %s range, GStreamer "
+                                      "reads them as %s: the probabilities are off",
+                                      names[said], names[told]));
+}
+
+static void check_damage(Run *run) {
+  ScanReport *report = run->report;
+  report->damaged = run->drained && !run->closing_ms ? scan_results_damaged(run->results) : 0;
+  if (report->damaged)
+    note(report, g_strdup_printf("%u frame%s could not be decoded rightly", report->damaged,
+                                 report->damaged == 1 ? "" : "s"));
+}
+
 static void conclude(Run *run, double duration) {
   ScanReport *report = run->report;
-  const char *reason = scan_results_reason(run->results);
   guint frames;
   report->duration = scan_results_position(run->results, &frames);
-  report->reason = g_strdup(reason);
-  report->verdict = scan_tracks_verdict(report->tracks, report->threshold);
+  report->reason = g_strdup(scan_results_reason(run->results));
   if (*run->context->interrupted)
     fail(run, "interrupted");
   else if (!report->problem && frames == 0)
     fail(run, "no frame in it");
-  else if (!report->problem && duration - report->duration > TRUNCATED_S) {
-    char at[16], end[16];
-    report->note =
-        g_strdup_printf("the video ends at %s of %s: cut off?",
-                        scan_time_text(report->duration, at), scan_time_text(duration, end));
-  }
+  else if (!report->problem)
+    check_whole(run, duration);
+  check_damage(run);
+  check_range(run);
+  report->complete = !report->problem;
+  report->verdict = scan_tracks_verdict(report->tracks, report->threshold, report->complete);
 }
 
 static void finish_annotated(Run *run) {
@@ -315,11 +390,11 @@ gboolean scan_run(const ScanContext *context, ScanReport *report) {
   Run run = {.context = context, .report = report};
   GError *error = NULL;
   run.annotated = scan_options_annotated(context->options, report->uri);
+  scan_container_read(&run.container, report->uri, context->interrupted);
   if (build(&run, &error)) {
     play(&run);
-    double duration = duration_of(&run);
+    conclude(&run, duration_of(&run));
     gst_element_set_state(run.pipeline, GST_STATE_NULL);
-    conclude(&run, duration);
     if (run.annotated)
       finish_annotated(&run);
   } else {
@@ -329,6 +404,7 @@ gboolean scan_run(const ScanContext *context, ScanReport *report) {
   }
   gst_object_unref(run.pipeline);
   scan_results_free(run.results);
+  scan_container_clear(&run.container);
   g_free(run.annotated);
   return !run.fatal;
 }

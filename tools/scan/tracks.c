@@ -72,7 +72,7 @@ gboolean scan_track_counts(const ScanTracks *tracks, const ScanTrack *track) {
   return n >= SCAN_MIN_JUDGED && samples[n - 1].time - samples[0].time >= SCAN_MIN_SECONDS;
 }
 
-ScanVerdict scan_tracks_verdict(const ScanTracks *tracks, double threshold) {
+ScanVerdict scan_tracks_verdict(const ScanTracks *tracks, double threshold, gboolean complete) {
   ScanVerdict verdict = {SCAN_UNKNOWN, 0, NULL};
   for (guint i = 0; i < tracks->tracks->len; i++) {
     const ScanTrack *track = g_ptr_array_index(tracks->tracks, i);
@@ -84,8 +84,10 @@ ScanVerdict scan_tracks_verdict(const ScanTracks *tracks, double threshold) {
       verdict.p_fake = p_fake;
     }
   }
-  if (verdict.worst)
-    verdict.outcome = verdict.p_fake >= threshold ? SCAN_FAKE : SCAN_REAL;
+  if (verdict.worst && verdict.p_fake >= threshold)
+    verdict.outcome = SCAN_FAKE;
+  else if (verdict.worst && complete)
+    verdict.outcome = SCAN_REAL;
   return verdict;
 }
 

@@ -38,11 +38,12 @@ typedef enum ScanOutcome { SCAN_UNKNOWN, SCAN_REAL, SCAN_FAKE } ScanOutcome;
 
 /* The rule. The score of a track is the mean of its logits over time, as a probability: sure frames
  * weigh more than undecided ones. The verdict is that of the worst track that counts, fake at or
- * above the threshold; with none it is unknown. */
+ * above the threshold; with none it is unknown. So it is where that is below the threshold but not
+ * all of the file was read: nobody knows what is in the rest. */
 typedef struct ScanVerdict {
   ScanOutcome outcome;
-  double p_fake;          /* of the worst track; meaningless when unknown */
-  const ScanTrack *worst; /* NULL when unknown */
+  double p_fake;          /* of the worst track; meaningless where there is none */
+  const ScanTrack *worst; /* NULL: none counts */
 } ScanVerdict;
 
 typedef struct ScanTracks {
@@ -57,7 +58,7 @@ void scan_tracks_add(ScanTracks *tracks, double time, const ScanFace *faces, gui
 /* Of one track, 0..1. */
 double scan_track_p_fake(const ScanTrack *track);
 gboolean scan_track_counts(const ScanTracks *tracks, const ScanTrack *track);
-ScanVerdict scan_tracks_verdict(const ScanTracks *tracks, double threshold);
+ScanVerdict scan_tracks_verdict(const ScanTracks *tracks, double threshold, gboolean complete);
 /* "fake", "real", "unknown" */
 const char *scan_outcome_name(ScanOutcome outcome);
 /* Seconds whose mean logit reaches the threshold, neighbours merged. Free with g_array_unref. */
