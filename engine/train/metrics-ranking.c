@@ -137,6 +137,14 @@ static size_t compact_groups(Ranked *ranked, size_t n, Ranked **scratch) {
   return m;
 }
 
+/* One draw: how often every group is taken. */
+static void draw_groups(uint32_t *weight, size_t m, uint64_t seed, int draw) {
+  CoredRandom random = cored_random_init(seed, CORED_RANDOM_BOOTSTRAP, (uint64_t)draw, 0);
+  memset(weight, 0, m * sizeof *weight);
+  for (size_t k = 0; k < m; k++)
+    weight[cored_random_below(&random, m)]++;
+}
+
 bool cored_metrics_auc_interval(const double *scores, const uint8_t *positive,
                                 const uint32_t *groups, size_t n, int n_draws, uint64_t seed,
                                 double *low, double *high, CoredError *error) {
@@ -151,10 +159,7 @@ bool cored_metrics_auc_interval(const double *scores, const uint8_t *positive,
     cored_error_set(error, CORED_ERROR_NO_MEMORY, "bootstrap of %zu samples", n);
   const size_t m = ok ? compact_groups(ranked, n, scratch) : 0;
   for (int d = 0; ok && m > 0 && d < n_draws; d++) {
-    CoredRandom random = cored_random_init(seed, CORED_RANDOM_BOOTSTRAP, (uint64_t)d, 0);
-    memset(weight, 0, m * sizeof *weight);
-    for (size_t k = 0; k < m; k++)
-      weight[cored_random_below(&random, m)]++;
+    draw_groups(weight, m, seed, d);
     const double auc = weighted_auc(ranked, n, weight);
     if (!isnan(auc)) /* a draw without one of the classes says nothing */
       draws[kept++] = auc;
@@ -165,6 +170,58 @@ bool cored_metrics_auc_interval(const double *scores, const uint8_t *positive,
     *high = draws[(int)(0.975 * (kept - 1) + 0.5)];
   }
   free(ranked);
+  free(scratch);
+  free(weight);
+  free(draws);
+  return ok;
+}
+
+static double weighted_gain(const Ranked *now, const Ranked *old, size_t n,
+                            const uint32_t *weight) {
+  return weighted_auc(now, n, weight) - (old ? weighted_auc(old, n, weight) : 0.5);
+}
+
+static void fill_gain(const Ranked *now, const Ranked *old, size_t n, size_t m, uint32_t *weight,
+                      double *draws, int n_draws, uint64_t seed, double confidence,
+                      CoredAucGain *gain) {
+  int kept = 0;
+  for (size_t k = 0; k < m; k++)
+    weight[k] = 1;
+  gain->gain = weighted_gain(now, old, n, weight);
+  for (int d = 0; m > 0 && d < n_draws; d++) {
+    draw_groups(weight, m, seed, d);
+    const double x = weighted_gain(now, old, n, weight);
+    if (!isnan(x)) /* a draw without one of the classes says nothing */
+      draws[kept++] = x;
+  }
+  if (kept == 0)
+    return;
+  const double tail = 0.5 * (1.0 - confidence);
+  qsort(draws, (size_t)kept, sizeof *draws, by_value);
+  gain->low = draws[(int)(tail * (kept - 1) + 0.5)];
+  gain->high = draws[(int)((1.0 - tail) * (kept - 1) + 0.5)];
+}
+
+bool cored_metrics_auc_gain(const double *now, const double *old, const uint8_t *positive,
+                            const uint32_t *groups, size_t n, int n_draws, uint64_t seed,
+                            double confidence, CoredAucGain *gain, CoredError *error) {
+  Ranked *ranked = rank(now, positive, groups, n, error);
+  Ranked *ranked_old = old ? rank(old, positive, groups, n, error) : NULL;
+  Ranked **scratch = malloc((n + 1) * sizeof *scratch);
+  uint32_t *weight = calloc(n + 1, sizeof *weight);
+  double *draws = malloc(((size_t)n_draws + 1) * sizeof *draws);
+  const bool ok = ranked && (ranked_old || !old) && scratch && weight && draws;
+  *gain = (CoredAucGain){(double)NAN, (double)NAN, (double)NAN};
+  if (ok) {
+    const size_t m = compact_groups(ranked, n, scratch);
+    if (ranked_old)
+      compact_groups(ranked_old, n, scratch);
+    fill_gain(ranked, ranked_old, n, m, weight, draws, n_draws, seed, confidence, gain);
+  } else {
+    cored_error_set(error, CORED_ERROR_NO_MEMORY, "bootstrap of %zu samples", n);
+  }
+  free(ranked);
+  free(ranked_old);
   free(scratch);
   free(weight);
   free(draws);

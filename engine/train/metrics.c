@@ -70,13 +70,37 @@ static double slope_at(const CoredPredictions *predictions, double beta) {
   return sum;
 }
 
-double cored_metrics_fit_temperature(const CoredPredictions *predictions) {
-  double low = log(1.0 / 20.0), high = log(1.0 / 0.05);
+/* What is minimized, at u = log beta = -log T. */
+static double objective_at(const CoredPredictions *predictions, double u) {
+  return (double)predictions->n * cored_metrics_log_loss(predictions, exp(-u)) + 0.5 * u * u;
+}
+
+static double objective_slope_at(const CoredPredictions *predictions, double u) {
+  return exp(u) * slope_at(predictions, exp(u)) + u;
+}
+
+double cored_metrics_fit_temperature(const CoredPredictions *predictions, bool *told) {
+  enum { STEPS = 60 };
+  const double first = -log(CORED_TEMPERATURE_MAX), last = -log(CORED_TEMPERATURE_MIN);
+  const double step = (last - first) / STEPS;
+  if (told)
+    *told = predictions->n > 0 && slope_at(predictions, exp(first)) < 0.0 &&
+            slope_at(predictions, exp(last)) > 0.0;
   if (predictions->n == 0)
     return 1.0;
-  for (int step = 0; step < 60; step++) {
+  /* The sum of the two need not be convex: the best of a grid, then the minimum beside it. */
+  double best = first, least = (double)INFINITY;
+  for (int i = 0; i <= STEPS; i++) {
+    const double u = first + i * step, value = objective_at(predictions, u);
+    if (value < least) {
+      least = value;
+      best = u;
+    }
+  }
+  double low = fmax(first, best - step), high = fmin(last, best + step);
+  for (int i = 0; i < STEPS; i++) {
     const double middle = 0.5 * (low + high);
-    if (slope_at(predictions, exp(middle)) < 0.0)
+    if (objective_slope_at(predictions, middle) < 0.0)
       low = middle;
     else
       high = middle;

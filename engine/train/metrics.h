@@ -73,10 +73,30 @@ bool cored_metrics_auc_interval(const double *scores, const uint8_t *positive,
                                 const uint32_t *groups, size_t n, int n_draws, uint64_t seed,
                                 double *low, double *high, CoredError *error);
 
+/* Two models on the same samples: how much the AUC of `now` is above that of `old`, or above 0.5
+ * with old NULL. */
+typedef struct CoredAucGain {
+  double gain, low, high; /* of `confidence`; NAN without both classes */
+} CoredAucGain;
+
+/* The interval is the bootstrap's percentiles (Efron 1979). Whole groups are drawn with replacement
+ * and both models are judged on every draw, so that what is hard for both does not count. */
+bool cored_metrics_auc_gain(const double *now, const double *old, const uint8_t *positive,
+                            const uint32_t *groups, size_t n, int n_draws, uint64_t seed,
+                            double confidence, CoredAucGain *gain, CoredError *error);
+
 /* Mean negative log likelihood of the true class at a temperature. */
 double cored_metrics_log_loss(const CoredPredictions *predictions, double temperature);
-/* The temperature that minimizes it, in [0.05, 20] (Guo et al. 2017). 1 for no samples. */
-double cored_metrics_fit_temperature(const CoredPredictions *predictions);
+
+#define CORED_TEMPERATURE_MIN 0.05
+#define CORED_TEMPERATURE_MAX 20.0
+
+/* The temperature that calibrates (Guo et al. 2017), between the two bounds: it minimizes the sum
+ * of the negative log likelihoods plus log(T)^2 / 2. That prior, a normal distribution of log T
+ * around 0 with deviation 1, weighs as much as a sample or two and is lost among hundreds; without
+ * it samples that are all on the right side send T to its bound. *told (may be NULL) is whether the
+ * likelihood alone has a minimum between the bounds: if not, T is the prior's. 1 for no samples. */
+double cored_metrics_fit_temperature(const CoredPredictions *predictions, bool *told);
 /* The threshold in [0, 1] with the best balanced accuracy on p-fake; 0.5 if undefined. */
 bool cored_metrics_fit_threshold(const CoredPredictions *predictions, double temperature,
                                  double *threshold, CoredError *error);

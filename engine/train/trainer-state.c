@@ -3,7 +3,9 @@
 #include "train/trainer.h"
 
 #include "error.h"
+#include "model/convert.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -83,6 +85,36 @@ static bool same_layout(const CoredTensorView *a, const CoredTensorView *b) {
          memcmp(a->dims, b->dims, (size_t)a->rank * sizeof *a->dims) == 0;
 }
 
+/* Every number is one that a training can have left: no parameter or moment that is not finite, no
+ * count below 0. */
+static bool check_values(const CoredTensorView *view, CoredError *error) {
+  const bool counts =
+      strcmp(view->name, "counters") == 0 || strcmp(view->name, "stores.counts") == 0;
+  const size_t width = cored_dtype_size(view->dtype);
+  for (size_t i = 0; i < view->size / width; i++) {
+    const char *const at = (const char *)view->data + i * width;
+    double x = 0.0;
+    if (view->dtype == CORED_DTYPE_I64) {
+      int64_t value;
+      memcpy(&value, at, sizeof value);
+      x = (double)value;
+    } else if (view->dtype == CORED_DTYPE_F64) {
+      memcpy(&x, at, sizeof x);
+    } else {
+      float value;
+      memcpy(&value, at, sizeof value);
+      x = (double)value;
+    }
+    if (!isfinite(x) || (counts && x < 0.0))
+      return cored_error_set(
+          error, CORED_ERROR_PARAMETER_VALUE,
+          "training state: tensor '%s', element %zu: expected a finite number%s, "
+          "found %g",
+          view->name, i, counts ? " of at least 0" : "", x);
+  }
+  return true;
+}
+
 static bool check_tensors(const CoredTrainer *trainer, const CoredTensorView *tensors, size_t n,
                           CoredError *error) {
   for (size_t i = 0; i < trainer->n_state; i++) {
@@ -94,6 +126,8 @@ static bool check_tensors(const CoredTrainer *trainer, const CoredTensorView *te
     if (!same_layout(own, given))
       return cored_error_set(error, CORED_ERROR_PARAMETER_SHAPE,
                              "training state: tensor '%s' has another type or shape", own->name);
+    if (!check_values(given, error))
+      return false;
   }
   for (size_t i = 0; i < n; i++)
     if (!find_tensor(trainer->state, trainer->n_state, tensors[i].name))

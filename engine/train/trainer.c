@@ -195,8 +195,16 @@ static bool copy_weights(const CoredTrainer *trainer, const CoredModel *model, C
 static bool check_teacher(const CoredModelInfo *student, const CoredModel *teacher,
                           CoredError *error) {
   const CoredModelInfo *const t = teacher ? cored_model_info(teacher) : student;
-  if (strcmp(t->network, student->network) == 0 && t->n_classes == student->n_classes)
-    return true;
+  if (strcmp(t->network, student->network) == 0 && t->n_classes == student->n_classes) {
+    /* Both get the same batches. */
+    return (memcmp(t->mean, student->mean, sizeof t->mean) == 0 &&
+            memcmp(t->std, student->std, sizeof t->std) == 0) ||
+           cored_error_set(error, CORED_ERROR_ARGUMENT,
+                           "training: the teacher has another mean or std (red: %g, %g) than the "
+                           "student (%g, %g)",
+                           (double)t->mean[0], (double)t->std[0], (double)student->mean[0],
+                           (double)student->std[0]);
+  }
   return cored_error_set(error, CORED_ERROR_ARGUMENT,
                          "training: the teacher is %s with %d classes, the student %s with %d",
                          t->network, t->n_classes, student->network, student->n_classes);

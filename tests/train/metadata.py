@@ -103,11 +103,13 @@ class Metadata(unittest.TestCase):
             fake, p, z = (np.concatenate(x) for x in zip(*parts))
 
             def loss(scale):
-                return np.logaddexp(0, np.where(fake, -z, z) * scale).mean()
+                """What the fit minimizes, the prior included, at the temperature divided by scale."""
+                return np.logaddexp(0, np.where(fake, -z, z) * scale).sum() + np.log(temperature / scale) ** 2 / 2
 
-            if 0.06 < temperature < 19:
-                self.assertLess(loss(1), loss(1.1) + 1e-9, name)
-                self.assertLess(loss(1), loss(0.9) + 1e-9, name)
+            self.assertLess(loss(1), loss(1.1) + 1e-9, name)
+            self.assertLess(loss(1), loss(0.9) + 1e-9, name)
+            self.assertIn(meta["train.temperature-from"], ("validation", "prior"))
+            self.assertIn(int(meta["train.epoch"]), range(1, 7))
             balanced = [((p >= t)[fake].mean() + (p < t)[~fake].mean()) / 2 for t in (threshold, 0.3, 0.5, 0.7)]
             self.assertGreaterEqual(balanced[0] + 1e-9, max(balanced[1:]), name)
 

@@ -16,7 +16,7 @@ static int print_all(const CoredPredictions *p, double temperature) {
   printf("accuracy=%.17g\nbalanced=%.17g\nauc=%.17g\neer=%.17g\nap=%.17g\nlog_loss=%.17g\n"
          "brier=%.17g\nece=%.17g\nlow=%.17g\nhigh=%.17g\nfit=%.17g\n",
          m.accuracy, m.balanced_accuracy, m.auc, m.eer, m.ap, m.log_loss, m.brier, m.ece, m.auc_low,
-         m.auc_high, cored_metrics_fit_temperature(p));
+         m.auc_high, cored_metrics_fit_temperature(p, NULL));
   for (int c = 0; c < p->n_classes; c++) {
     printf("precision%d=%.17g\nrecall%d=%.17g\nf1%d=%.17g\n", c, m.classes[c].precision, c,
            m.classes[c].recall, c, m.classes[c].f1);

@@ -58,8 +58,8 @@ def expected(labels, logits, real, temperature):
         if inside.any():
             ece += inside.mean() * abs(right[inside].mean() - conf[inside].mean())
     want["ece"] = ece
-    fit = minimize_scalar(lambda t: -np.log(np.maximum(
-        softmax(z / np.exp(t))[np.arange(len(labels)), labels], 1e-300)).mean(),
+    fit = minimize_scalar(lambda t: t * t / 2 - np.log(np.maximum(  # with the prior of log T
+        softmax(z / np.exp(t))[np.arange(len(labels)), labels], 1e-300)).sum(),
         bounds=(np.log(.05), np.log(20)), method="bounded", options={"xatol": 1e-10})
     return want, np.exp(fit.x)
 

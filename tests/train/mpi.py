@@ -53,7 +53,7 @@ class Ranks(unittest.TestCase):
         out = os.path.join(self.tmp.name, f"ranks{ranks}")
         launch = ("mpirun", "--oversubscribe", "-np", ranks) if ranks > 1 else ()
         command = (*launch, TRAIN, "-d", self.data, "-s", "A", "-t", "B", "-w", self.task1, "-me", 1, *OPTIONS,
-                   "--output", out, *args)
+                   "--overwrite", "--output", out, *args)
         done = run(*command, env=MPI)
         if "built without MPI" in done.stderr:
             self.skipTest("built without MPI")
@@ -100,7 +100,7 @@ class Ranks(unittest.TestCase):
         words = ["mpirun", "--oversubscribe"]
         for i, args in enumerate(programs):
             words += [*(":" if i else ()), "-np", "1", TRAIN, "-d", self.data, "-s", "A", "-t", "B", "-w", self.task1,
-                      "-me", "1", *OPTIONS, "--output", os.path.join(self.tmp.name, "out"), *args]
+                      "-me", "1", *OPTIONS, "--overwrite", "--output", os.path.join(self.tmp.name, "out"), *args]
         done = run(*words, env=MPI, timeout=100)
         if "built without MPI" in done.stderr:
             self.skipTest("built without MPI")
@@ -129,7 +129,7 @@ class Ranks(unittest.TestCase):
         shutil.rmtree(data, ignore_errors=True)
         make_task(os.path.join(data, "A"), "checks", train=24, val=2, seed=1)
         command = ["mpirun", "--oversubscribe", "-np", "2", TRAIN, "-d", data, "-t", "A", "-n", "Compact", "-me", "12",
-                   *map(str, OPTIONS), "--output", os.path.join(self.tmp.name, "out"), "--cache", "0", "-nb", "2", *args]
+                   *map(str, OPTIONS), "--overwrite", "--output", os.path.join(self.tmp.name, "out"), "--cache", "0", "-nb", "2", *args]
         environment = dict(os.environ, OPENBLAS_NUM_THREADS="1", **MPI)
         with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as training:
             text = ""

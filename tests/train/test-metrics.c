@@ -37,7 +37,7 @@ static void empty_data_give_nan(void **state) {
   assert_true(isnan(m.auc) && isnan(m.accuracy) && isnan(m.eer) && isnan(m.ap) && isnan(m.ece));
   assert_true(isnan(m.auc_low) && isnan(m.log_loss) && isnan(m.brier));
   cored_metrics_clear(&m);
-  assert_near(cored_metrics_fit_temperature(&none), 1.0, 0.0);
+  assert_near(cored_metrics_fit_temperature(&none, NULL), 1.0, 0.0);
 }
 
 /* Twelve copies of each of two samples are still two groups: the interval stays as wide as that of
@@ -102,18 +102,87 @@ static void threshold_is_in_the_middle_of_the_gap(void **state) {
   assert_near(threshold, 0.5, 0.0);
 }
 
+/* Slope of the objective in log T at z = 2 for four samples of two classes, one of them wrong or
+ * not: 0 at the minimum. */
+static double objective_slope(double temperature, int n_wrong) {
+  const double x = 2.0 / temperature, p = 1.0 / (1.0 + exp(-x));
+  return x * ((4 - n_wrong) * (1.0 - p) - n_wrong * p) + log(temperature);
+}
+
 static void temperature_is_bounded_and_exact(void **state) {
   (void)state;
-  /* Three of four right at z = 2: the best p is 3/4, so 2/T = log 3. */
   const float z[] = {2, 0, 2, 0, 2, 0, 2, 0};
   const uint32_t labels[] = {0, 0, 0, 1};
   const CoredPredictions p = {4, 2, 1, z, labels, NULL};
-  assert_near(cored_metrics_fit_temperature(&p), 2.0 / log(3.0), 1e-9);
+  bool told = false;
+  /* Three of four right: the likelihood alone has 2/T = log 3, T 1.82; the prior draws towards 1.
+   */
+  const double fit = cored_metrics_fit_temperature(&p, &told);
+  assert_true(told && fit > 1.0 && fit < 2.0 / log(3.0));
+  assert_near(objective_slope(fit, 1), 0.0, 1e-9);
+  /* A thousand times the same evidence: next to nothing is left of the prior. */
+  enum { MANY = 4000 };
+  float *many = malloc(2 * MANY * sizeof *many);
+  uint32_t *many_labels = malloc(MANY * sizeof *many_labels);
+  for (int i = 0; i < MANY; i++) {
+    memcpy(many + 2 * i, z, 2 * sizeof *z);
+    many_labels[i] = labels[i % 4];
+  }
+  const CoredPredictions all = {MANY, 2, 1, many, many_labels, NULL};
+  assert_near(cored_metrics_fit_temperature(&all, &told), 2.0 / log(3.0), 3e-3);
+  assert_true(told);
+  free(many);
+  free(many_labels);
+}
+
+static void temperature_of_separable_samples_stays_off_its_bound(void **state) {
+  (void)state;
+  const float z[] = {2, 0, 2, 0, 2, 0, 2, 0};
   const uint32_t right[] = {0, 0, 0, 0}, wrong[] = {1, 1, 1, 1};
   const CoredPredictions q = {4, 2, 1, z, right, NULL}, r = {4, 2, 1, z, wrong, NULL};
-  /* Below 0.055 the slope of the loss is 0 in double. */
-  assert_near(cored_metrics_fit_temperature(&q), 0.0525, 0.0026);
-  assert_near(cored_metrics_fit_temperature(&r), 20.0, 1e-6);
+  bool told = true;
+  double fit = cored_metrics_fit_temperature(&q, &told);
+  assert_false(told);
+  assert_true(fit > 0.5 && fit < 1.0);
+  assert_near(objective_slope(fit, 0), 0.0, 1e-9);
+  told = true;
+  fit = cored_metrics_fit_temperature(&r, &told);
+  assert_false(told);
+  assert_true(fit > 1.0 && fit < 10.0);
+  assert_near(objective_slope(fit, 4), 0.0, 1e-9);
+}
+
+static void gains_are_judged_in_pairs(void **state) {
+  (void)state;
+  enum { N = 60 };
+  double old[N], now[N];
+  uint8_t positive[N];
+  uint32_t groups[N], one_group_each_class[N];
+  for (int i = 0; i < N; i++) {
+    positive[i] = i % 2;
+    old[i] = 0.25 * positive[i] + 0.01 * ((i * 37) % N); /* overlaps */
+    now[i] = old[i] + (i % 8 == 5 ? 0.03 : 0);           /* some fakes a little higher */
+    groups[i] = (uint32_t)i;
+    one_group_each_class[i] = positive[i];
+  }
+  CoredAucGain gain, guess, few;
+  assert_true(cored_metrics_auc_gain(now, old, positive, groups, N, 500, 1, 0.95, &gain, NULL));
+  assert_true(gain.gain > 0 && gain.gain < 0.02);
+  assert_true(gain.low >= 0 && gain.low <= gain.gain && gain.high >= gain.gain);
+  assert_true(cored_metrics_auc_gain(now, NULL, positive, groups, N, 500, 1, 0.95, &guess, NULL));
+  assert_true(guess.low > 0.2 && guess.high <= 0.5);
+  /* In pairs the interval is far narrower than that of either AUC. */
+  assert_true(gain.high - gain.low < 0.5 * (guess.high - guess.low));
+  assert_true(cored_metrics_auc_gain(now, now, positive, groups, N, 500, 1, 0.95, &gain, NULL));
+  assert_near(gain.gain, 0, 0);
+  assert_near(gain.low, 0, 0);
+  assert_near(gain.high, 0, 0);
+  assert_true(cored_metrics_auc_gain(now, old, positive, one_group_each_class, N, 500, 1, 0.95,
+                                     &few, NULL));
+  assert_near(few.high - few.low, 0, 1e-12); /* every draw with both groups is the same */
+  memset(positive, 1, sizeof positive);
+  assert_true(cored_metrics_auc_gain(now, old, positive, groups, N, 50, 1, 0.95, &few, NULL));
+  assert_true(isnan(few.gain) && isnan(few.low));
 }
 
 static void continual_figures(void **state) {
@@ -136,6 +205,8 @@ int main(void) {
       cmocka_unit_test(videos_are_means_of_their_frames),
       cmocka_unit_test(threshold_is_in_the_middle_of_the_gap),
       cmocka_unit_test(temperature_is_bounded_and_exact),
+      cmocka_unit_test(temperature_of_separable_samples_stays_off_its_bound),
+      cmocka_unit_test(gains_are_judged_in_pairs),
       cmocka_unit_test(continual_figures),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

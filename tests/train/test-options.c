@@ -85,7 +85,7 @@ static void defaults_are_the_recipe(void **state) {
   assert_int_equal(o.recipe.train.seed, 2020);
   assert_int_equal(o.output.checkpoint_every, 20);
   assert_int_equal(o.recipe.select, SELECT_ACCURACY);
-  assert_true(o.output.max_forgetting == 2.0 && o.data.max_bad == 1.0);
+  assert_true(o.output.gate.max_forgetting == 2.0 && o.data.max_bad == 1.0);
   assert_true(o.recipe.augment && o.recipe.augmentation.flip == 0.5);
   assert_true(o.recipe.augmentation.jpeg == 0.0 && o.recipe.augmentation.blur == 0.0);
   options_clear(&o);

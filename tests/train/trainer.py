@@ -4,6 +4,7 @@
 # being interrupted, killed and starved, and publishes only what it should.
 import collections
 import csv
+import hashlib
 import json
 import os
 import random
@@ -11,6 +12,7 @@ import re
 import resource
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
@@ -21,6 +23,20 @@ TRAIN = os.path.abspath(sys.argv.pop(1))
 KILLS = int(os.environ.get("CORED_TEST_KILLS", "4"))
 
 from trainer_kit import SIDE, SMALL, make_task, np, picture, run, sha256, tensors  # noqa: E402
+
+
+def repositioned(data, key, value):
+    """A checkpoint with another value in its position, and the hash of it."""
+    n = struct.unpack("<Q", data[:8])[0]
+    head = json.loads(data[8:8 + n])
+    position = json.loads(head["__metadata__"]["cored.position"])
+    position[key] = value
+    head["__metadata__"]["cored.position"] = json.dumps(position, separators=(",", ":"))
+    head["__metadata__"]["cored.checkpoint-sha256"] = "0" * 64
+    text = json.dumps(head, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    whole = struct.pack("<Q", len(text)) + text + data[8 + n:]
+    return whole.replace(b"0" * 64, hashlib.sha256(whole).hexdigest().encode(), 1)
 
 
 class Trainer(unittest.TestCase):
@@ -266,6 +282,10 @@ class Trainer(unittest.TestCase):
     def test_clear_errors(self):
         cases = [
             (["-t", "C"], 1, "C/train"),
+            (["-t", "a"], 1, "there is no task 'a': expected a folder '" + self.data + "/a/train', found A, B in"),
+            (["-t", "A", "-s", "b", "-w", self.task1], 1, "there is no task 'b'"),
+            (["-t", "A", "--resume", "--overwrite"], 2, "say one of them"),
+            (["-t", "A", "--resume", "/nowhere"], 1, "/nowhere"),
             (["-t", "A", "-s", "B"], 2, "-w PATH"),
             (["-t", "A", "-s", "B", "-w", "/nowhere"], 1, "/nowhere"),
             (["-t", "A", "-s", "A", "-w", self.task1], 2, "source and the target"),
@@ -283,6 +303,100 @@ class Trainer(unittest.TestCase):
             message = self.train(*args, "--output", self.out, rc=code)
             self.assertIn(text, message, args)
             self.assertNotIn("\n\n", message)
+            self.assertFalse(os.path.exists(self.out), args)  # no folder stays of a run that did not begin
+
+    def test_nothing_is_overwritten_unasked(self):
+        args = ["-t", "A", "-me", 2, "--checkpoint-every", 1, *SMALL]
+        self.train(*args, "--output", self.out)
+        names = sorted(os.listdir(self.out))
+        hashes = {n: sha256(os.path.join(self.out, n)) for n in names}
+        kept = os.path.join(self.tmp.name, "kept")
+        elsewhere = os.path.join(self.tmp.name, "elsewhere")
+        shutil.copytree(self.out, kept)
+        self.train("-t", "A", "-me", 1, *SMALL, "--output", elsewhere)
+        for extra in ([], ["--resume", elsewhere], ["--seed", 5]):
+            message = self.train(*args, *extra, "--output", self.out, rc=1)
+            self.assertIn("holds an earlier run", message)
+            self.assertIn("--resume", message)
+            self.assertIn("--overwrite", message)
+            self.assertEqual({n: sha256(os.path.join(self.out, n)) for n in sorted(os.listdir(self.out))}, hashes)
+        message = self.train(*args, "--resume", os.path.join(self.out, "last.checkpoint"), "--overwrite", "--output",
+                             self.out, rc=1)
+        self.assertIn("say one of them", message)
+        # An error of the new run comes before the old one is deleted.
+        self.train("-t", "C", *SMALL, "--overwrite", "--output", self.out, rc=1)
+        self.assertEqual(sorted(os.listdir(self.out)), names)
+        self.train("-t", "A", "-me", 1, *SMALL, "--overwrite", "--output", self.out)
+        self.assertFalse(os.path.exists(os.path.join(self.out, "epoch-0002.checkpoint")))
+        # What is left of a run of which only one file stayed counts too.
+        for name in names:
+            if name != ".lock":
+                alone = os.path.join(self.tmp.name, "alone")
+                os.mkdir(alone)
+                shutil.copy(os.path.join(kept, name), alone)
+                self.assertIn("earlier run (" + name, self.train(*args, "--output", alone, rc=1))
+                shutil.rmtree(alone)
+
+    def test_the_best_model_goes_along(self):
+        """The best epoch of the part before may never be beaten; it is delivered all the same."""
+        first = os.path.join(self.tmp.name, "first")
+        spoil = ["-t", "A", *SMALL]
+        self.train(*spoil, "-me", 12, "--output", first)
+        best = sha256(self.best(first))
+        epoch = tensors(self.best(first))[1]["train.epoch"]
+        # As the last checkpoint is at its end already, nothing can beat the best.
+        for form in (["--resume", first], ["--resume=" + first], ["--resume", os.path.join(first, "last.checkpoint")]):
+            log = self.train(*spoil, "-me", 12, *form, "--output", self.out)
+            self.assertEqual(sha256(self.best()), best, form)
+            self.assertIn(f"best: epoch {epoch},", log)
+            shutil.rmtree(self.out)
+        # The checkpoint alone: its own state is the best there is.
+        alone = os.path.join(self.tmp.name, "moved.checkpoint")
+        shutil.copy(os.path.join(first, "last.checkpoint"), alone)
+        log = self.train(*spoil, "-me", 12, "--resume", alone, "--output", self.out)
+        self.assertIn(f"best model so far, of epoch {epoch}, is not beside the checkpoint", log)
+        self.assertIn("best: epoch 12,", log)
+        self.assertEqual(tensors(self.best())[1]["train.epoch"], "12")
+        # The same in a folder that lost it.
+        os.unlink(self.best())
+        self.assertIn("best: epoch 12,", self.train(*spoil, "-me", 12, "--resume", "--output", self.out))
+
+    def test_positions_that_no_run_writes(self):
+        args = ["-t", "A", *SMALL, "--output", self.out]
+        self.train(*args, "-me", 2)
+        last = os.path.join(self.out, "last.checkpoint")
+        with open(last, "rb") as f:
+            good = f.read()
+        changes = [("next_batch", 2**62, "next_batch: expected 0 to 6, found 4611686018427387904"),
+                   ("next_batch", 7, "next_batch: expected 0 to 6, found 7"), ("next_batch", -1, "found -1"),
+                   ("next_batch", 3, "its optimizer made 12"), ("next_batch", "0", 'found "0"'),
+                   ("next_batch", None, "next_batch: expected 0 to 6, found null"), ("epoch", 2**40, "epoch: expected 0"),
+                   ("epoch", 3, "history: expected a row for each of 3 epochs, found 2"), ("best_epoch", 3, "expected 0 to 2"),
+                   ("best", None, "best: expected a number"), ("best", "x", "best: expected a number"),
+                   ("sums", [], "sums: expected"), ("sums", ["x"] * 10, "sums: expected"), ("history", [], "history:"),
+                   ("history", [1, 2], "history:"), ("history", {}, "history:")]
+        for key, value, text in changes:
+            with open(last, "wb") as f:
+                f.write(repositioned(good, key, value))
+            os.path.exists(os.path.join(self.out, "previous.checkpoint")) and os.unlink(
+                os.path.join(self.out, "previous.checkpoint"))
+            self.assertIn(text, self.train(*args, "-me", 3, "--resume", rc=1), (key, value))
+        with open(last, "wb") as f:
+            f.write(repositioned(good, "epoch", 2))
+        self.assertIn("resuming in epoch 3 at batch 0", self.train(*args, "-me", 3, "--resume"))
+
+    def test_long_runs_are_announced(self):
+        process = subprocess.Popen([TRAIN, "-d", self.data, "-t", "A", "--output", self.out, *map(str, SMALL), "-me",
+                                    "1000000"], stderr=subprocess.PIPE, text=True)
+        for line in process.stderr:
+            if "this takes about" in line:
+                break
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=120)
+        self.assertEqual(process.returncode, 130)
+        self.assertRegex(line, r"this takes about [\d.]+ hours for \d+ epochs at [\d.]+ images/s")
+        self.assertIn("--resume", line)
+        self.assertNotIn("Compact", line)  # that is the network already
 
     def test_what_is_left_out_is_told(self):
         data = os.path.join(self.tmp.name, "dataset")
@@ -317,9 +431,10 @@ class Trainer(unittest.TestCase):
     def test_publish_gate(self):
         live = os.path.join(self.tmp.name, "live", "model.safetensors")
         os.mkdir(os.path.dirname(live))
-        log = self.train("-t", "A", "-me", 8, "--output", self.out, *SMALL, "--publish", live)
+        lenient = ("--min-samples", 12, "--max-false-alarms", 100, "--max-misses", 100)
+        log = self.train("-t", "A", "-me", 8, "--output", self.out, *SMALL, "--publish", live, *lenient)
         self.assertIn("generation 1", log)
-        second = ["-s", "A", "-t", "B", "-f", "-w", self.out, "-me", 6, *SMALL, "--publish", live]
+        second = ["-s", "A", "-t", "B", "-f", "-w", self.out, "-me", 6, *SMALL, "--publish", live, *lenient]
         before = sha256(live)
         # A violent fine-tuning forgets; with no tolerance it must not get through.
         self.train(*second, "-m", "FT", "-lr", 0.03, "--max-forgetting", 0, "--select", "auc", "--output",

@@ -17,6 +17,7 @@ static const char help[] =
     "  -d, --data FOLDER       holds real/ and fake/, or with --tasks NAME/SPLIT/{real,fake}\n"
     "  -t, --tasks A,B,...     tasks in the order they were learned\n"
     "      --split NAME        (default test)\n"
+    "      --input-size N      input of N x N pixels (default: the model file's)\n"
     "\n"
     "Data\n"
     "      --map F=C,...       folder F holds class C\n"
@@ -44,6 +45,7 @@ static const char help[] =
 
 enum {
   LONG_SPLIT = 256,
+  LONG_INPUT_SIZE,
   LONG_MAP,
   LONG_MAX_BAD,
   LONG_FACES,
@@ -67,6 +69,7 @@ static const struct option table[] = {
     {"data", required_argument, NULL, 'd'},
     {"tasks", required_argument, NULL, 't'},
     {"split", required_argument, NULL, LONG_SPLIT},
+    {"input-size", required_argument, NULL, LONG_INPUT_SIZE},
     {"map", required_argument, NULL, LONG_MAP},
     {"max-bad", required_argument, NULL, LONG_MAX_BAD},
     {"faces", no_argument, NULL, LONG_FACES},
@@ -151,6 +154,8 @@ static bool apply(EvalOptions *options, int id, const char *value) {
   case LONG_SPLIT:
     options->split = value;
     return true;
+  case LONG_INPUT_SIZE:
+    return whole(value, 8, 4096, &options->input_size);
   case LONG_JSON:
     options->json = value;
     return true;

@@ -15,6 +15,7 @@ typedef struct EvalOptions {
   const char *split;
   const char *json, *csv, *html;
   int threads, loader_threads, bootstrap;
+  int input_size; /* 0: the models' own */
   bool quiet;
   char *tasks_text; /* what tasks point into; owned */
 } EvalOptions;

@@ -97,7 +97,7 @@ bool eval_judge(EvalResult *result, int i, const CoredModel *model, int threads,
 static bool run_model(EvalResult *result, int i, const EvalOptions *options, Ui *ui,
                       CoredError *error) {
   char *path = weights_file(options->models[i], error);
-  CoredModel *model = path ? weights_load(path, error) : NULL;
+  CoredModel *model = path ? weights_load_sized(path, options->input_size, error) : NULL;
   bool ok = model && hash_file(path, result->hashes[i], error);
   if (ok) {
     result->infos[i] = *cored_model_info(model);

@@ -18,6 +18,44 @@ struct Evaluator {
   CoredSession *session;
 };
 
+bool info_same_input(const CoredModelInfo *a, const CoredModelInfo *b) {
+  return a->input_width == b->input_width && a->input_height == b->input_height &&
+         memcmp(a->mean, b->mean, sizeof a->mean) == 0 &&
+         memcmp(a->std, b->std, sizeof a->std) == 0;
+}
+
+bool info_same_classes(const CoredModelInfo *a, const CoredModelInfo *b) {
+  bool same = a->n_classes == b->n_classes && a->real_class == b->real_class;
+  for (int c = 0; same && c < a->n_classes; c++)
+    same = strcmp(a->labels[c], b->labels[c]) == 0;
+  return same;
+}
+
+void info_classes_text(const CoredModelInfo *info, char out[CLASSES_TEXT_SIZE]) {
+  int at = 0;
+  out[0] = '\0';
+  for (int c = 0; c < info->n_classes && at < CLASSES_TEXT_SIZE; c++)
+    at +=
+        snprintf(out + at, CLASSES_TEXT_SIZE - (size_t)at, "%s%s", c ? ", " : "", info->labels[c]);
+  if (at < CLASSES_TEXT_SIZE)
+    snprintf(out + at, CLASSES_TEXT_SIZE - (size_t)at, " (%s is the real one)",
+             info->labels[info->real_class]);
+}
+
+void info_input_text(const CoredModelInfo *info, char out[INPUT_TEXT_SIZE]) {
+  const float *m = info->mean, *s = info->std;
+  snprintf(out, INPUT_TEXT_SIZE, "input %d x %d, mean %.6g %.6g %.6g, std %.6g %.6g %.6g",
+           info->input_width, info->input_height, (double)m[0], (double)m[1], (double)m[2],
+           (double)s[0], (double)s[1], (double)s[2]);
+}
+
+void info_copy_input(CoredModelInfo *to, const CoredModelInfo *from) {
+  to->input_width = from->input_width;
+  to->input_height = from->input_height;
+  memcpy(to->mean, from->mean, sizeof to->mean);
+  memcpy(to->std, from->std, sizeof to->std);
+}
+
 Evaluator *evaluator_new(const CoredModel *model, int threads, CoredError *error) {
   Evaluator *evaluator = calloc(1, sizeof *evaluator);
   if (!evaluator) {
@@ -64,12 +102,29 @@ static bool watch(void *user, size_t done, size_t total) {
   return !stop_asked();
 }
 
+/* A network that reads more than the set holds would read other memory. */
+static bool check_input(const CoredModelInfo *info, const CoredDataset *set, CoredError *error) {
+  const CoredDataParams *params = cored_dataset_params(set);
+  CoredModelInfo read = {.input_width = params->width, .input_height = params->height};
+  char wanted[INPUT_TEXT_SIZE], found[INPUT_TEXT_SIZE];
+  memcpy(read.mean, params->mean, sizeof read.mean);
+  memcpy(read.std, params->std, sizeof read.std);
+  if (info_same_input(info, &read))
+    return true;
+  info_input_text(info, wanted);
+  info_input_text(&read, found);
+  return cored_error_set(error, CORED_ERROR_INPUT_SIZE,
+                         "'%s': the model expects %s, but the data were read for %s",
+                         cored_dataset_root(set), wanted, found);
+}
+
 bool evaluator_predict(Evaluator *evaluator, const CoredDataset *set, int loader_threads, Ui *ui,
                        const char *label, Prediction *prediction, CoredError *error) {
   const Scorer scorer = {score, evaluator, evaluator->info.n_classes, evaluator->info.real_class,
                          BATCH};
   Watch w = {ui, label, ui_clock()};
-  return predict_set(prediction, set, &scorer, loader_threads, watch, &w, error);
+  return check_input(&evaluator->info, set, error) &&
+         predict_set(prediction, set, &scorer, loader_threads, watch, &w, error);
 }
 
 json_t *json_figure(double x) {

@@ -31,12 +31,13 @@ static bool set_task(CoredModelInfo *info, const char *name, double auc, CoredEr
   return true;
 }
 
-static bool calibrate(CoredModelInfo *info, const Prediction *val, int n, CoredError *error) {
+static bool calibrate(CoredModelInfo *info, const Prediction *val, int n, bool *told,
+                      CoredError *error) {
   Prediction all;
   if (!prediction_join(&all, val, n, error))
     return false;
   const CoredPredictions view = prediction_view(&all);
-  info->temperature = cored_metrics_fit_temperature(&view);
+  info->temperature = cored_metrics_fit_temperature(&view, told);
   const bool ok = cored_metrics_fit_threshold(&view, info->temperature, &info->threshold, error);
   prediction_clear(&all);
   return ok;
@@ -117,19 +118,25 @@ CoredModel *finish_model(const CoredTrainer *trainer, const CoredModelInfo *info
     if (!auc_of(&val[i], &auc, error) || !set_task(&complete, lineage->names[i], auc, error))
       return NULL;
   }
-  if (!calibrate(&complete, val, lineage->n_tasks, error))
+  bool told;
+  if (!calibrate(&complete, val, lineage->n_tasks, &told, error))
     return NULL;
   CoredModel *model = cored_trainer_model(trainer, &complete, error);
   if (!model)
     return NULL;
   char *matrix = continue_matrix(lineage->base, &complete);
+  char epoch[32];
+  snprintf(epoch, sizeof epoch, "%d", lineage->epoch);
   char *config =
       json_dumps(lineage->config, JSON_COMPACT | JSON_SORT_KEYS | JSON_REAL_PRECISION(9));
-  const bool ok = add_metadata(&model, "train.method", lineage->method, error) &&
-                  add_metadata(&model, "train.manifest", lineage->manifest, error) &&
-                  add_metadata(&model, "train.config", config, error) &&
-                  add_metadata(&model, KEY_MATRIX, matrix, error) &&
-                  add_stores(&model, trainer, error);
+  const bool ok =
+      add_metadata(&model, "train.method", lineage->method, error) &&
+      add_metadata(&model, KEY_EPOCH, epoch, error) &&
+      add_metadata(&model, "train.manifest", lineage->manifest, error) &&
+      add_metadata(&model, "train.config", config, error) &&
+      add_metadata(&model, KEY_MATRIX, matrix, error) &&
+      add_metadata(&model, KEY_TEMPERATURE_FROM, told ? "validation" : "prior", error) &&
+      add_stores(&model, trainer, error);
   free(matrix);
   free(config);
   return ok ? model : NULL;

@@ -1,89 +1,223 @@
 /* SPDX-License-Identifier: MIT
- * The publish gate. Both models are judged as they will run: from their files' weights, by plan and
- * session, on the same validation samples. */
-#include <math.h>
-#include <stdarg.h>
+ * The publish gate: measuring both models, and putting the new one in place. */
+#include "gate.h"
+
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "error.h"
-#include "finish.h"
 #include "model/file.h"
+#include "model/model.h"
 
-static bool measure(const CoredModel *model, const DataSets *sets, int threads, int loader_threads,
-                    Ui *ui, double *auc, CoredError *error) {
-  Evaluator *evaluator = evaluator_new(model, threads, error);
-  bool ok = evaluator != NULL;
-  for (int i = 0; ok && i < sets->n_tasks; i++) {
-    Prediction prediction;
-    CoredMetrics metrics;
-    if (!(ok = evaluator_predict(evaluator, sets->val[i], loader_threads, ui, sets->names[i],
-                                 &prediction, error)))
-      break;
-    const CoredPredictions view = prediction_view(&prediction);
-    ok = cored_metrics_compute(&metrics, &view, 1.0, 0.5, 0, 0, error);
-    if (ok) {
-      auc[i] = metrics.auc;
-      cored_metrics_clear(&metrics);
-    }
-    prediction_clear(&prediction);
+enum { DRAWS = 2000 };
+
+/* ---- Measuring ------------------------------------------------------------------------------- */
+
+/* One model on one task. */
+typedef struct Scores {
+  Prediction prediction;
+  double *p_fake;
+  uint8_t *positive; /* by the classes of the data set, that is, the candidate's */
+  size_t n;
+} Scores;
+
+static void scores_clear(Scores *scores) {
+  prediction_clear(&scores->prediction);
+  free(scores->p_fake);
+  free(scores->positive);
+  *scores = (Scores){0};
+}
+
+static bool scores_fill(Scores *scores, double temperature, int real_label, CoredError *error) {
+  const CoredPredictions view = prediction_view(&scores->prediction);
+  scores->n = view.n;
+  scores->p_fake = malloc((view.n + 1) * sizeof *scores->p_fake);
+  scores->positive = malloc(view.n + 1);
+  if (!scores->p_fake || !scores->positive)
+    return cored_error_set(error, CORED_ERROR_NO_MEMORY, "scores of %zu samples", view.n);
+  cored_predictions_scores(&view, temperature, scores->p_fake, scores->positive);
+  /* The order of classes of the model that was asked need not be that of the data set. */
+  for (size_t i = 0; i < view.n; i++)
+    scores->positive[i] = view.labels[i] != (uint32_t)real_label;
+  return true;
+}
+
+/* A model and the sets read for it. */
+typedef struct Side {
+  const CoredModel *model;
+  DataSets own;         /* read for this model's input, where that is another */
+  const DataSets *sets; /* own or the candidate's */
+  Evaluator *evaluator;
+} Side;
+
+static void side_close(Side *side) {
+  evaluator_free(side->evaluator);
+  data_sets_close(&side->own);
+}
+
+static bool side_open(Side *side, const CoredModel *model, const GateJob *job, Ui *ui,
+                      CoredError *error) {
+  const CoredModelInfo *info = cored_model_info(model);
+  CoredModelInfo needed = *cored_model_info(job->candidate);
+  *side = (Side){.model = model, .sets = job->sets};
+  if (!info_same_input(info, &needed)) {
+    char text[INPUT_TEXT_SIZE];
+    info_input_text(info, text);
+    ui_line(ui, "the live model has %s: reading the validation data once more for it", text);
+    info_copy_input(&needed, info);
+    if (!data_sets_open_val(&side->own, job->sets, &job->options->data, &needed,
+                            job->options->loader_threads, ui, error))
+      return false;
+    side->sets = &side->own;
   }
-  evaluator_free(evaluator);
+  side->evaluator = evaluator_new(model, job->options->recipe.train.threads, error);
+  return side->evaluator != NULL;
+}
+
+static bool side_score(Side *side, int task, const GateJob *job, Ui *ui, Scores *scores,
+                       CoredError *error) {
+  return evaluator_predict(side->evaluator, side->sets->val[task], job->options->loader_threads, ui,
+                           side->sets->names[task], &scores->prediction, error) &&
+         scores_fill(scores, cored_model_info(side->model)->temperature,
+                     cored_model_info(job->candidate)->real_class, error);
+}
+
+static bool measure_figures(const Scores *scores, double threshold, GateFigures *figures,
+                            CoredError *error) {
+  CoredRocPoint *points;
+  size_t n_points, n_fake = 0, alarms = 0, missed = 0;
+  if (!cored_metrics_roc(scores->p_fake, scores->positive, scores->n, &points, &n_points, error))
+    return false;
+  for (size_t i = 0; i < scores->n; i++) {
+    const bool fake = scores->p_fake[i] >= threshold;
+    n_fake += scores->positive[i];
+    alarms += fake && !scores->positive[i];
+    missed += !fake && scores->positive[i];
+  }
+  figures->auc = cored_roc_auc(points, n_points);
+  figures->false_alarms = (double)alarms / (double)(scores->n - n_fake); /* 0/0 is NAN */
+  figures->misses = (double)missed / (double)n_fake;
+  free(points);
+  return true;
+}
+
+static int by_number(const void *a, const void *b) {
+  const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+  return (x > y) - (x < y);
+}
+
+/* How many groups have a sample of each class. */
+static bool count_independent(const Scores *scores, GateTask *task, CoredError *error) {
+  uint64_t *keys = malloc((scores->n + 1) * sizeof *keys);
+  if (!keys)
+    return cored_error_set(error, CORED_ERROR_NO_MEMORY, "groups of %zu samples", scores->n);
+  for (size_t i = 0; i < scores->n; i++)
+    keys[i] = (uint64_t)scores->prediction.groups[i] << 1 | scores->positive[i];
+  qsort(keys, scores->n, sizeof *keys, by_number);
+  for (size_t i = 0; i < scores->n; i++)
+    if (i == 0 || keys[i] != keys[i - 1])
+      ++*(keys[i] & 1 ? &task->n_fake : &task->n_real);
+  free(keys);
+  return true;
+}
+
+/* Both have to have seen the same samples, one by one. */
+static bool check_pairs(const Scores *now, const Scores *old, const char *name, CoredError *error) {
+  const Prediction *a = &now->prediction, *b = &old->prediction;
+  if (a->n == b->n && memcmp(a->samples, b->samples, a->n * sizeof *a->samples) == 0 &&
+      memcmp(now->positive, old->positive, a->n) == 0)
+    return true;
+  return cored_error_set(error, CORED_ERROR_DATASET,
+                         "validation data of '%s': %zu samples can be read for the new model and "
+                         "%zu for the live one, which cannot be compared",
+                         name, a->n, b->n);
+}
+
+static bool measure_task(GateTask *task, const Scores *now, const Scores *old, const GateJob *job,
+                         const CoredModel *old_model, CoredError *error) {
+  const uint32_t *groups = now->prediction.groups;
+  const double confidence = job->options->output.gate.confidence / 100.0;
+  task->old = (GateFigures){.auc = 0.5};
+  if (!count_independent(now, task, error) ||
+      !measure_figures(now, cored_model_info(job->candidate)->threshold, &task->now, error) ||
+      !cored_metrics_auc_gain(now->p_fake, NULL, now->positive, groups, now->n, DRAWS, 1,
+                              confidence, &task->over_guessing, error))
+    return false;
+  return !old_model ||
+         (check_pairs(now, old, task->name, error) &&
+          measure_figures(old, cored_model_info(old_model)->threshold, &task->old, error) &&
+          cored_metrics_auc_gain(now->p_fake, old->p_fake, now->positive, groups, now->n, DRAWS, 1,
+                                 confidence, &task->over_old, error));
+}
+
+static bool measure(GateResult *result, const GateJob *job, const CoredModel *old, Ui *ui,
+                    CoredError *error) {
+  Side new_side = {0}, old_side = {0};
+  bool ok = side_open(&new_side, job->candidate, job, ui, error) &&
+            (!old || side_open(&old_side, old, job, ui, error));
+  for (int i = 0; ok && i < job->sets->n_tasks; i++) {
+    Scores now = {0}, before = {0};
+    result->tasks[i].name = job->sets->names[i];
+    ok = side_score(&new_side, i, job, ui, &now, error) &&
+         (!old || side_score(&old_side, i, job, ui, &before, error)) &&
+         measure_task(&result->tasks[i], &now, &before, job, old, error);
+    scores_clear(&now);
+    scores_clear(&before);
+  }
+  result->n_tasks = job->sets->n_tasks;
+  side_close(&new_side);
+  side_close(&old_side);
   return ok;
 }
 
-__attribute__((format(printf, 2, 3))) static void refuse(GateResult *result, const char *format,
-                                                         ...) {
-  const size_t at = strlen(result->reasons);
-  va_list args;
-  va_start(args, format);
-  vsnprintf(result->reasons + at, sizeof result->reasons - at, format, args);
-  va_end(args);
-  result->passed = false;
+bool gate_open_live(const char *path, CoredModel **live, CoredError *error) {
+  CoredError reason = {0};
+  *live = NULL;
+  if (access(path, F_OK) != 0 && errno == ENOENT)
+    return true;
+  *live = cored_model_load(path, NULL, &reason);
+  return *live || cored_error_set(error, reason.code,
+                                  "--publish: the live model cannot be read, so nothing can be "
+                                  "compared with it; move it away to publish a first one. %s",
+                                  reason.message);
 }
 
-/* An AUC that is not a number never passes a comparison. */
-static void compare(GateResult *result, const DataSets *sets, double max_forgetting) {
-  result->passed = true;
-  if (!(result->new_auc[0] > result->old_auc[0] || result->new_auc[0] >= 1.0))
-    refuse(result, "new task %s: AUC %.4f is not better than the old model's %.4f\n",
-           sets->names[0], result->new_auc[0], result->old_auc[0]);
-  for (int i = 1; i < sets->n_tasks; i++)
-    if (!(result->old_auc[i] - result->new_auc[i] <= max_forgetting / 100.0))
-      refuse(result, "old task %s: AUC fell from %.4f to %.4f, by more than %g points\n",
-             sets->names[i], result->old_auc[i], result->new_auc[i], max_forgetting);
-}
-
-bool gate_judge(GateResult *result, const CoredModel *old, const CoredModel *candidate,
-                const DataSets *sets, double max_forgetting, int threads, int loader_threads,
-                Ui *ui, CoredError *error) {
+bool gate_judge(GateResult *result, const GateJob *job, Ui *ui, CoredError *error) {
+  CoredModel *live;
   *result = (GateResult){0};
-  if (!measure(candidate, sets, threads, loader_threads, ui, result->new_auc, error))
+  if (!gate_open_live(job->options->output.publish, &live, error))
     return false;
-  if (old) {
-    if (!measure(old, sets, threads, loader_threads, ui, result->old_auc, error))
-      return false;
-  } else {
-    result->old_auc[0] = 0.5; /* of guessing */
-  }
-  compare(result, sets, max_forgetting);
-  return true;
+  result->against = live ? "the live model" : job->teacher ? "the model of -w" : "guessing";
+  const bool ok = measure(result, job, live ? live : job->teacher, ui, error);
+  if (ok)
+    gate_compare(result, &job->options->output.gate, cored_model_info(job->candidate)->temperature);
+  cored_model_unref(live);
+  return ok;
 }
+
+/* ---- Publishing ------------------------------------------------------------------------------ */
 
 static CoredModel *next_generation(const CoredModel *candidate, const char *path,
                                    CoredError *error) {
   CoredModelInfo info = *cored_model_info(candidate);
   uint64_t live_generation = 0;
-  if (access(path, F_OK) == 0) {
-    CoredModel *live = cored_model_load(path, &(CoredModelLoadParams){.skip_canary = true}, error);
-    if (!live)
-      return NULL;
+  CoredModel *live;
+  if (!gate_open_live(path, &live, error))
+    return NULL;
+  if (live)
     live_generation = cored_model_info(live)->generation;
-    cored_model_unref(live);
-  }
+  cored_model_unref(live);
   info.generation = (live_generation > info.generation ? live_generation : info.generation) + 1;
+  if (info.generation > INT64_MAX) {
+    cored_error_set(error, CORED_ERROR_METADATA_VALUE,
+                    "'%s' has the highest generation that there is, %lld: nothing was published, "
+                    "publish to a file of another name",
+                    path, (long long)INT64_MAX);
+    return NULL;
+  }
   return cored_model_with_info(candidate, &info, error);
 }
 
@@ -95,7 +229,7 @@ static bool write_rejected(const GateResult *result, const CoredModel *candidate
       cored_model_with_metadata(candidate, "train.rejected", result->reasons, error);
   const bool ok = marked && asprintf(&file, "%s.rejected", path) >= 0 &&
                   asprintf(&text, "%s.rejected.txt", path) >= 0 &&
-                  cored_model_save(marked, file, error) &&
+                  cored_model_save_beside(marked, file, error) &&
                   cored_file_write(text, &chunk, 1, 0666, error);
   free(file);
   free(text);
@@ -103,20 +237,44 @@ static bool write_rejected(const GateResult *result, const CoredModel *candidate
   return ok;
 }
 
+static void tell_figures(const GateResult *result, Ui *ui) {
+  for (int i = 0; i < result->n_tasks; i++) {
+    const GateTask *t = &result->tasks[i];
+    if (strcmp(result->against, "guessing") == 0)
+      ui_line(ui, "  %s: AUC %.4f, false alarms %.1f %%, misses %.1f %%", t->name, t->now.auc,
+              100.0 * t->now.false_alarms, 100.0 * t->now.misses);
+    else
+      ui_line(ui,
+              "  %s: AUC %.4f (%s: %.4f), false alarms %.1f %% (%.1f %%), misses %.1f %% (%.1f %%)",
+              t->name, t->now.auc, result->against, t->old.auc, 100.0 * t->now.false_alarms,
+              100.0 * t->old.false_alarms, 100.0 * t->now.misses, 100.0 * t->old.misses);
+  }
+}
+
+static void tell_reasons(const GateResult *result, Ui *ui) {
+  for (const char *at = result->reasons; *at;) {
+    const size_t n = strcspn(at, "\n");
+    ui_line(ui, "%.*s", (int)n, at);
+    at += n + (at[n] == '\n');
+  }
+}
+
 bool gate_publish(const GateResult *result, const CoredModel *candidate, const char *path, Ui *ui,
                   CoredError *error) {
   if (!result->passed) {
     ui_line(ui, "not published:");
-    for (const char *at = result->reasons; *at; at += strcspn(at, "\n") + 1)
-      ui_line(ui, "%.*s", (int)strcspn(at, "\n"), at);
+    tell_reasons(result, ui);
+    tell_figures(result, ui);
     ui_line(ui, "%s.rejected holds the model", path);
     return write_rejected(result, candidate, path, error);
   }
   CoredModel *next = next_generation(candidate, path, error);
   const bool ok = next && cored_model_save(next, path, error);
-  if (ok)
+  if (ok) {
     ui_line(ui, "published %s, generation %llu", path,
             (unsigned long long)cored_model_info(next)->generation);
+    tell_figures(result, ui);
+  }
   cored_model_unref(next);
   return ok;
 }

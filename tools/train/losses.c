@@ -47,11 +47,17 @@ json_t *loss_sums_json(const LossSums *sums) {
   return json;
 }
 
-void loss_sums_read(LossSums *sums, const json_t *json) {
+bool loss_sums_read(LossSums *sums, const json_t *json) {
+  if (json_array_size(json) != N_LOSS_TERMS + 2)
+    return false;
+  for (size_t i = 0; i < N_LOSS_TERMS + 2; i++)
+    if (!json_is_number(json_array_get(json, i)))
+      return false;
   for (int i = 0; i < N_LOSS_TERMS; i++)
     sums->terms[i] = json_number_value(json_array_get(json, (size_t)i));
   sums->n = json_number_value(json_array_get(json, N_LOSS_TERMS));
   sums->n_correct = json_number_value(json_array_get(json, N_LOSS_TERMS + 1));
+  return sums->n >= 0.0 && sums->n_correct >= 0.0;
 }
 
 json_t *loss_means_json(const LossSums *sums) {

@@ -19,7 +19,8 @@ json_t *losses_json(const CoredLosses *losses);
 void loss_sums_add(LossSums *sums, const CoredLosses *losses);
 /* Exact: reading back gives the same sums. */
 json_t *loss_sums_json(const LossSums *sums);
-void loss_sums_read(LossSums *sums, const json_t *json);
+/* False if they are no numbers of losses. */
+bool loss_sums_read(LossSums *sums, const json_t *json);
 /* {"total": mean, ...} and "accuracy". */
 json_t *loss_means_json(const LossSums *sums);
 /* "loss 0.69 (S 0.35 D 0.33 R 0.01) acc 51.2%": the terms that are not 0. */

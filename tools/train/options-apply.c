@@ -281,14 +281,29 @@ bool options_apply_output(OptionParser *parser, OptionId id, const char *value) 
     return true;
   case OPTION_CHECKPOINT_EVERY:
     return parse_int(parser, value, 1, 1000000, &output->checkpoint_every);
-  case OPTION_EXPORT_PTH:
+  default: /* OPTION_EXPORT_PTH */
     output->export_pth = value;
     return true;
+  }
+}
+
+bool options_apply_publishing(OptionParser *parser, OptionId id, const char *value) {
+  OutputOptions *output = &parser->options->output;
+  GateOptions *gate = &output->gate;
+  switch (id) {
   case OPTION_PUBLISH:
     output->publish = value;
     return true;
-  default:
-    return parse_number(parser, value, 0.0, 100.0, &output->max_forgetting);
+  case OPTION_MAX_FORGETTING:
+    return parse_number(parser, value, 0.0, 100.0, &gate->max_forgetting);
+  case OPTION_MAX_FALSE_ALARMS:
+    return parse_number(parser, value, 0.0, 100.0, &gate->max_false_alarms);
+  case OPTION_MAX_MISSES:
+    return parse_number(parser, value, 0.0, 100.0, &gate->max_misses);
+  case OPTION_CONFIDENCE:
+    return parse_number(parser, value, 0.0, 99.9, &gate->confidence);
+  default: /* OPTION_MIN_SAMPLES */
+    return parse_int(parser, value, 1, 1000000, &gate->min_samples);
   }
 }
 
@@ -300,6 +315,8 @@ bool options_apply_running(OptionParser *parser, OptionId id, const char *value)
   case OPTION_RESUME:
     output->resume = value ? value : "";
     return true;
+  case OPTION_OVERWRITE:
+    return output->overwrite = true;
   case OPTION_TRACE:
     output->trace = value;
     return true;

@@ -29,6 +29,7 @@ bool options_complain(const OptionParser *parser, const char *format, ...)
 /* Put the value where the option wants it; false after a complaint. One a topic of the table. */
 typedef bool OptionHandler(OptionParser *parser, OptionId id, const char *value);
 OptionHandler options_apply_data, options_apply_augmentation, options_apply_losses,
-    options_apply_optimization, options_apply_network, options_apply_output, options_apply_running;
+    options_apply_optimization, options_apply_network, options_apply_output,
+    options_apply_publishing, options_apply_running;
 
 #endif /* CORED_TOOLS_TRAIN_OPTIONS_APPLY_H */

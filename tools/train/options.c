@@ -78,6 +78,9 @@ static bool finish(OptionParser *parser) {
   if (options->test)
     return options->network.weights ? true
                                     : options_complain(parser, "--test needs a model: say -w FILE");
+  if (options->output.overwrite && options->output.resume && !options->output.resume[0])
+    return options_complain(parser, "--resume goes on with this folder's run, --overwrite deletes "
+                                    "it: say one of them");
   if (!split_sources(parser))
     return false;
   if (!data->target) {
@@ -122,7 +125,13 @@ static void set_defaults(Options *options) {
                  .seed = 2020,
                  .augment = true,
                  .augmentation = cored_augment_params_default(true)},
-      .output = {.checkpoint_every = 20, .max_forgetting = 2.0, .trace_steps = 1}};
+      .output = {.checkpoint_every = 20,
+                 .gate = {.max_forgetting = 2.0,
+                          .max_false_alarms = 5.0,
+                          .max_misses = 5.0,
+                          .confidence = 95.0,
+                          .min_samples = 20},
+                 .trace_steps = 1}};
   cored_train_params_init(&options->recipe.train);
   options->recipe.train.method = CORED_METHOD_CORED;
   options->recipe.augmentation.cutmix_rate = -1.0; /* by the kind */
@@ -136,6 +145,14 @@ static void add_long(struct option *table, int *n, const OptionRow *row, const c
                                              : row->value[0] == '[' ? optional_argument
                                                                     : required_argument,
                                   .val = (int)row->id};
+}
+
+/* A value that may be left out can follow as the next word too, as help shows it: there are no
+ * other words. */
+static const char *value_of(const OptionRow *row, int argc, char **argv) {
+  if (row->value[0] == '[' && !optarg && optind < argc && argv[optind][0] != '-')
+    return argv[optind++];
+  return optarg;
 }
 
 static const OptionRow *row_of(int id) {
@@ -173,7 +190,7 @@ ParseResult options_parse(Options *options, int argc, char **argv, FILE *out, FI
       return PARSE_DONE;
     }
     parser.name = row_of(id)->name[0] ? row_of(id)->name : row_of(id)->brief;
-    if (!row_of(id)->apply(&parser, (OptionId)id, optarg))
+    if (!row_of(id)->apply(&parser, (OptionId)id, value_of(row_of(id), argc, argv)))
       return PARSE_ERROR;
   }
   if (optind < argc) {

@@ -54,14 +54,24 @@ typedef struct RecipeOptions {
   Selection select;
 } RecipeOptions;
 
+/* What the publish gate puts up with. */
+typedef struct GateOptions {
+  double max_forgetting;   /* points of AUC that an old task may lose */
+  double max_false_alarms; /* points by which they may rise on an old task */
+  double max_misses;       /* the same */
+  double confidence;       /* per cent, of the interval that says that the new task is better */
+  int min_samples;         /* of each class in every validation set, groups counting once */
+} GateOptions;
+
 typedef struct OutputOptions {
   const char *folder; /* NULL: runs/... */
   const char *folder1, *folder2;
   int checkpoint_every;
   const char *resume; /* a checkpoint, a run folder, or "" for this run's own folder */
+  bool overwrite;     /* delete an earlier run in the folder */
   const char *export_pth;
   const char *publish;
-  double max_forgetting; /* points of AUC */
+  GateOptions gate;
   const char *trace;
   int trace_steps;
   const char *tensorboard;

@@ -66,6 +66,29 @@ static void draw_bar(Run *run, double began, uint64_t done, uint64_t from, uint6
   ui_bar(&run->ui, label, (size_t)done, (size_t)total, text);
 }
 
+/* Once, from the first steps, when it will be long: before somebody waits for it. */
+static void estimate(Run *run, uint64_t total) {
+  enum { STEPS = 3 };
+  static const double enough_seconds = 5.0, long_seconds = 20.0 * 60.0;
+  const RecipeOptions *recipe = &run->options->recipe;
+  const double seconds = ui_clock() - run->pace.began, batches = (double)run->pace.batches;
+  if (run->pace.told || batches < STEPS * recipe->accumulate || seconds < enough_seconds)
+    return;
+  run->pace.told = true;
+  const double epochs = (double)(recipe->epochs - run->at.epoch);
+  const double left = seconds / batches * (epochs * (double)total - (double)run->at.next_batch);
+  if (left < long_seconds)
+    return;
+  ui_line(&run->ui,
+          "this takes about %.1f hours for %.0f epochs at %.1f images/s%s; fewer epochs (-me) or a "
+          "smaller --input-size take less%s; after Ctrl-C, --resume goes on",
+          left / 3600.0, epochs, batches / seconds * recipe->batch,
+          run->at.epoch > run->pace.first_epoch ? "" : ", validation not counted",
+          strcmp(run->info.network, "cored-compact") == 0
+              ? ""
+              : ", and the network Compact (-n) is many times faster");
+}
+
 static RunStatus not_finite(Run *run, const char *what, CoredError *error) {
   const char *where = cored_trainer_find_nonfinite(run->trainer);
   cored_error_set(error, CORED_ERROR_PARAMETER_VALUE,
@@ -164,7 +187,10 @@ RunStatus run_epoch(Run *run, CoredError *error) {
   RunStatus status =
       cored_loader_start(run->loader, (uint64_t)run->at.epoch, from, error) ? RUN_OK : RUN_FAILED;
   status = agree(run, status);
+  if (run->pace.batches == 0)
+    run->pace = (RunPace){.began = began, .first_epoch = run->at.epoch};
   while (status == RUN_OK && !stopped && run->at.next_batch < total) {
+    const uint64_t before = run->at.next_batch;
     status = agree(run, accumulate(run, error));
     if (status != RUN_OK)
       break;
@@ -172,6 +198,8 @@ RunStatus run_epoch(Run *run, CoredError *error) {
     if (!cored_trainer_update(run->trainer, rate, NULL))
       status = not_finite(run, "a gradient", error);
     status = agree(run, status);
+    run->pace.batches += run->at.next_batch - before;
+    estimate(run, total);
     draw_bar(run, began, run->at.next_batch, from, total);
     stopped = parallel_max(run->parallel, stop_asked());
   }

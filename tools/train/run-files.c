@@ -13,6 +13,7 @@
 #include "checkpoint.h"
 #include "error.h"
 #include "model/file.h"
+#include "model/model.h"
 #include "model/text.h"
 #include "run.h"
 
@@ -49,18 +50,26 @@ static char *choose_folder(const Options *options) {
   return length < 0 ? NULL : whole;
 }
 
-static bool make_folders(const char *path, CoredError *error) {
-  char *part = strdup(path);
+/* One folder; *n_made counts those that were not there. */
+static bool make_folder(const char *path, int *n_made) {
+  if (mkdir(path, 0777) != 0)
+    return errno == EEXIST;
+  ++*n_made;
+  return true;
+}
+
+static bool make_folders(Run *run, CoredError *error) {
+  char *part = strdup(run->folder);
   bool ok = part != NULL;
   for (char *at = part; ok && at; at = strchr(at + 1, '/')) {
     const char kept = *at;
     *at = '\0';
-    ok = part[0] == '\0' || mkdir(part, 0777) == 0 || errno == EEXIST;
+    ok = part[0] == '\0' || make_folder(part, &run->n_made);
     *at = kept;
   }
-  ok = ok && (mkdir(part, 0777) == 0 || errno == EEXIST);
+  ok = ok && make_folder(part, &run->n_made);
   if (!ok)
-    cored_error_set(error, CORED_ERROR_WRITE, "'%s': %s", path, strerror(errno));
+    cored_error_set(error, CORED_ERROR_WRITE, "'%s': %s", run->folder, strerror(errno));
   free(part);
   return ok;
 }
@@ -81,27 +90,121 @@ static void remove_leftovers(const char *folder) {
     closedir(dir);
 }
 
+/* ---- An earlier run ---- */
+
+/* Is name a file that a run leaves? */
+static bool is_result(const char *name) {
+  static const char *const names[] = {"best.safetensors", "last.checkpoint", "previous.checkpoint",
+                                      "best.checkpoint",  "history.csv",     "report.html"};
+  for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+    if (strcmp(name, names[i]) == 0)
+      return true;
+  const size_t digits = strncmp(name, "epoch-", 6) == 0 ? strspn(name + 6, "0123456789") : 0;
+  return digits >= 4 && strcmp(name + 6 + digits, ".checkpoint") == 0;
+}
+
+static bool same_place(const char *a, const char *b) {
+  struct stat x, y;
+  return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+/* The folder of what --resume names; the caller frees it. */
+static char *resumed_folder(const Run *run) {
+  const char *path = run->options->output.resume;
+  struct stat st;
+  if (!path[0])
+    return strdup(run->folder);
+  const char *slash = strrchr(path, '/');
+  if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+    return strdup(path);
+  return slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
+}
+
+/* Does this run go on with what is in its own folder? */
+static bool goes_on_here(const Run *run) {
+  if (!run->options->output.resume)
+    return false;
+  char *from = resumed_folder(run);
+  const bool here = from && same_place(from, run->folder);
+  free(from);
+  return here;
+}
+
+/* Nothing of an earlier run is lost unasked. */
+static bool check_earlier_run(const Run *run, CoredError *error) {
+  char found[256] = "";
+  const bool here = goes_on_here(run), overwrite = run->options->output.overwrite;
+  if (here && overwrite)
+    return cored_error_set(error, CORED_ERROR_ARGUMENT,
+                           "--resume goes on with the run in '%s', --overwrite deletes it: say one "
+                           "of them",
+                           run->folder);
+  DIR *dir = here || overwrite ? NULL : opendir(run->folder);
+  for (const struct dirent *entry; dir && !found[0] && (entry = readdir(dir));)
+    if (is_result(entry->d_name))
+      snprintf(found, sizeof found, "%s", entry->d_name);
+  if (dir)
+    closedir(dir);
+  return !found[0] ||
+         cored_error_set(error, CORED_ERROR_ARGUMENT,
+                         "'%s' holds an earlier run (%s): --resume goes on with it, --overwrite "
+                         "deletes it and begins anew, -o FOLDER leaves it alone",
+                         run->folder, found);
+}
+
+void run_delete_earlier(const Run *run) {
+  DIR *dir =
+      run->options->output.overwrite && run->parallel->rank == 0 ? opendir(run->folder) : NULL;
+  for (const struct dirent *entry; dir && (entry = readdir(dir));)
+    if (is_result(entry->d_name))
+      unlinkat(dirfd(dir), entry->d_name, 0);
+  if (dir)
+    closedir(dir);
+}
+
+/* ---- The folder ---- */
+
 bool run_open_folder(Run *run, CoredError *error) {
   run->folder = choose_folder(run->options);
   if (!run->folder)
     return cored_error_set(error, CORED_ERROR_NO_MEMORY, "name of the output folder");
   if (run->parallel->rank != 0)
     return true;
-  if (!make_folders(run->folder, error))
+  if (!make_folders(run, error))
     return false;
   char *path = run_path(run, ".lock");
-  run->lock = path ? open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666) : -1;
+  run->lock = path ? open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666) : -1;
   free(path);
   if (run->lock < 0)
     return cored_error_set(error, CORED_ERROR_WRITE, "'%s': %s", run->folder, strerror(errno));
   if (flock(run->lock, LOCK_EX | LOCK_NB) != 0)
     return cored_error_set(error, CORED_ERROR_OPEN, "'%s': another training runs in this folder",
                            run->folder);
+  if (!check_earlier_run(run, error))
+    return false;
   remove_leftovers(run->folder);
   return true;
 }
 
-void run_close_folder(Run *run) {
+/* A run that did not begin leaves no folder behind: those that it made itself go, while they are
+ * empty. */
+static void remove_made(Run *run) {
+  char *lock = run_path(run, ".lock");
+  if (lock && run->n_made > 0)
+    unlink(lock);
+  free(lock);
+  for (char *end; run->n_made > 0 && rmdir(run->folder) == 0; run->n_made--) {
+    for (end = run->folder + strlen(run->folder); end > run->folder && end[-1] == '/'; end--)
+      end[-1] = '\0';
+    if (!(end = strrchr(run->folder, '/')))
+      break;
+    *end = '\0';
+  }
+}
+
+void run_close_folder(Run *run, bool began) {
+  if (run->lock >= 0 && !began)
+    remove_made(run);
   if (run->lock >= 0)
     close(run->lock);
   run->lock = -1;
@@ -159,19 +262,76 @@ static json_t *position_json(const RunPosition *at) {
   return json;
 }
 
-static bool read_position(RunPosition *at, const json_t *json, CoredError *error) {
+static bool bad_position(const char *what, json_int_t most, const json_t *found,
+                         CoredError *error) {
+  char *text = found ? json_dumps(found, JSON_ENCODE_ANY | JSON_COMPACT) : NULL;
+  cored_error_set(error, CORED_ERROR_METADATA_VALUE,
+                  "the checkpoint's position: %s: expected 0 to %lld, found %.64s", what,
+                  (long long)most, text ? text : "nothing");
+  free(text);
+  return false;
+}
+
+static bool read_count(const json_t *json, const char *key, json_int_t most, json_int_t *value,
+                       CoredError *error) {
+  const json_t *found = json_object_get(json, key);
+  *value = json_integer_value(found);
+  return (json_is_integer(found) && *value >= 0 && *value <= most) ||
+         bad_position(key, most, found, error);
+}
+
+/* A row for every epoch that is over, in order. */
+static bool check_history(const json_t *history, json_int_t epoch, CoredError *error) {
+  bool ok = json_is_array(history) && json_array_size(history) == (size_t)epoch;
+  for (size_t i = 0; ok && i < (size_t)epoch; i++) {
+    const json_t *row = json_array_get(history, i);
+    ok = json_integer_value(json_object_get(row, "epoch")) == (json_int_t)i + 1 &&
+         json_is_object(json_object_get(row, "train")) &&
+         json_is_array(json_object_get(row, "tasks"));
+  }
+  return ok ||
+         cored_error_set(error, CORED_ERROR_METADATA_VALUE,
+                         "the checkpoint's position: history: expected a row for each of %lld "
+                         "epochs, found %zu",
+                         (long long)epoch, json_array_size(history));
+}
+
+/* What a run of these settings can have written, and nothing else. */
+static bool read_position(Run *run, const json_t *json, CoredError *error) {
+  enum { MOST_EPOCHS = 1000000000 };
+  RunPosition *at = &run->at;
   const json_t *best = json_object_get(json, "best"), *history = json_object_get(json, "history");
-  const json_int_t epoch = json_integer_value(json_object_get(json, "epoch"));
-  const json_int_t batch = json_integer_value(json_object_get(json, "next_batch"));
-  if (!json_is_array(history) || epoch < 0 || epoch > 1000000000 || batch < 0)
-    return cored_error_set(error, CORED_ERROR_METADATA_VALUE, "the checkpoint's position");
+  const json_t *sums = json_object_get(json, "sums");
+  const uint64_t n_batches = cored_loader_n_batches(run->loader);
+  const uint64_t k = (uint64_t)run->options->recipe.accumulate;
+  json_int_t epoch, batch, best_epoch;
+  if (!read_count(json, "epoch", MOST_EPOCHS, &epoch, error) ||
+      !read_count(json, "next_batch", (json_int_t)n_batches, &batch, error) ||
+      !read_count(json, "best_epoch", epoch, &best_epoch, error) ||
+      !check_history(history, epoch, error))
+    return false;
+  if (best_epoch > 0 ? !json_is_number(best) : !json_is_null(best))
+    return cored_error_set(error, CORED_ERROR_METADATA_VALUE,
+                           "the checkpoint's position: best: expected a number, or null without a "
+                           "best epoch");
+  if (!loss_sums_read(&at->sums, sums))
+    return cored_error_set(error, CORED_ERROR_METADATA_VALUE,
+                           "the checkpoint's position: sums: expected %d numbers",
+                           N_LOSS_TERMS + 2);
+  const uint64_t steps =
+      (uint64_t)epoch * ((n_batches + k - 1) / k) + ((uint64_t)batch + k - 1) / k;
+  if (cored_trainer_steps(run->trainer) != steps)
+    return cored_error_set(error, CORED_ERROR_METADATA_VALUE,
+                           "the checkpoint's position: epoch %lld, batch %lld is %llu steps from "
+                           "the start, its optimizer made %llu",
+                           (long long)epoch + 1, (long long)batch, (unsigned long long)steps,
+                           (unsigned long long)cored_trainer_steps(run->trainer));
   json_decref(at->history);
   at->history = json_deep_copy(history);
   at->epoch = (int)epoch;
   at->next_batch = (uint64_t)batch;
   at->best = json_is_number(best) ? json_number_value(best) : -(double)INFINITY;
-  at->best_epoch = (int)json_integer_value(json_object_get(json, "best_epoch"));
-  loss_sums_read(&at->sums, json_object_get(json, "sums"));
+  at->best_epoch = (int)best_epoch;
   return true;
 }
 
@@ -249,6 +409,63 @@ static Checkpoint *find_checkpoint(Run *run, const char *path, bool *is_last, Co
   return NULL;
 }
 
+/* Is there a best model that starting anew would not give again? A run that was killed in its first
+ * epoch may have written the model, but no checkpoint yet. */
+static bool has_later_best(const Run *run) {
+  char *path = run_path(run, "best.safetensors");
+  const bool there = path && access(path, F_OK) == 0;
+  CoredModel *model =
+      there ? cored_model_load(path, &(CoredModelLoadParams){.skip_canary = true}, NULL) : NULL;
+  const char *epoch = model ? cored_model_metadata(model, KEY_EPOCH) : NULL;
+  const bool first = epoch && strcmp(epoch, "1") == 0;
+  cored_model_unref(model);
+  free(path);
+  return there && !first;
+}
+
+/* The model of run->at.best_epoch in folder; NULL if it is another one's or not there. */
+static CoredModel *load_best(const Run *run, const char *folder) {
+  char *path, wanted[32];
+  if (asprintf(&path, "%s/best.safetensors", folder) < 0)
+    return NULL;
+  CoredModel *model = cored_model_load(path, NULL, NULL);
+  free(path);
+  const char *epoch = model ? cored_model_metadata(model, KEY_EPOCH) : NULL;
+  snprintf(wanted, sizeof wanted, "%d", run->at.best_epoch);
+  /* Earlier versions did not write the epoch. */
+  if (model && (!epoch || strcmp(epoch, wanted) == 0) &&
+      strcmp(cored_model_info(model)->network, run->info.network) == 0)
+    return model;
+  cored_model_unref(model);
+  return NULL;
+}
+
+/* The best model so far is a file beside the checkpoint, and a run that goes on elsewhere takes it
+ * along. Without it the best is looked for anew, beginning with the state that was resumed. */
+static bool resume_best(Run *run, CoredError *error) {
+  if (run->parallel->rank != 0 || run->at.best_epoch == 0)
+    return true;
+  char *from = resumed_folder(run), *path = run_path(run, "best.safetensors");
+  CoredModel *best = from ? load_best(run, from) : NULL;
+  bool ok = true;
+  if (best) {
+    if (!same_place(from, run->folder))
+      ok = path && cored_model_save_beside(best, path, error);
+  } else {
+    ui_line(&run->ui,
+            "the best model so far, of epoch %d, is not beside the checkpoint: the best is "
+            "looked for anew",
+            run->at.best_epoch);
+    run->at.best = -(double)INFINITY;
+    run->at.best_epoch = 0;
+    ok = run->at.next_batch > 0 || run_judge_resumed(run, error);
+  }
+  cored_model_unref(best);
+  free(from);
+  free(path);
+  return ok;
+}
+
 bool run_resume(Run *run, CoredError *error) {
   const char *path = run->options->output.resume;
   if (!path)
@@ -256,12 +473,18 @@ bool run_resume(Run *run, CoredError *error) {
   bool is_last = false;
   Checkpoint *checkpoint = find_checkpoint(run, path, &is_last, error);
   if (!checkpoint && error->code == CORED_ERROR_NOT_FOUND && !path[0]) {
+    if (has_later_best(run))
+      return cored_error_set(error, CORED_ERROR_NOT_FOUND,
+                             "'%s' holds best.safetensors but no checkpoint to go on from; "
+                             "--overwrite begins anew",
+                             run->folder);
     ui_line(&run->ui, "nothing to resume in '%s': starting anew", run->folder);
     return true;
   }
   bool ok = checkpoint && checkpoint_check_config(checkpoint, run->config, error) &&
             checkpoint_restore(checkpoint, run->trainer, error) &&
-            read_position(&run->at, checkpoint_position(checkpoint), error);
+            read_position(run, checkpoint_position(checkpoint), error);
+  ok = ok && resume_best(run, error) && (goes_on_here(run) || run_save_checkpoint(run, error));
   if (ok && is_last && run->at.epoch > 0 && run->at.next_batch == 0)
     ok = run_keep_epoch(run, error); /* should the run have died before it came to that */
   checkpoint_free(checkpoint);

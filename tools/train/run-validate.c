@@ -71,26 +71,54 @@ static json_t *make_row(const Run *run, const CoredMetrics *metrics, double figu
                    loss_means_json(&run->at.sums), "tasks", tasks, "score", json_figure(figure));
 }
 
+/* Predict and measure; *n is how many metrics are to be cleared, on failure too. */
+static bool measure(Run *run, CoredMetrics *metrics, int *n, CoredError *error) {
+  *n = 0;
+  if (!predict_all(run, error))
+    return false;
+  for (; *n < run->sets.n_tasks; ++*n) {
+    const CoredPredictions view = prediction_view(&run->val[*n]);
+    if (!cored_metrics_compute(&metrics[*n], &view, 1.0, 0.5, 0, 0, error))
+      return false;
+  }
+  return true;
+}
+
+/* Is this the best so far, as the state at the end of that epoch (from 1)? */
+static bool note_best(Run *run, double figure, int epoch) {
+  const bool better = all_finite(run) && figure > run->at.best; /* false for NAN */
+  if (better) {
+    run->at.best = figure;
+    run->at.best_epoch = epoch;
+  }
+  return better;
+}
+
+static void clear_all(CoredMetrics *metrics, int n) {
+  for (int i = 0; i < n; i++)
+    cored_metrics_clear(&metrics[i]);
+}
+
 bool run_validate(Run *run, bool *better, CoredError *error) {
   CoredMetrics metrics[MAX_TASKS] = {0};
-  int n = 0;
-  bool ok = predict_all(run, error);
-  for (; ok && n < run->sets.n_tasks; n++) {
-    const CoredPredictions view = prediction_view(&run->val[n]);
-    if (!(ok = cored_metrics_compute(&metrics[n], &view, 1.0, 0.5, 0, 0, error)))
-      break;
-  }
+  int n;
+  const bool ok = measure(run, metrics, &n, error);
   if (ok) {
     const double figure = select_score(run->options->recipe.select, metrics, n);
-    *better = all_finite(run) && figure > run->at.best; /* false for NAN */
-    if (*better) {
-      run->at.best = figure;
-      run->at.best_epoch = run->at.epoch + 1;
-    }
+    *better = note_best(run, figure, run->at.epoch + 1);
     print_row(run, metrics, *better);
     json_array_append_new(run->at.history, make_row(run, metrics, figure));
   }
-  for (int i = 0; i < n; i++)
-    cored_metrics_clear(&metrics[i]);
+  clear_all(metrics, n);
+  return ok;
+}
+
+bool run_judge_resumed(Run *run, CoredError *error) {
+  CoredMetrics metrics[MAX_TASKS] = {0};
+  int n;
+  bool ok = measure(run, metrics, &n, error);
+  if (ok && note_best(run, select_score(run->options->recipe.select, metrics, n), run->at.epoch))
+    ok = run_save_best(run, error);
+  clear_all(metrics, n);
   return ok;
 }

@@ -55,9 +55,21 @@ static bool make_trainer(Run *run, CoredError *error) {
   return run->loader != NULL;
 }
 
+/* Hours of training should not end at a live file that cannot be read. */
+static bool check_live(const Run *run, CoredError *error) {
+  const char *path = run->options->output.publish;
+  CoredModel *live = NULL;
+  if (!path || run->parallel->rank != 0)
+    return true;
+  const bool ok = gate_open_live(path, &live, error);
+  cored_model_unref(live);
+  return ok;
+}
+
 static bool set_up(Run *run, CoredError *error) {
   const Options *options = run->options;
-  if (!run_open_folder(run, error) || !weights_start(&run->models, options, error))
+  if (!data_check_tasks(&options->data, error) || !check_live(run, error) ||
+      !run_open_folder(run, error) || !weights_start(&run->models, options, error))
     return false;
   run->info = *cored_model_info(run->models.student);
   if (!data_sets_open(&run->sets, &options->data, &run->info, options->loader_threads, &run->ui,
@@ -69,10 +81,13 @@ static bool set_up(Run *run, CoredError *error) {
   run->at.best = -(double)INFINITY;
   if (!run->config || !run->at.history)
     return cored_error_set(error, CORED_ERROR_NO_MEMORY, "settings");
-  return make_trainer(run, error) && run_resume(run, error) && run_open_events(run, error);
+  if (!make_trainer(run, error))
+    return false;
+  run_delete_earlier(run);
+  return run_resume(run, error) && run_open_events(run, error);
 }
 
-static void tear_down(Run *run) {
+static void tear_down(Run *run, bool began) {
   for (int i = 0; i < MAX_TASKS; i++)
     prediction_clear(&run->val[i]);
   cored_loader_free(run->loader);
@@ -82,13 +97,14 @@ static void tear_down(Run *run) {
   json_decref(run->config);
   json_decref(run->at.history);
   cored_tensorboard_close(run->board, NULL); /* every epoch was flushed */
-  run_close_folder(run);
+  run_close_folder(run, began);
 }
 
-static bool save_best(Run *run, CoredError *error) {
+bool run_save_best(Run *run, CoredError *error) {
   const Lineage lineage = {.base = run->models.teacher,
                            .names = run->sets.names,
                            .n_tasks = run->sets.n_tasks,
+                           .epoch = run->at.best_epoch,
                            .method = json_string_value(json_object_get(run->config, "method")),
                            .manifest = run->manifest,
                            .config = run->config};
@@ -104,7 +120,7 @@ static bool save_best(Run *run, CoredError *error) {
 /* What the first process does at the end of an epoch while the others wait. */
 static bool close_epoch(Run *run, CoredError *error) {
   bool better = false;
-  if (!run_validate(run, &better, error) || (better && !save_best(run, error)))
+  if (!run_validate(run, &better, error) || (better && !run_save_best(run, error)))
     return false;
   run->at.epoch++;
   run->at.next_batch = 0;
@@ -164,12 +180,18 @@ static RunStatus train(Run *run, CoredError *error) {
 
 static RunStatus publish(Run *run, const CoredModel *best, CoredError *error) {
   const Options *options = run->options;
-  GateResult result;
-  if (!gate_judge(&result, run->models.teacher, best, &run->sets, options->output.max_forgetting,
-                  options->recipe.train.threads, options->loader_threads, &run->ui, error) ||
-      !gate_publish(&result, best, options->output.publish, &run->ui, error))
-    return status_of(error);
-  return result.passed ? RUN_OK : RUN_REJECTED;
+  const GateJob job = {best, run->models.teacher, &run->sets, options};
+  GateResult *result = malloc(sizeof *result);
+  RunStatus status = RUN_OK;
+  if (!result)
+    cored_error_set(error, CORED_ERROR_NO_MEMORY, "the publish gate");
+  if (!result || !gate_judge(result, &job, &run->ui, error) ||
+      !gate_publish(result, best, options->output.publish, &run->ui, error))
+    status = status_of(error);
+  else if (!result->passed)
+    status = RUN_REJECTED;
+  free(result);
+  return status;
 }
 
 /* What is made of the best model besides its file. */
@@ -177,6 +199,15 @@ static bool write_best(Run *run, const CoredModel *best, CoredError *error) {
   const char *pth = run->options->output.export_pth;
   return run_write_report(run, best, error) &&
          (!pth || cored_pth_write(best, pth, CORED_PTH_STATE_DICT, error));
+}
+
+static void tell_temperature(Run *run, const CoredModel *best) {
+  const char *from = cored_model_metadata(best, KEY_TEMPERATURE_FROM);
+  if (from && strcmp(from, "prior") == 0)
+    ui_line(&run->ui,
+            "warning: the validation samples cannot tell the temperature (too few of them are "
+            "misjudged, or too many): %.3g comes from the prior, and probabilities are rough",
+            cored_model_info(best)->temperature);
 }
 
 static RunStatus deliver(Run *run, CoredError *error) {
@@ -189,6 +220,8 @@ static RunStatus deliver(Run *run, CoredError *error) {
   CoredModel *best = path ? cored_model_load(path, NULL, error) : NULL;
   RunStatus status = RUN_OK;
   ui_line(&run->ui, "best: epoch %d, %s", run->at.best_epoch, path ? path : "?");
+  if (best)
+    tell_temperature(run, best);
   if (!best || !write_best(run, best, error))
     status = status_of(error);
   else if (run->options->output.publish)
@@ -237,13 +270,14 @@ RunStatus run_train(const Options *options, Parallel *parallel) {
   status = (RunStatus)parallel_max(parallel, (int)status);
   if (status == RUN_OK && !check_same_data(&run, &error))
     status = RUN_FAILED;
-  if (status == RUN_OK)
+  const bool began = status == RUN_OK;
+  if (began)
     status = train(&run, &error);
   if (status == RUN_OK && parallel->rank == 0)
     status = deliver(&run, &error);
   status = (RunStatus)parallel_max(parallel, (int)status);
   if (status != RUN_OK && status != RUN_INTERRUPTED)
     tell(&run, &error);
-  tear_down(&run);
+  tear_down(&run, began);
   return status;
 }

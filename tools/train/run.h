@@ -14,6 +14,7 @@
 #define CORED_TOOLS_TRAIN_RUN_H
 
 #include "finish.h"
+#include "gate.h"
 #include "losses.h"
 #include "options.h"
 #include "parallel.h"
@@ -42,12 +43,21 @@ typedef struct RunPosition {
   json_t *history; /* a row per finished epoch */
 } RunPosition;
 
+/* How fast this process trains, since its first batch. */
+typedef struct RunPace {
+  double began;
+  uint64_t batches;
+  int first_epoch;
+  bool told; /* how long it will take */
+} RunPace;
+
 typedef struct Run {
   const Options *options;
   Parallel *parallel;
   Ui ui;
   char *folder;
   int lock;
+  int n_made; /* of the folder and those above it */
   StartModels models;
   CoredModelInfo info;
   DataSets sets;
@@ -56,6 +66,7 @@ typedef struct Run {
   CoredTrainer *trainer;
   CoredLoader *loader;
   CoredSchedule schedule;
+  RunPace pace;
   Prediction val[MAX_TASKS]; /* of the last validation */
   RunPosition at;
   CoredTensorboard *board; /* NULL: no event file */
@@ -65,7 +76,10 @@ RunStatus run_train(const Options *options, Parallel *parallel);
 
 /* run-files.c: the folder and what is in it. */
 bool run_open_folder(Run *run, CoredError *error);
-void run_close_folder(Run *run);
+/* Before the first file is written: with --overwrite, what an earlier run left goes. */
+void run_delete_earlier(const Run *run);
+/* began: training did; else folders that were made for it go again. */
+void run_close_folder(Run *run, bool began);
 bool run_save_checkpoint(Run *run, CoredError *error);
 /* The last checkpoint, at the end of an epoch, under its other names: the best one's, every 20th's.
  */
@@ -87,7 +101,12 @@ bool run_write_report(Run *run, const CoredModel *best, CoredError *error);
 bool run_open_events(Run *run, CoredError *error);
 bool run_write_events(Run *run, CoredError *error);
 
+/* run.c: the model of the epoch at.best_epoch, judged by val. */
+bool run_save_best(Run *run, CoredError *error);
+
 /* run-validate.c: all sets, a row of the history, and whether the model is the best so far. */
 bool run_validate(Run *run, bool *better, CoredError *error);
+/* The state that was resumed, at the end of an epoch, as the best so far. */
+bool run_judge_resumed(Run *run, CoredError *error);
 
 #endif /* CORED_TOOLS_TRAIN_RUN_H */

@@ -166,6 +166,68 @@ char *data_train_root(const DataOptions *options) {
   return path;
 }
 
+static bool is_folder(const char *parent, const char *name, const char *below) {
+  char *path;
+  struct stat st;
+  if (asprintf(&path, "%s/%s/%s", parent, name, below) < 0)
+    return false;
+  const bool is = stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+  free(path);
+  return is;
+}
+
+static int by_text(const void *a, const void *b) {
+  return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* The names of the folders that look like tasks, sorted, as far as they fit. */
+static void list_tasks(const char *folder, char *out, size_t size) {
+  enum { MOST = 64 };
+  char *names[MOST];
+  int n = 0;
+  size_t at = 0;
+  DIR *dir = opendir(folder);
+  for (const struct dirent *entry; dir && n < MOST && (entry = readdir(dir));)
+    if (entry->d_name[0] != '.' &&
+        (is_folder(folder, entry->d_name, "train") || is_folder(folder, entry->d_name, "val")))
+      n += (names[n] = strdup(entry->d_name)) != NULL;
+  if (dir)
+    closedir(dir);
+  qsort(names, (size_t)n, sizeof *names, by_text);
+  snprintf(out, size, "no task");
+  bool fits = true;
+  for (int i = 0; i < n; i++) {
+    if (fits && (fits = at + strlen(names[i]) + sizeof ", ..." < size))
+      at += (size_t)snprintf(out + at, size - at, "%s%s", i ? ", " : "", names[i]);
+    else if (!fits)
+      snprintf(out + at, size - at, ", ...");
+    free(names[i]);
+  }
+}
+
+static bool check_task(const DataOptions *options, const char *name, CoredError *error) {
+  char tasks[256];
+  if (is_folder(options->folder, name, "."))
+    return true;
+  list_tasks(options->folder, tasks, sizeof tasks);
+  return cored_error_set(error, CORED_ERROR_DATASET,
+                         "there is no task '%s': expected a folder '%s/%s/train', found %s in '%s'",
+                         name, options->folder, name, tasks, options->folder);
+}
+
+bool data_check_tasks(const DataOptions *options, CoredError *error) {
+  struct stat st;
+  errno = 0;
+  if (stat(options->folder, &st) != 0 || !S_ISDIR(st.st_mode))
+    return cored_error_set(error, CORED_ERROR_DATASET,
+                           "'%s': expected a folder that holds one for each task, found %s",
+                           options->folder, errno ? strerror(errno) : "something else");
+  bool ok = check_task(options, options->target, error);
+  for (int i = 0; ok && i < options->n_sources; i++)
+    ok = check_task(options, options->sources[i], error);
+  return ok;
+}
+
 static bool open_train(DataSets *sets, const SetNeeds *needs, Ui *ui, CoredError *error) {
   struct stat st;
   char *root = data_train_root(needs->options);
@@ -243,6 +305,22 @@ bool data_sets_open(DataSets *sets, const DataOptions *options, const CoredModel
   if (!ok)
     data_sets_close(sets);
   return ok;
+}
+
+bool data_sets_open_val(DataSets *sets, const DataSets *like, const DataOptions *options,
+                        const CoredModelInfo *info, int threads, Ui *ui, CoredError *error) {
+  const SetNeeds needs = {options, info, threads, set_cascade(options)};
+  *sets = (DataSets){0};
+  for (int i = 0; i < like->n_tasks; i++) {
+    sets->val[i] = set_open(cored_dataset_root(like->val[i]), &needs, ui, error);
+    if (!sets->val[i]) {
+      data_sets_close(sets);
+      return false;
+    }
+    sets->names[i] = like->names[i];
+    sets->n_tasks++;
+  }
+  return true;
 }
 
 void data_sets_close(DataSets *sets) {

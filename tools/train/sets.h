@@ -29,8 +29,14 @@ CoredDataset *set_open(const char *root, const SetNeeds *needs, Ui *ui, CoredErr
 /* Where to look for the cascade: the option, or the system's; NULL when there is none. */
 const char *set_cascade(const DataOptions *options);
 
+/* Is there a folder for every task that the options name? If not, the error lists those there are.
+ * Looks at names only, so that it can be asked first. */
+bool data_check_tasks(const DataOptions *options, CoredError *error);
 bool data_sets_open(DataSets *sets, const DataOptions *options, const CoredModelInfo *info,
                     int threads, Ui *ui, CoredError *error);
+/* The validation sets of `like` once more, for the input of info. */
+bool data_sets_open_val(DataSets *sets, const DataSets *like, const DataOptions *options,
+                        const CoredModelInfo *info, int threads, Ui *ui, CoredError *error);
 void data_sets_close(DataSets *sets);
 /* The folder with the training data of the target; the caller frees it. */
 char *data_train_root(const DataOptions *options);

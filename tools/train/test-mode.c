@@ -22,7 +22,7 @@ RunStatus test_mode(const Options *options) {
   Prediction prediction = {0};
   CoredDataset *set = NULL;
   Evaluator *evaluator = NULL;
-  CoredModel *model = weights_load(options->network.weights, &error);
+  CoredModel *model = weights_load_test(options->network.weights, &options->network, &error);
   bool ok = model != NULL;
   if (ok) {
     const CoredModelInfo *info = cored_model_info(model);

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "error.h"
+#include "evaluate.h"
 #include "sets.h"
 #include "tools/common/model-path.h"
 #include "tools/convert/import.h"
@@ -76,7 +77,6 @@ CoredModel *weights_load(const char *path, CoredError *error) {
   return model;
 }
 
-/* A model for another input size is the same weights with another description. */
 static CoredModel *resize_input(CoredModel *model, int size, CoredError *error) {
   CoredModelInfo info = *cored_model_info(model);
   if (size == 0 || (info.input_width == size && info.input_height == size))
@@ -85,6 +85,27 @@ static CoredModel *resize_input(CoredModel *model, int size, CoredError *error) 
   CoredModel *other = cored_model_with_info(model, &info, error);
   cored_model_unref(model);
   return other;
+}
+
+CoredModel *weights_load_sized(const char *path, int size, CoredError *error) {
+  CoredModel *model = weights_load(path, error);
+  return model ? resize_input(model, size, error) : NULL;
+}
+
+static bool check_network(const CoredModel *model, const char *path, const char *network,
+                          CoredError *error) {
+  const char *found = cored_model_info(model)->network;
+  return !network || strcmp(found, network) == 0 ||
+         cored_error_set(error, CORED_ERROR_ARGUMENT, "'%s' is a %s, the command line asks for %s",
+                         path, found, network);
+}
+
+CoredModel *weights_load_test(const char *path, const NetworkOptions *options, CoredError *error) {
+  CoredModel *model = weights_load_sized(path, options->input_size, error);
+  if (!model || check_network(model, path, options->network, error))
+    return model;
+  cored_model_unref(model);
+  return NULL;
 }
 
 static CoredModel *load_checked(const char *path, const NetworkOptions *options,
@@ -123,6 +144,32 @@ static CoredModel *make_random(const Options *options, CoredError *error) {
   return cored_model_new_random(&info, options->recipe.seed, error);
 }
 
+/* Both are fed the same pictures in the same form, and their outputs are compared class by class.
+ */
+static bool check_alike(const StartModels *models, const NetworkOptions *options,
+                        CoredError *error) {
+  const CoredModelInfo *student = cored_model_info(models->student);
+  const CoredModelInfo *teacher = cored_model_info(models->teacher);
+  char a[CLASSES_TEXT_SIZE], b[CLASSES_TEXT_SIZE];
+  if (!info_same_classes(student, teacher)) {
+    info_classes_text(student, a);
+    info_classes_text(teacher, b);
+    return cored_error_set(error, CORED_ERROR_ARGUMENT,
+                           "--init '%s' has the classes %s, but the teacher -w '%s' has %s: they "
+                           "have to be the same in the same order",
+                           options->init, a, options->weights, b);
+  }
+  if (info_same_input(student, teacher))
+    return true;
+  info_input_text(student, a);
+  info_input_text(teacher, b);
+  return cored_error_set(error, CORED_ERROR_ARGUMENT,
+                         "--init '%s' has %s, but the teacher -w '%s' has %s, and both are fed the "
+                         "same pictures; --input-size N gives both the same size, mean and std "
+                         "have to agree",
+                         options->init, a, options->weights, b);
+}
+
 bool weights_start(StartModels *models, const Options *options, CoredError *error) {
   const NetworkOptions *network = &options->network;
   *models = (StartModels){0};
@@ -136,9 +183,11 @@ bool weights_start(StartModels *models, const Options *options, CoredError *erro
   else
     models->student = given ? cored_model_ref(given) : make_random(options, error);
   cored_model_unref(given);
-  if (!models->student)
-    weights_clear(models);
-  return models->student != NULL;
+  if (models->student &&
+      (!models->teacher || !network->init || check_alike(models, network, error)))
+    return true;
+  weights_clear(models);
+  return false;
 }
 
 void weights_clear(StartModels *models) {
