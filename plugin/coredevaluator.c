@@ -89,7 +89,7 @@ static gboolean analyse(CoredEvaluator *evaluator, CoredFrameTask *task, CoredEr
   GstVideoFrame frame;
   CoredView view;
   const char *why;
-  if (!cored_frame_map(&frame, &task->info, task->buffer, &why)) {
+  if (!cored_frame_map(&frame, &task->info, task->buffer, GST_MAP_READ, &why)) {
     cored_result_clear(&task->result, GST_VIDEO_INFO_WIDTH(&task->info),
                        GST_VIDEO_INFO_HEIGHT(&task->info), CORED_REASON_NO_OUTPUT);
     error->code = CORED_ERROR_IMAGE;

@@ -123,14 +123,56 @@ static gboolean agrees_with_caps(GstBuffer *buffer, const GstVideoInfo *info) {
                    meta->height >= (guint)GST_VIDEO_INFO_HEIGHT(info));
 }
 
+/* The picture of the caps is a part of that in memory, whose size only a GstVideoMeta tells. */
+static gboolean crop_is_sound(GstBuffer *buffer, const GstVideoInfo *info) {
+  const GstVideoCropMeta *crop = gst_buffer_get_video_crop_meta(buffer);
+  const GstVideoMeta *meta = gst_buffer_get_video_meta(buffer);
+  const guint width = meta ? meta->width : (guint)GST_VIDEO_INFO_WIDTH(info);
+  const guint height = meta ? meta->height : (guint)GST_VIDEO_INFO_HEIGHT(info);
+  return !crop || (crop->width == (guint)GST_VIDEO_INFO_WIDTH(info) &&
+                   crop->height == (guint)GST_VIDEO_INFO_HEIGHT(info) && crop->width <= width &&
+                   crop->height <= height && crop->x <= width - crop->width &&
+                   crop->y <= height - crop->height);
+}
+
+/* To the picture that the caps name; gst_video_frame_map() takes the size in memory. */
+static void apply_crop(GstVideoFrame *frame, const GstVideoInfo *info, GstBuffer *buffer) {
+  const GstVideoCropMeta *crop = gst_buffer_get_video_crop_meta(buffer);
+  const GstVideoFormatInfo *finfo = frame->info.finfo;
+  guint w_sub = 0, h_sub = 0;
+  frame->info.width = info->width;
+  frame->info.height = info->height;
+  if (!crop)
+    return;
+  for (guint c = 0; c < GST_VIDEO_FORMAT_INFO_N_COMPONENTS(finfo); c++) {
+    w_sub = MAX(w_sub, GST_VIDEO_FORMAT_INFO_W_SUB(finfo, c));
+    h_sub = MAX(h_sub, GST_VIDEO_FORMAT_INFO_H_SUB(finfo, c));
+  }
+  const guint x = crop->x >> w_sub << w_sub, y = crop->y >> h_sub << h_sub;
+  for (guint plane = 0; plane < GST_VIDEO_FRAME_N_PLANES(frame); plane++) {
+    gint component[GST_VIDEO_MAX_COMPONENTS];
+    gst_video_format_info_component(finfo, plane, component);
+    const guint c = (guint)component[0];
+    frame->data[plane] = (guint8 *)frame->data[plane] +
+                         (gssize)(y >> GST_VIDEO_FORMAT_INFO_H_SUB(finfo, c)) *
+                             GST_VIDEO_FRAME_PLANE_STRIDE(frame, plane) +
+                         (gssize)(x >> GST_VIDEO_FORMAT_INFO_W_SUB(finfo, c)) *
+                             GST_VIDEO_FORMAT_INFO_PSTRIDE(finfo, c);
+  }
+}
+
 gboolean cored_frame_map(GstVideoFrame *frame, const GstVideoInfo *info, GstBuffer *buffer,
-                         const char **why) {
+                         GstMapFlags access, const char **why) {
   if (!agrees_with_caps(buffer, info)) {
     *why = "its GstVideoMeta contradicts the caps";
     return FALSE;
   }
+  if (!crop_is_sound(buffer, info)) {
+    *why = "its GstVideoCropMeta contradicts the caps or reaches outside the picture";
+    return FALSE;
+  }
   if (!gst_video_frame_map(frame, info, buffer,
-                           (GstMapFlags)(GST_MAP_READ | GST_VIDEO_FRAME_MAP_FLAG_NO_REF))) {
+                           (GstMapFlags)(access | GST_VIDEO_FRAME_MAP_FLAG_NO_REF))) {
     *why = "the buffer cannot be mapped or is shorter than its caps say";
     return FALSE;
   }
@@ -139,6 +181,7 @@ gboolean cored_frame_map(GstVideoFrame *frame, const GstVideoInfo *info, GstBuff
     *why = "strides or offsets of its GstVideoMeta reach outside its memory";
     return FALSE;
   }
+  apply_crop(frame, info, buffer);
   return TRUE;
 }
 

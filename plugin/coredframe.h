@@ -12,17 +12,23 @@
 #define CORED_VIDEO_FORMATS                                                                        \
   "{ I420, YV12, NV12, NV21, Y42B, Y444, YUY2, UYVY, RGB, BGR, RGBx, BGRx, xRGB, xBGR, RGBA, "     \
   "BGRA, ARGB, ABGR, GRAY8, I420_10LE, P010_10LE }"
+/* What the engine takes, see CoredImage. */
+#define CORED_VIDEO_SIZES ", width = (int) [ 1, 32768 ], height = (int) [ 1, 32768 ]"
+#define CORED_VIDEO_CAPS(features)                                                                 \
+  "video/x-raw" features ", format = (string) " CORED_VIDEO_FORMATS CORED_VIDEO_SIZES              \
+  ", framerate = " GST_VIDEO_FPS_RANGE
 
 gboolean cored_pixel_format_from_gst(GstVideoFormat format, CoredPixelFormat *out);
 
 /* Describe a mapped frame. False: the format is none of the above. */
 gboolean cored_frame_to_image(const GstVideoFrame *frame, CoredImage *image);
 
-/* Map for reading only, without a reference, and check that every byte that the description names
- * lies in the mapped memory and that rows do not overlap: gst_video_frame_map() believes the
- * strides and offsets of a GstVideoMeta, we do not. False with *why (static) on failure. */
+/* Map without a reference, and check that every byte that the description names lies in the mapped
+ * memory and that rows do not overlap: gst_video_frame_map() believes the strides and offsets of a
+ * GstVideoMeta, we do not. The frame is the part that a GstVideoCropMeta leaves, from a whole
+ * chroma sample on. False with *why (static) on failure. */
 gboolean cored_frame_map(GstVideoFrame *frame, const GstVideoInfo *info, GstBuffer *buffer,
-                         const char **why);
+                         GstMapFlags access, const char **why);
 
 /* The segment that frames are in; of the streaming thread. Not to be read where it stands: a pad
  * takes frames as soon as it is to become active, and the base class resets the segment after that,

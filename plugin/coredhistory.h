@@ -4,9 +4,10 @@
 #ifndef CORED_HISTORY_H
 #define CORED_HISTORY_H
 
-#include <gst/gst.h>
+#include "coredparams.h"
 
-#define CORED_HISTORY_TRACKS 32
+/* Those of a frame, and as many that are gone. */
+#define CORED_HISTORY_TRACKS (2 * CORED_MAX_OBJECTS)
 #define CORED_HISTORY_COLUMNS 60
 
 typedef struct CoredHistoryTrack {

@@ -8,7 +8,6 @@
 
 #include <math.h>
 
-#define MIN_EM 11.0
 #define EMS_PER_SIDE 26.0
 #define GONE 0.6 /* strength of the lines around a face that is not found any more */
 
@@ -169,9 +168,8 @@ static char *status_words(const CoredScene *s, guint lines) {
   return g_string_free(text, FALSE);
 }
 
-/* Along the lower edge, where faces seldom are; in more lines where one is too short. */
-static void status_measure(Status *status, const CoredPainter *p) {
-  const double em = p->em * 0.9;
+/* In more lines where one is too short; the pixels that are missing all the same. */
+static gint status_lay_out(Status *status, const CoredPainter *p, double em) {
   const gint pad = (gint)ceil(em * 0.35), room = MAX(1, p->canvas.width - 3 * pad);
   gint w, h;
   *status = (Status){.pad = pad};
@@ -188,6 +186,17 @@ static void status_measure(Status *status, const CoredPainter *p) {
   const gint height = h + 2 * pad;
   if (height <= p->canvas.height)
     status->rect = (CoredRect){0, p->canvas.height - height, MIN(w, room) + 3 * pad, height};
+  return MAX(w - room, height - p->canvas.height);
+}
+
+/* Along the lower edge, where faces seldom are; in smaller letters where there is no room. */
+static void status_measure(Status *status, const CoredPainter *p) {
+  const double least = MIN(p->em, CORED_MIN_EM) * 0.9;
+  double em = p->em * 0.9;
+  while (status_lay_out(status, p, em) > 0 && em > least) {
+    g_free(status->words);
+    em = MAX(least, em * 0.9);
+  }
 }
 
 static void status_paint(const Status *status, CoredPainter *p) {
@@ -212,7 +221,7 @@ GstVideoOverlayComposition *cored_paint(const CoredScene *scene, CoredHistory *h
   const gint side = MIN(scene->width, scene->height);
   CoredPainter p = {.scene = scene,
                     .look = look,
-                    .em = look->text_scale * MAX(MIN_EM, side / EMS_PER_SIDE),
+                    .em = look->text_scale * MAX(CORED_MIN_EM, side / EMS_PER_SIDE),
                     .canvas = {.width = scene->width, .height = scene->height}};
   Status status = {0};
   if (look->show & CORED_SHOW_HEAT)

@@ -8,6 +8,8 @@
 #include "coredpiece.h"
 #include "coredscene.h"
 
+#define CORED_MIN_EM 11.0 /* smaller letters can hardly be read */
+
 typedef enum CoredShow { /* what is drawn */
                          CORED_SHOW_BOXES = 1 << 0,
                          CORED_SHOW_LABELS = 1 << 1,
@@ -20,7 +22,8 @@ typedef enum CoredShow { /* what is drawn */
 
 typedef struct CoredLook {
   CoredShow show;
-  double text_scale; /* 1: a letter is a 26th of the picture's smaller side, at least 11 pixels */
+  double text_scale; /* 1: a letter is a 26th of the picture's smaller side, at least CORED_MIN_EM;
+                        smaller where there is no room for it */
   double opacity;    /* of the panels' ground, 0..1 */
   guint color[CORED_SCENE_N_VERDICTS]; /* 0xAARRGGBB by verdict */
 } CoredLook;

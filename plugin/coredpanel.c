@@ -9,6 +9,7 @@
 /* The parts of a panel from top to bottom, in pixels. */
 typedef struct Panel {
   char *label, *track;
+  double em; /* height of a letter */
   gint w, h, pad;
   gint text_w, text_h, bar_h, strip_h; /* 0: not shown */
   gint track_w, track_h;
@@ -41,12 +42,12 @@ static char *face_text(const CoredSceneFace *face) {
 
 /* ---- Measures ------------------------------------------------------------------------------- */
 
-static CoredText label_of(const Panel *panel, const CoredPainter *p) {
-  return (CoredText){.text = panel->label, .em = p->em, .bold = TRUE};
+static CoredText label_of(const Panel *panel) {
+  return (CoredText){.text = panel->label, .em = panel->em, .bold = TRUE};
 }
 
-static CoredText track_of(const Panel *panel, const CoredPainter *p) {
-  return (CoredText){.text = panel->track, .em = p->em * 0.8};
+static CoredText track_of(const Panel *panel) {
+  return (CoredText){.text = panel->track, .em = panel->em * 0.8};
 }
 
 static void panel_sum(Panel *panel) {
@@ -54,13 +55,18 @@ static void panel_sum(Panel *panel) {
   panel->h = panel->text_h + panel->bar_h + panel->strip_h + (parts + 1) * panel->pad;
 }
 
-static void panel_measure(Panel *panel, const CoredPainter *p, const CoredSceneFace *face) {
-  const double em = p->em;
-  *panel = (Panel){.pad = (gint)ceil(em * 0.35)};
+static void panel_clear(Panel *panel) {
+  g_free(panel->label);
+  g_free(panel->track);
+}
+
+static void panel_measure(Panel *panel, const CoredPainter *p, const CoredSceneFace *face,
+                          double em) {
+  *panel = (Panel){.em = em, .pad = (gint)ceil(em * 0.35)};
   panel->label = face_text(face);
   panel->track = g_strdup_printf("#%" G_GUINT64_FORMAT, face->track_id);
   if (p->look->show & CORED_SHOW_LABELS) {
-    const CoredText label = label_of(panel, p), track = track_of(panel, p);
+    const CoredText label = label_of(panel), track = track_of(panel);
     cored_text_measure(&label, &panel->text_w, &panel->text_h);
     if (face->track_id)
       cored_text_measure(&track, &panel->track_w, &panel->track_h);
@@ -72,6 +78,21 @@ static void panel_measure(Panel *panel, const CoredPainter *p, const CoredSceneF
   const gint wide = (gint)CLAMP(face->w, 7 * em, 14 * em);
   panel->w = 2 * panel->pad + MAX(wide, panel->text_w + panel->track_w + (gint)em);
   panel_sum(panel);
+}
+
+/* Letters as large as they should be, or as the picture has room for. */
+static void panel_fit(Panel *panel, const CoredPainter *p, const CoredSceneFace *face) {
+  const double least = MIN(p->em, CORED_MIN_EM);
+  panel_measure(panel, p, face, p->em);
+  for (;;) {
+    const double room =
+        MIN((double)p->canvas.width / panel->w, (double)p->canvas.height / panel->h);
+    if (room >= 1.0 || panel->em <= least)
+      return;
+    const double em = MAX(least, MIN(panel->em - 1.0, panel->em * room));
+    panel_clear(panel);
+    panel_measure(panel, p, face, em);
+  }
 }
 
 /* Only the label. */
@@ -132,13 +153,16 @@ static void draw_ground(cairo_t *cr, const Panel *panel, const CoredPainter *p,
   cored_fill(cr, 0, 0, MAX(2, panel->pad / 3), panel->h);
 }
 
-static void panel_draw(const Panel *panel, cairo_t *cr, const CoredPainter *p,
+static void panel_draw(const Panel *panel, cairo_t *cr, const CoredPainter *painter,
                        const CoredSceneFace *face, const float *columns) {
+  CoredPainter own = *painter;
+  own.em = panel->em;
+  const CoredPainter *p = &own;
   const double inner = panel->w - 2 * panel->pad;
   double y = panel->pad;
   draw_ground(cr, panel, p, face);
   if (panel->text_h) {
-    const CoredText label = label_of(panel, p), track = track_of(panel, p);
+    const CoredText label = label_of(panel), track = track_of(panel);
     cairo_set_source_rgba(cr, 1, 1, 1, face->present ? 1 : 0.8);
     cored_text_draw(cr, &label, panel->pad, y);
     if (face->track_id) {
@@ -216,7 +240,7 @@ void cored_paint_panels(CoredPainter *p, CoredHistory *history, GstClockTime now
                         .panel = {*status}};
   for (guint i = 0; i < n; i++) {
     placed[i] = (Placed){.face = &p->scene->face[i]};
-    panel_measure(&placed[i].panel, p, placed[i].face);
+    panel_fit(&placed[i].panel, p, placed[i].face);
     ground.face[i] = face_rect(placed[i].face);
   }
   make_room(placed, n, p);
@@ -235,8 +259,6 @@ void cored_paint_panels(CoredPainter *p, CoredHistory *history, GstClockTime now
       panel_draw(&placed[i].panel, piece.cr, p, placed[i].face, columns);
       cored_piece_end(&piece, &p->canvas);
     }
-  for (guint i = 0; i < n; i++) {
-    g_free(placed[i].panel.label);
-    g_free(placed[i].panel.track);
-  }
+  for (guint i = 0; i < n; i++)
+    panel_clear(&placed[i].panel);
 }

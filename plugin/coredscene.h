@@ -4,8 +4,9 @@
 #define CORED_SCENE_H
 
 #include "coredheat.h"
+#include "coredparams.h"
 
-#define CORED_SCENE_FACES 32
+#define CORED_SCENE_FACES CORED_MAX_OBJECTS
 #define CORED_SCENE_TEXT 32
 
 typedef enum CoredSceneVerdict {

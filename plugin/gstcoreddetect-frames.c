@@ -2,6 +2,7 @@
  * How frames go through coreddetect: when they are evaluated, what they carry, when they leave. */
 #include "gstcoreddetect-private.h"
 
+#include "coredallocation.h"
 #include "coredcarriers.h"
 #include "coredframe.h"
 #include "gstcoredmeta.h"
@@ -42,13 +43,6 @@ static gboolean set_caps(GstBaseTransform *base, GstCaps *in, GstCaps *out) {
   return TRUE;
 }
 
-/* Buffers go on as they came, so upstream may only use what downstream understands (strides of a
- * GstVideoMeta, a pool, alignment): downstream's answer is ours, as if we were not there. */
-static gboolean propose_allocation(GstBaseTransform *base, GstQuery *decide, GstQuery *query) {
-  (void)decide;
-  return parent_class->propose_allocation(base, NULL, query);
-}
-
 /* ---- Mode and latency ----------------------------------------------------------------------- */
 
 static gboolean upstream_is_live(CoredDetect *self) {
@@ -68,14 +62,21 @@ static GstClockTime latency_of(CoredDetect *self, CoredMode mode, GstClockTime d
   return frame ? (delay + frame - 1) / frame * frame : delay;
 }
 
-static void find_mode(CoredDetect *self) {
+/* As it would be now. */
+static CoredMode decide_mode(CoredDetect *self, GstClockTime *latency) {
   GST_OBJECT_LOCK(self);
   CoredMode mode = self->started_mode;
   const GstClockTime delay = self->delay;
   GST_OBJECT_UNLOCK(self);
   if (mode == CORED_MODE_AUTO)
     mode = upstream_is_live(self) ? CORED_MODE_LATEST : CORED_MODE_SYNC;
-  const GstClockTime latency = latency_of(self, mode, delay);
+  *latency = latency_of(self, mode, delay);
+  return mode;
+}
+
+static void find_mode(CoredDetect *self) {
+  GstClockTime latency;
+  const CoredMode mode = decide_mode(self, &latency);
   GST_OBJECT_LOCK(self);
   const gboolean changed = latency != self->latency;
   self->running_mode = mode;
@@ -84,6 +85,25 @@ static void find_mode(CoredDetect *self) {
   self->mode_known = TRUE;
   if (changed)
     gst_element_post_message(GST_ELEMENT(self), gst_message_new_latency(GST_OBJECT(self)));
+}
+
+/* Buffers that are kept while others go on. */
+static guint kept_buffers(CoredDetect *self) {
+  const GstClockTime frame = cored_frame_duration(&self->info);
+  GstClockTime latency;
+  const CoredMode mode = decide_mode(self, &latency);
+  if (mode == CORED_MODE_SYNC)
+    return 0;
+  /* In latest one is evaluated and the next one waits. */
+  return 2 + (guint)(latency / (frame ? frame : SHORT_FRAME));
+}
+
+static gboolean propose_allocation(GstBaseTransform *base, GstQuery *decide, GstQuery *query) {
+  (void)decide;
+  if (!parent_class->propose_allocation(base, NULL, query))
+    return FALSE;
+  cored_allocation_restrict(query, kept_buffers(CORED_DETECT(base)));
+  return TRUE;
 }
 
 static gboolean query(GstBaseTransform *base, GstPadDirection direction, GstQuery *asked) {
@@ -180,7 +200,7 @@ static GstFlowReturn evaluate(CoredDetect *self, CoredPassing *passing, GstBuffe
   GstVideoFrame frame;
   const char *why;
   /* Also when a lane maps it again: a frame that cannot be read must stop this very buffer. */
-  if (!cored_frame_map(&frame, &self->info, buffer, &why))
+  if (!cored_frame_map(&frame, &self->info, buffer, GST_MAP_READ, &why))
     return refuse(self, buffer, why);
   gst_video_frame_unmap(&frame);
   passing->task = cored_task_new(buffer, &self->info, &passing->params, &passing->upstream,

@@ -55,11 +55,10 @@ static const char *const default_cascades[] = {
     "/usr/share/opencv4/lbpcascades/lbpcascade_frontalface.xml",
     "/usr/share/opencv4/haarcascades/haarcascade_frontalface_default.xml"};
 
-static GstStaticPadTemplate sink_template =
-    GST_STATIC_PAD_TEMPLATE("sink", GST_PAD_SINK, GST_PAD_ALWAYS,
-                            GST_STATIC_CAPS(GST_VIDEO_CAPS_MAKE(CORED_VIDEO_FORMATS)));
+static GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE(
+    "sink", GST_PAD_SINK, GST_PAD_ALWAYS, GST_STATIC_CAPS(CORED_VIDEO_CAPS("")));
 static GstStaticPadTemplate src_template = GST_STATIC_PAD_TEMPLATE(
-    "src", GST_PAD_SRC, GST_PAD_ALWAYS, GST_STATIC_CAPS(GST_VIDEO_CAPS_MAKE(CORED_VIDEO_FORMATS)));
+    "src", GST_PAD_SRC, GST_PAD_ALWAYS, GST_STATIC_CAPS(CORED_VIDEO_CAPS("")));
 
 G_DEFINE_FINAL_TYPE(CoredDetect, cored_detect, GST_TYPE_BASE_TRANSFORM)
 GST_ELEMENT_REGISTER_DEFINE(coreddetect, "coreddetect", GST_RANK_NONE, CORED_TYPE_DETECT)

@@ -17,7 +17,9 @@
  */
 #include "gstcoredoverlay.h"
 
+#include "coredallocation.h"
 #include "coredblend.h"
+#include "coredclock.h"
 #include "coredframe.h"
 #include "coredpainter.h"
 #include "gstcoredmeta.h"
@@ -63,15 +65,17 @@ struct _CoredOverlay {
 
   /* Streaming thread. */
   GstVideoInfo info;
-  gboolean asked, downstream_composes;
+  CoredClock clock;
+  gboolean cut; /* since the history was added to last */
+  gint asked;   /* atomic: by the thread that downstream reconfigures in, too */
+  gboolean downstream_composes;
   CoredHistory history;
 };
 
 #define COMPOSED GST_CAPS_FEATURE_META_GST_VIDEO_OVERLAY_COMPOSITION
 #define ALL_CAPS                                                                                   \
-  GST_VIDEO_CAPS_MAKE_WITH_FEATURES(GST_CAPS_FEATURE_MEMORY_SYSTEM_MEMORY ", " COMPOSED,           \
-                                    CORED_VIDEO_FORMATS)                                           \
-  ";" GST_VIDEO_CAPS_MAKE(CORED_VIDEO_FORMATS)
+  CORED_VIDEO_CAPS("(" GST_CAPS_FEATURE_MEMORY_SYSTEM_MEMORY ", " COMPOSED ")")                    \
+  ";" CORED_VIDEO_CAPS("")
 
 static GstStaticPadTemplate sink_template =
     GST_STATIC_PAD_TEMPLATE("sink", GST_PAD_SINK, GST_PAD_ALWAYS, GST_STATIC_CAPS(ALL_CAPS));
@@ -238,7 +242,7 @@ static void reset_history(CoredOverlay *self) {
 static gboolean set_caps(GstBaseTransform *trans, GstCaps *in, GstCaps *out) {
   CoredOverlay *self = CORED_OVERLAY(trans);
   GST_DEBUG_OBJECT(self, "%" GST_PTR_FORMAT " to %" GST_PTR_FORMAT, in, out);
-  self->asked = FALSE;
+  g_atomic_int_set(&self->asked, FALSE);
   reset_history(self);
   return gst_video_info_from_caps(&self->info, in);
 }
@@ -252,16 +256,24 @@ static gboolean get_unit_size(GstBaseTransform *trans, GstCaps *caps, gsize *siz
   return TRUE;
 }
 
+static gboolean propose_allocation(GstBaseTransform *trans, GstQuery *decide, GstQuery *query) {
+  (void)decide;
+  if (!GST_BASE_TRANSFORM_CLASS(cored_overlay_parent_class)->propose_allocation(trans, NULL, query))
+    return FALSE;
+  cored_allocation_restrict(query, 0);
+  return TRUE;
+}
+
 /* The only sure word that downstream draws compositions is its answer to this query. The base class
  * makes none, for nothing is allocated here. */
 static void ask_downstream(CoredOverlay *self) {
   GstPad *pad = GST_BASE_TRANSFORM_SRC_PAD(self);
   GstCaps *caps = gst_pad_get_current_caps(pad);
   GstQuery *query = gst_query_new_allocation(caps, FALSE);
+  g_atomic_int_set(&self->asked, TRUE);
   self->downstream_composes =
       gst_pad_peer_query(pad, query) &&
       gst_query_find_allocation_meta(query, GST_VIDEO_OVERLAY_COMPOSITION_META_API_TYPE, NULL);
-  self->asked = TRUE;
   gst_query_unref(query);
   gst_clear_caps(&caps);
   GST_DEBUG_OBJECT(self, "downstream %s compositions",
@@ -273,18 +285,29 @@ static void ask_downstream(CoredOverlay *self) {
 static gboolean sink_event(GstBaseTransform *trans, GstEvent *event) {
   CoredOverlay *self = CORED_OVERLAY(trans);
   const GstEventType type = GST_EVENT_TYPE(event);
-  if (type == GST_EVENT_STREAM_START || type == GST_EVENT_SEGMENT || type == GST_EVENT_FLUSH_STOP)
+  if (type == GST_EVENT_FLUSH_STOP)
+    cored_clock_init(&self->clock);
+  if (type == GST_EVENT_STREAM_START || type == GST_EVENT_SEGMENT || type == GST_EVENT_FLUSH_STOP) {
+    cored_clock_renew(&self->clock);
     reset_history(self);
+  }
   return GST_BASE_TRANSFORM_CLASS(cored_overlay_parent_class)->sink_event(trans, event);
 }
 
-static void add_to_history(CoredOverlay *self, const CoredScene *scene, GstBuffer *buffer,
-                           gboolean changed) {
-  if (changed || GST_BUFFER_FLAG_IS_SET(buffer, GST_BUFFER_FLAG_DISCONT))
+/* Another element may stand behind now, under the same caps. */
+static gboolean src_event(GstBaseTransform *trans, GstEvent *event) {
+  if (GST_EVENT_TYPE(event) == GST_EVENT_RECONFIGURE)
+    g_atomic_int_set(&CORED_OVERLAY(trans)->asked, FALSE);
+  return GST_BASE_TRANSFORM_CLASS(cored_overlay_parent_class)->src_event(trans, event);
+}
+
+static void add_to_history(CoredOverlay *self, const CoredScene *scene, gboolean changed) {
+  if (changed || self->cut)
     reset_history(self);
+  self->cut = FALSE;
   for (guint i = 0; i < scene->n_faces; i++)
     if (scene->face[i].track_id)
-      cored_history_add(&self->history, scene->face[i].track_id, GST_BUFFER_PTS(buffer),
+      cored_history_add(&self->history, scene->face[i].track_id, self->clock.running_time,
                         scene->face[i].present ? scene->face[i].p_fake : -1.0);
 }
 
@@ -306,10 +329,10 @@ static void attach(GstBuffer *buffer, GstVideoOverlayComposition *composition) {
 static GstFlowReturn blend(CoredOverlay *self, GstBuffer *buffer,
                            GstVideoOverlayComposition *composition) {
   GstVideoFrame frame;
-  if (!gst_video_frame_map(&frame, &self->info, buffer,
-                           GST_MAP_READWRITE | GST_VIDEO_FRAME_MAP_FLAG_NO_REF)) {
+  const char *why;
+  if (!cored_frame_map(&frame, &self->info, buffer, GST_MAP_READWRITE, &why)) {
     GST_ELEMENT_ERROR(self, STREAM, FAILED, ("The picture cannot be written to."),
-                      ("mapping a buffer of %" G_GSIZE_FORMAT " bytes for %s %dx%d failed",
+                      ("%s: %" G_GSIZE_FORMAT " bytes for %s %dx%d", why,
                        gst_buffer_get_size(buffer), GST_VIDEO_INFO_NAME(&self->info),
                        GST_VIDEO_INFO_WIDTH(&self->info), GST_VIDEO_INFO_HEIGHT(&self->info)));
     return GST_FLOW_ERROR;
@@ -321,13 +344,11 @@ static GstFlowReturn blend(CoredOverlay *self, GstBuffer *buffer,
 }
 
 static void before_transform(GstBaseTransform *trans, GstBuffer *buffer) {
+  CoredOverlay *self = CORED_OVERLAY(trans);
   const GstSegment segment = cored_frame_segment(trans);
-  if (segment.format != GST_FORMAT_TIME)
-    return;
-  const GstClockTime time =
-      gst_segment_to_stream_time(&segment, GST_FORMAT_TIME, GST_BUFFER_TIMESTAMP(buffer));
-  if (GST_CLOCK_TIME_IS_VALID(time))
-    gst_object_sync_values(GST_OBJECT(trans), time);
+  self->cut |= cored_clock_tick(&self->clock, buffer, &segment, &self->info);
+  if (GST_CLOCK_TIME_IS_VALID(self->clock.stream_time))
+    gst_object_sync_values(GST_OBJECT(trans), self->clock.stream_time);
 }
 
 static GstFlowReturn transform_ip(GstBaseTransform *trans, GstBuffer *buffer) {
@@ -343,13 +364,13 @@ static GstFlowReturn transform_ip(GstBaseTransform *trans, GstBuffer *buffer) {
   CoredScene scene;
   cored_scene_read(&scene, result, GST_VIDEO_INFO_WIDTH(&self->info),
                    GST_VIDEO_INFO_HEIGHT(&self->info));
-  add_to_history(self, &scene, buffer, history_changed);
+  add_to_history(self, &scene, history_changed);
   GstVideoOverlayComposition *composition =
-      cored_paint(&scene, &self->history, GST_BUFFER_PTS(buffer), &look);
+      cored_paint(&scene, &self->history, self->clock.running_time, &look);
   if (!composition)
     return GST_FLOW_OK;
   GstFlowReturn flow = GST_FLOW_OK;
-  if (!self->asked)
+  if (!g_atomic_int_get(&self->asked))
     ask_downstream(self);
   if (compose == CORED_COMPOSE_ATTACH ||
       (compose == CORED_COMPOSE_AUTO && self->downstream_composes))
@@ -384,7 +405,7 @@ static void install_properties(GObjectClass *object) {
       g_param_spec_double(
           "text-scale", "Text scale",
           "Size of text and lines; at 1 a letter is a 26th of the picture's smaller "
-          "side, at least 11 pixels",
+          "side, at least 11 pixels; text that does not fit is made smaller",
           0.25, 8.0, DEFAULT_TEXT_SCALE, LIVE | GST_PARAM_CONTROLLABLE));
   g_object_class_install_property(
       object, PROP_OPACITY,
@@ -421,7 +442,9 @@ static void cored_overlay_class_init(CoredOverlayClass *klass) {
   trans->transform_caps = transform_caps;
   trans->set_caps = set_caps;
   trans->get_unit_size = get_unit_size;
+  trans->propose_allocation = propose_allocation;
   trans->sink_event = sink_event;
+  trans->src_event = src_event;
   trans->before_transform = before_transform;
   trans->transform_ip = transform_ip;
 }
@@ -434,6 +457,7 @@ static void cored_overlay_init(CoredOverlay *self) {
                                      [CORED_SCENE_REAL] = DEFAULT_COLOR_REAL,
                                      [CORED_SCENE_FAKE] = DEFAULT_COLOR_FAKE}};
   self->history_seconds = DEFAULT_HISTORY_SECONDS;
+  cored_clock_init(&self->clock);
   reset_history(self);
   gst_base_transform_set_in_place(GST_BASE_TRANSFORM(self), TRUE);
   gst_base_transform_set_passthrough(GST_BASE_TRANSFORM(self), FALSE);

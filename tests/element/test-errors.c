@@ -222,6 +222,32 @@ static void frames_without_caps(void **state) {
   }
 }
 
+/* A part that the picture in memory does not have, or another than the caps name. */
+static void a_crop_that_cannot_be_stops_the_stream(void **state) {
+  (void)state;
+  static const guint crops[][4] = {{33, 0, 32, 32}, {0, 17, 32, 32},        {0, 0, 64, 32},
+                                   {0, 0, 32, 16},  {G_MAXUINT, 0, 32, 32}, {0, G_MAXUINT, 32, 32},
+                                   {0, 0, 0, 0}};
+  for (guint i = 0; i < G_N_ELEMENTS(crops); i++) {
+    GstVideoInfo whole;
+    Rig rig;
+    rig_open(&rig, support_model(1), "video/x-raw,format=I420,width=32,height=32,framerate=25/1",
+             "inference-region", "full-frame", NULL);
+    gst_video_info_set_format(&whole, GST_VIDEO_FORMAT_I420, 64, 48);
+    GstBuffer *frame = frame_new_padded(&whole, 1, 0, 2);
+    GstVideoCropMeta *crop = gst_buffer_add_video_crop_meta(frame);
+    crop->x = crops[i][0];
+    crop->y = crops[i][1];
+    crop->width = crops[i][2];
+    crop->height = crops[i][3];
+    assert_int_equal(gst_harness_push(rig.harness, frame), GST_FLOW_ERROR);
+    GstMessage *message = rig_message(&rig, GST_MESSAGE_ERROR);
+    assert_non_null(message);
+    gst_message_unref(message);
+    rig_close(&rig);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(frames_without_caps),
@@ -233,6 +259,7 @@ int main(void) {
       cmocka_unit_test(lying_video_metas_are_errors),
       cmocka_unit_test(a_negative_stride_inside_the_memory_is_read),
       cmocka_unit_test(read_only_memory_is_enough),
+      cmocka_unit_test(a_crop_that_cannot_be_stops_the_stream),
   };
   return cmocka_run_group_tests(tests, support_setup, support_teardown);
 }

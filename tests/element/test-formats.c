@@ -135,11 +135,55 @@ static void one_field_of_interlaced_frames_is_judged(void **state) {
   rig_close(&rig);
 }
 
+/* What upstream left of a larger picture by a GstVideoCropMeta, from a whole chroma sample on. */
+static void a_cropped_picture_is_judged_as_what_is_left(void **state) {
+  (void)state;
+  static const char *const cropped[] = {"I420", "NV12", "Y42B",  "Y444",      "YUY2",
+                                        "RGB",  "BGRx", "GRAY8", "P010_10LE", "I420_10LE"};
+  static const guint places[][2] = {{0, 0}, {32, 16}, {64, 40}, {33, 17}};
+  for (guint i = 0; i < G_N_ELEMENTS(cropped) * G_N_ELEMENTS(places); i++) {
+    const char *format = cropped[i / G_N_ELEMENTS(places)];
+    const guint *at = places[i % G_N_ELEMENTS(places)];
+    char *caps = g_strdup_printf("video/x-raw,format=%s,width=96,height=80", format);
+    const GstStructure *result;
+    GstVideoInfo whole;
+    GstVideoCropMeta *crop;
+    Rig rig;
+    rig_open(&rig, support_model(MODEL), caps, "inference-region", "full-frame", NULL);
+    gst_video_info_set_format(&whole, GST_VIDEO_INFO_FORMAT(&rig.info), 160, 120);
+    whole.colorimetry = rig.info.colorimetry;
+    GstBuffer *frame = frame_new_padded(&whole, 3, 0, 10);
+    crop = gst_buffer_add_video_crop_meta(frame);
+    crop->x = at[0];
+    crop->y = at[1];
+    crop->width = 96;
+    crop->height = 80;
+    const GstVideoFormatInfo *finfo = whole.finfo;
+    guint w_sub = 0, h_sub = 0;
+    for (guint c = 0; c < GST_VIDEO_FORMAT_INFO_N_COMPONENTS(finfo); c++) {
+      w_sub = MAX(w_sub, GST_VIDEO_FORMAT_INFO_W_SUB(finfo, c));
+      h_sub = MAX(h_sub, GST_VIDEO_FORMAT_INFO_H_SUB(finfo, c));
+    }
+    const CoredBox box = {at[0] >> w_sub << w_sub, at[1] >> h_sub << h_sub, 96, 80};
+    const double expected = reference_p_fake(support_model(MODEL), &whole, frame, &box);
+    GstBuffer *out = rig_frame(&rig, frame, &result);
+    if (ABS(result_double(result, "p-fake") - expected) >
+        1e-2) /* at its border it sees what is left */
+      fail_msg("%s at %u, %u: %f, not %f", format, at[0], at[1], result_double(result, "p-fake"),
+               expected);
+    gst_buffer_unref(out);
+    rig_close(&rig);
+    g_free(caps);
+  }
+}
+
 static void other_formats_are_refused_in_the_caps(void **state) {
   (void)state;
   static const char *const refused[] = {
       "video/x-raw,format=GBR,width=64,height=48,framerate=25/1",
       "video/x-raw,format=I420,width=0,height=48,framerate=25/1",
+      "video/x-raw,format=I420,width=32769,height=48,framerate=25/1",
+      "video/x-raw,format=I420,width=64,height=32769,framerate=25/1",
       "video/x-raw(memory:DMABuf),format=I420,width=64,height=48,framerate=25/1",
       "video/x-raw(format:Interlaced),interlace-mode=alternate,format=I420,width=64,height=48",
       "audio/x-raw,format=S16LE,rate=8000,channels=1,layout=interleaved"};
@@ -161,6 +205,7 @@ int main(void) {
       cmocka_unit_test(a_region_is_padded_and_kept_inside),
       cmocka_unit_test(colorimetry_is_taken_from_the_caps),
       cmocka_unit_test(one_field_of_interlaced_frames_is_judged),
+      cmocka_unit_test(a_cropped_picture_is_judged_as_what_is_left),
       cmocka_unit_test(other_formats_are_refused_in_the_caps),
   };
   return cmocka_run_group_tests(tests, support_setup, support_teardown);

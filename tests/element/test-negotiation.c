@@ -4,6 +4,7 @@
 #include "plugins.h"
 #include "support.h"
 
+#include <gst/video/gstvideoaffinetransformationmeta.h>
 #include <gst/video/gstvideopool.h>
 
 #define CAPS "video/x-raw,format=I420,width=160,height=120,framerate=25/1"
@@ -151,6 +152,69 @@ static void allocation_is_between_the_neighbours(void **state) {
   }
 }
 
+/* ---- What is not passed on ------------------------------------------------------------------- */
+
+static GstPadProbeReturn answer_metas(GstPad *pad, GstPadProbeInfo *info, gpointer pool) {
+  GstQuery *query = GST_PAD_PROBE_INFO_QUERY(info);
+  (void)pad;
+  if (GST_QUERY_TYPE(query) != GST_QUERY_ALLOCATION)
+    return GST_PAD_PROBE_OK;
+  gst_query_add_allocation_meta(query, GST_VIDEO_CROP_META_API_TYPE, NULL);
+  gst_query_add_allocation_meta(query, GST_VIDEO_META_API_TYPE, NULL);
+  gst_query_add_allocation_meta(query, GST_VIDEO_AFFINE_TRANSFORMATION_META_API_TYPE, NULL);
+  gst_query_add_allocation_meta(query, GST_VIDEO_OVERLAY_COMPOSITION_META_API_TYPE, NULL);
+  gst_query_add_allocation_meta(query, GST_VIDEO_GL_TEXTURE_UPLOAD_META_API_TYPE, NULL);
+  if (pool) {
+    gst_query_add_allocation_pool(query, NULL, 1000, 2, 3);
+    gst_query_add_allocation_pool(query, NULL, 2000, 0, 0);
+  }
+  return GST_PAD_PROBE_HANDLED;
+}
+
+static gboolean passes(GstQuery *query, GType api) {
+  return gst_query_find_allocation_meta(query, api, NULL);
+}
+
+/* Metas that make another picture of the bytes stay here, and pools hear what is kept here. */
+static void upstream_hears_what_holds_here(void **state) {
+  (void)state;
+  static const struct {
+    const char *mode;
+    guint kept; /* 200 ms are five frames */
+  } modes[] = {{"sync", 0}, {"latest", 2}, {"delay", 7}, {"auto", 2}};
+  for (guint i = 0; i < 2 * G_N_ELEMENTS(modes); i++) {
+    const guint kept = modes[i / 2].kept;
+    const gboolean pools = i % 2;
+    guint size, least, most;
+    Rig rig;
+    rig_open(&rig, support_model(MODEL), CAPS, "mode", modes[i / 2].mode, NULL);
+    gst_pad_add_probe(rig.harness->sinkpad, GST_PAD_PROBE_TYPE_QUERY_DOWNSTREAM, answer_metas,
+                      GINT_TO_POINTER(pools), NULL);
+    GstCaps *caps = gst_pad_get_current_caps(rig.harness->srcpad);
+    GstQuery *query = gst_query_new_allocation(caps, TRUE);
+    assert_true(gst_pad_peer_query(rig.harness->srcpad, query));
+    assert_true(passes(query, GST_VIDEO_META_API_TYPE));
+    assert_true(passes(query, GST_VIDEO_OVERLAY_COMPOSITION_META_API_TYPE));
+    assert_false(passes(query, GST_VIDEO_CROP_META_API_TYPE));
+    assert_false(passes(query, GST_VIDEO_AFFINE_TRANSFORMATION_META_API_TYPE));
+    assert_false(passes(query, GST_VIDEO_GL_TEXTURE_UPLOAD_META_API_TYPE));
+    assert_int_equal(gst_query_get_n_allocation_pools(query), pools ? 2 : kept > 0);
+    if (pools || kept > 0) {
+      gst_query_parse_nth_allocation_pool(query, 0, NULL, &size, &least, &most);
+      assert_int_equal(size, pools ? 1000 : GST_VIDEO_INFO_SIZE(&rig.info));
+      assert_int_equal(least, (pools ? 2 : 0) + kept);
+      assert_int_equal(most, pools ? 3 + kept : 0);
+    }
+    if (pools) {
+      gst_query_parse_nth_allocation_pool(query, 1, NULL, &size, &least, &most);
+      assert_true(size == 2000 && least == kept && most == 0);
+    }
+    gst_query_unref(query);
+    gst_caps_unref(caps);
+    rig_close(&rig);
+  }
+}
+
 /* ---- Pipelines ------------------------------------------------------------------------------ */
 
 typedef struct Pipe {
@@ -283,6 +347,7 @@ static void downstream_asks_for_other_caps(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(allocation_is_between_the_neighbours),
+      cmocka_unit_test(upstream_hears_what_holds_here),
       cmocka_unit_test(sources_use_the_pool_offered),
       cmocka_unit_test(reconfiguration_loses_nothing),
       cmocka_unit_test(downstream_asks_for_other_caps),

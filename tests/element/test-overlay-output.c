@@ -145,6 +145,99 @@ static void test_attaches(void **state) {
   }
 }
 
+/* Another element behind, under the same caps: it says so by RECONFIGURE, and is asked again. */
+static void test_asks_again(void **state) {
+  (void)state;
+  Overlay o;
+  overlay_open(&o, "RGB", 320, 240, FALSE, "");
+  for (guint n = 0; n < 4; n++) {
+    GstBuffer *frame = overlay_gray(&o.info, n);
+    overlay_add_result(frame, 320, 240, 0.8, "fake", 100, 100, 90, 90);
+    GstBuffer *out = overlay_through(&o, frame);
+    assert_int_equal(n_rectangles(out) > 0, n >= 2);
+    assert_int_equal(overlay_n_changed(&o, out) > 0, n < 2);
+    gst_buffer_unref(out);
+    if (n == 1) {
+      gst_harness_add_propose_allocation_meta(o.harness,
+                                              GST_VIDEO_OVERLAY_COMPOSITION_META_API_TYPE, NULL);
+      assert_true(gst_harness_push_upstream_event(o.harness, gst_event_new_reconfigure()));
+    }
+  }
+  overlay_close(&o);
+}
+
+/* ---- Pictures in other places than the caps say --------------------------------------------- */
+
+static void test_metas_passed_on(void **state) {
+  (void)state;
+  Overlay o;
+  overlay_open(&o, "RGB", 320, 240, TRUE, "");
+  gst_harness_add_propose_allocation_meta(o.harness, GST_VIDEO_META_API_TYPE, NULL);
+  gst_harness_add_propose_allocation_meta(o.harness, GST_VIDEO_CROP_META_API_TYPE, NULL);
+  GstCaps *caps = gst_pad_get_current_caps(o.harness->srcpad);
+  GstQuery *query = gst_query_new_allocation(caps, FALSE);
+  assert_true(gst_pad_peer_query(o.harness->srcpad, query));
+  assert_true(gst_query_find_allocation_meta(query, GST_VIDEO_META_API_TYPE, NULL));
+  assert_true(
+      gst_query_find_allocation_meta(query, GST_VIDEO_OVERLAY_COMPOSITION_META_API_TYPE, NULL));
+  assert_false(gst_query_find_allocation_meta(query, GST_VIDEO_CROP_META_API_TYPE, NULL));
+  gst_query_unref(query);
+  gst_caps_unref(caps);
+  overlay_close(&o);
+}
+
+/* 100 x 80 pixels from 20, 10 on of a picture of 160 x 120. */
+static GstBuffer *cropped_gray(GstVideoInfo *whole) {
+  gst_video_info_set_format(whole, GST_VIDEO_FORMAT_RGB, 160, 120);
+  GstBuffer *frame = overlay_gray(whole, 0);
+  gst_buffer_add_video_meta(frame, GST_VIDEO_FRAME_FLAG_NONE, GST_VIDEO_FORMAT_RGB, 160, 120);
+  GstVideoCropMeta *crop = gst_buffer_add_video_crop_meta(frame);
+  crop->x = 20;
+  crop->y = 10;
+  crop->width = 100;
+  crop->height = 80;
+  return frame;
+}
+
+/* The drawing is where the face is seen, and nothing beside what is seen. */
+static void test_cropped(void **state) {
+  (void)state;
+  Overlay o, whole;
+  overlay_open(&o, "RGB", 100, 80, FALSE, "show=boxes color-fake=4294901760");
+  GstBuffer *frame = cropped_gray(&whole.info);
+  overlay_add_result(frame, 100, 80, 0.8, "fake", 0, 0, 100, 80);
+  GstBuffer *out = overlay_through(&o, frame);
+  for (int y = 0; y < 120; y++)
+    for (int x = 0; x < 160; x++) {
+      guint8 rgb[3];
+      overlay_pixel(&whole, out, x, y, rgb);
+      if (x < 20 || x >= 120 || y < 10 || y >= 90)
+        assert_true(overlay_is(rgb, 0x808080));
+      if (x == 21 && y == 50)
+        assert_true(overlay_is(rgb, RED));
+    }
+  gst_buffer_unref(out);
+  overlay_close(&o);
+}
+
+/* Strides and offsets out of the memory are refused before a byte is written. */
+static void test_unsound(void **state) {
+  (void)state;
+  static const gint strides[] = {-960, 100000, 3};
+  for (guint i = 0; i < G_N_ELEMENTS(strides) + 1; i++) {
+    Overlay o;
+    gsize offset[GST_VIDEO_MAX_PLANES] = {i == 3 ? 320 * 240 * 3 - 10 : 0};
+    gint stride[GST_VIDEO_MAX_PLANES] = {i == 3 ? 960 : strides[i]};
+    overlay_open(&o, "RGB", 320, 240, FALSE, "");
+    GstBuffer *frame = overlay_gray(&o.info, 0);
+    gst_buffer_add_video_meta_full(frame, GST_VIDEO_FRAME_FLAG_NONE, GST_VIDEO_FORMAT_RGB, 320, 240,
+                                   1, offset, stride);
+    overlay_add_result(frame, 320, 240, 0.8, "fake", 100, 100, 90, 90);
+    assert_int_equal(gst_harness_push(o.harness, frame), GST_FLOW_ERROR);
+    overlay_close(&o);
+  }
+}
+
 /* A composition that upstream attached stays. */
 static void test_keeps_composition(void **state) {
   (void)state;
@@ -299,6 +392,8 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_formats),           cmocka_unit_test(test_sizes),
       cmocka_unit_test(test_blends_alike),      cmocka_unit_test(test_attaches),
+      cmocka_unit_test(test_asks_again),        cmocka_unit_test(test_metas_passed_on),
+      cmocka_unit_test(test_cropped),           cmocka_unit_test(test_unsound),
       cmocka_unit_test(test_keeps_composition), cmocka_unit_test(test_history),
       cmocka_unit_test(test_history_drawn),     cmocka_unit_test(test_odd_results),
   };

@@ -4,6 +4,7 @@
 #include "overlay-rig.h"
 
 #include "coredheat.h"
+#include "coredhistory.h"
 
 /* One frame of `count` faces in boxes[count][4], through an overlay of its own. */
 typedef struct Shot {
@@ -199,6 +200,55 @@ static void test_crowd(void **state) {
   done(&shot);
 }
 
+/* As many as coreddetect judges: all have their box, and their strip goes on. */
+static void test_all_faces(void **state) {
+  (void)state;
+  int boxes[64][4];
+  for (int i = 0; i < 64; i++)
+    memcpy(boxes[i], (const int[]){i % 8 * 80 + 10, i / 8 * 80 + 10, 60, 60}, sizeof boxes[i]);
+  Shot shot =
+      shoot(640, 640, "show=boxes color-fake=4294901760", (const int(*)[4])boxes, 64, "fake", "");
+  for (guint i = 0; i < 64; i++)
+    assert_true(red_at(&shot, boxes[i][0] + 30, boxes[i][1] + 1));
+  done(&shot);
+
+  static CoredHistory history;
+  float columns[CORED_HISTORY_COLUMNS];
+  cored_history_init(&history, 10 * GST_SECOND);
+  for (guint n = 0; n < 2 * 64; n++)
+    cored_history_add(&history, 1 + n % 64, n / 64 * GST_SECOND, 0.9);
+  for (guint i = 0; i < 64; i++) {
+    cored_history_read(&history, 1 + i, GST_SECOND, columns);
+    assert_true(columns[CORED_HISTORY_COLUMNS - 1] > 0.5f &&
+                columns[CORED_HISTORY_COLUMNS - 7] > 0.5f);
+  }
+}
+
+/* Text that is too large for the picture is made smaller, and still larger than at a smaller scale;
+ * it does not vanish. */
+static void test_large_text(void **state) {
+  (void)state;
+  static const int sizes[][2] = {{320, 240}, {640, 360}, {360, 640}, {1280, 720}};
+  static const char *const shows[] = {"labels", "status", "labels+bar+history"};
+  for (guint i = 0; i < G_N_ELEMENTS(sizes) * G_N_ELEMENTS(shows); i++) {
+    const int *size = sizes[i / G_N_ELEMENTS(shows)];
+    int last = 0;
+    for (guint scale = 1; scale <= 8; scale++) {
+      char *settings = g_strdup_printf("show=%s composition=attach text-scale=%u",
+                                       shows[i % G_N_ELEMENTS(shows)], scale);
+      const int face[1][4] = {{size[0] / 3, size[1] / 3, size[0] / 4, size[1] / 4}};
+      CoredBox box[2];
+      Shot shot = shoot(size[0], size[1], settings, face, 1, "fake", "");
+      assert_int_equal(rectangles(shot.out, box, G_N_ELEMENTS(box)), 1);
+      assert_true(box[0].w <= size[0] && box[0].h <= size[1]);
+      assert_true((int)box[0].h >= last * 8 / 10 && box[0].w >= MIN(scale, 2) * 60);
+      last = (int)box[0].h;
+      done(&shot);
+      g_free(settings);
+    }
+  }
+}
+
 /* Panels that have room each, but leave little of the picture, are labels alone. */
 static void test_room(void **state) {
   (void)state;
@@ -294,6 +344,7 @@ int main(void) {
       cmocka_unit_test(test_gone_box),    cmocka_unit_test(test_gone_panel),
       cmocka_unit_test(test_gone_strip),  cmocka_unit_test(test_panels_apart),
       cmocka_unit_test(test_crowd),       cmocka_unit_test(test_room),
+      cmocka_unit_test(test_all_faces),   cmocka_unit_test(test_large_text),
       cmocka_unit_test(test_panel_rests), cmocka_unit_test(test_status_lines),
       cmocka_unit_test(test_alert_label), cmocka_unit_test(test_box_lines),
   };

@@ -2,6 +2,8 @@
  * What the element says: fields, carriers, several faces, verdicts, smoothing, messages. */
 #include "support.h"
 
+#include "coredresult.h"
+
 #include <math.h>
 
 #define CAPS "video/x-raw,format=I420,width=320,height=240,framerate=25/1"
@@ -361,6 +363,21 @@ static void ten_thousand_regions_give_the_largest(void **state) {
   rig_close(&rig);
 }
 
+/* Nothing is known of a region that no result is about, the shadow model's opinion included. */
+static void regions_without_a_result_have_no_values(void **state) {
+  (void)state;
+  static CoredResult result;
+  static CoredRegions upstream;
+  const CoredRegion region = {.box = {10, 10, 90, 90}, .roi_index = 0, .mtd_id = -1};
+  cored_regions_add(&upstream, &region, 320, 240, 8);
+  cored_result_carry(&result, NULL, &upstream, 320, 240, 0);
+  assert_int_equal(result.n_faces, 1);
+  const CoredFaceResult *face = &result.faces[0];
+  assert_true(face->p_fake < 0 && face->p_fake_smoothed < 0 && face->p_shadow < 0);
+  assert_true(face->sharpness < 0 && face->quality < 0);
+  assert_int_equal(face->heat.rows, 0);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(the_custom_meta_has_the_documented_fields),
@@ -375,6 +392,7 @@ int main(void) {
       cmocka_unit_test(messages_come_at_their_interval),
       cmocka_unit_test(absurd_regions_are_cut_or_left_out),
       cmocka_unit_test(ten_thousand_regions_give_the_largest),
+      cmocka_unit_test(regions_without_a_result_have_no_values),
   };
   return cmocka_run_group_tests(tests, support_setup, support_teardown);
 }

@@ -45,11 +45,13 @@ SHOWN_BY = {
 }
 # Variables that hold nothing of a file, a peer or the command line, file by file.
 VOUCHED = {
-    'plugin/gstcoreddetect-frames.c': {'why'},  # two sentences of that file
+    'plugin/gstcoreddetect-frames.c': {'why'},  # sentences of coredframe.c
+    'plugin/gstcoredoverlay.c': {'why'},
     'tools/convert/cli.c': {'command', 'what', 'text'},  # of the help and the table of commands
     'tools/convert/inspect-print.c': {'label', 'i == 0 ? label : ""'},  # headings of that file
     'tools/cored-convert.c': {'report.format'},  # the readers' names of formats
-    'tools/cored-rtsp.c': {'GST_MESSAGE_SRC_NAME(message)'},  # the elements have names of that file
+    # Elements have names of that file, as what it complains of.
+    'tools/cored-rtsp.c': {'GST_MESSAGE_SRC_NAME(message)', 'what'},
     'tools/scan/report.c': {'colour'},  # one of the escape codes of that file
     'tools/scan/timeline.c': {'want', 'axis', 'label'},  # escape codes; digits; the number of a face
     'tools/train/eval-write.c': {'cell.s', 'result->hashes[i]'},  # escaped for CSV; hex digits
