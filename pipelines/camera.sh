@@ -15,7 +15,7 @@ now.
   --device FILE   the camera (/dev/video0)
   --test          a generated live picture in place of the camera
 $output_help
-$common_help
+$live_help
 TXT
 }
 
@@ -41,6 +41,6 @@ fi
 need_model
 prepare
 read -ra stop < <(stop_after)
-launch "${source[@]}" ! decodebin ! videoconvert ! "${stop[@]}" ! \
+launch_live "${source[@]}" ! decodebin ! videoconvert ! "${stop[@]}" ! \
   queue max-size-buffers=1 max-size-time=0 max-size-bytes=0 leaky=downstream ! \
   coreddetect "model=$model" message-interval=1000000000 ! coredoverlay ! videoconvert ! "${sink[@]}"

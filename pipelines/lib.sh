@@ -127,12 +127,17 @@ common_option() {
   esac
   case ${frames:-1} in '' | *[!0-9]*) usage_error "--frames needs a number" ;; esac
 }
-# shellcheck disable=SC2034
-common_help='  --model FILE    the model; else the file CORED_MODEL names
+options_help='  --model FILE    the model; else the file CORED_MODEL names
   --frames N      stop after N frames (decoders may send a few more)
   --dry-run       print the pipeline and do not run it
-  -h, --help      this text
-Exit status: 0 the pipeline ran to its end, 1 it failed, 2 wrong usage.'
+  -h, --help      this text'
+# shellcheck disable=SC2034
+common_help="$options_help
+Exit status: 0 the pipeline ran to its end, 1 it failed, 2 wrong usage."
+# shellcheck disable=SC2034
+live_help="$options_help
+Exit status: 0 it was interrupted (Ctrl-C) or --frames have come, 1 the source ended or something
+failed, 2 wrong usage."
 
 # output_option ARG...: also for --out, --pictures and --no-window, which choose $sink; what is
 # written is the picture as it would be shown.
@@ -165,8 +170,10 @@ output_help='  --out FILE      write a Matroska file in place of the window
   --pictures DIR  write two pictures a second (PNG) in place of the window
   --no-window     show nothing'
 
-# stop_after: an element that ends the stream after --frames frames.
-stop_after() { echo "identity eos-after=${frames:--1}"; }
+# stop_after: an element that ends the stream after --frames frames, and counts them.
+stop_after() {
+  echo "identity name=stop eos-after=${frames:--1}${frames:+ silent=false}"
+}
 
 # decoded INPUT: elements that give the decoded video of a file or URI, one a line.
 decoded() {
@@ -186,6 +193,84 @@ need_input() {
   case $1 in *[$'\n\t\r\\"']*) die "$1: a name without line breaks, tabs, \" and \\ is needed here" ;; esac
 }
 
+# is_live INPUT: no end of it is a good one.
+is_live() {
+  case $1 in
+    rtsp://* | rtsps://* | rtspu://* | rtspt://* | rtp://* | udp://* | srt://* | v4l2://*) return 0 ;;
+    *) return 1 ;;
+  esac
+}
+
+# show_and_count FILE: of gst-launch's output what launch shows; into FILE how many frames passed the
+# element of stop_after. It outlives an interrupt, as gst-launch does.
+show_and_count() {
+  local line n=0
+  trap '' INT
+  while IFS= read -r line; do
+    case $line in
+      *'last-message = chain '*'(stop:sink)'*) n=$((n + 1)) ;;
+      /Gst*) ;;
+      'Got message'*'(element): cored'*) printf '%s\n' "$line" ;;
+      'Got message'*) ;;
+      *) printf '%s\n' "$line" ;;
+    esac
+  done
+  echo "$n" >"$1"
+}
+
+# run_for FRAMES ELEMENT...: run the pipeline for so many frames (empty: for ever); $seen are those
+# that came. Fails when it fails.
+run_for() {
+  local wanted=$1 file status words=() word
+  shift
+  for word in "$@"; do
+    case $word in eos-after=*) word=eos-after=${wanted:--1} ;; esac
+    words+=("$word")
+  done
+  file=$(mktemp) || die "cannot make a temporary file"
+  gst-launch-1.0 -e -m ${wanted:+-v} "${words[@]}" | show_and_count "$file"
+  status=${PIPESTATUS[0]}
+  seen=$(cat "$file")
+  rm -f "$file"
+  return "$status"
+}
+
+# launch_live ELEMENT...: as launch, for a source that has no end: whatever ends it but Ctrl-C and
+# --frames is a failure. With reconnect=yes it is started again, after a pause that grows to 30 s.
+launch_live() {
+  local left=${frames:-} pause=1 seen=0 interrupted=no
+  if [ "${dry_run:-no}" = yes ]; then launch "$@"; return; fi
+  need_display "$@"
+  trap 'interrupted=yes' INT
+  while :; do
+    run_for "$left" "$@"
+    # The frame that ends it does not pass.
+    if [ "$interrupted" = yes ] || { [ -n "$left" ] && [ "$seen" -ge $((left - 1)) ]; }; then return 0; fi
+    [ "${reconnect:-no}" = yes ] || die "the source ended"
+    [ "${seen:-0}" -eq 0 ] || pause=1
+    [ -z "$left" ] || left=$((left - seen))
+    say "the source ended; connecting again in $pause s"
+    sleep "$pause"
+    if [ "$interrupted" = yes ]; then return 0; fi
+    pause=$((pause < 15 ? pause * 2 : 30))
+  done
+}
+
+# launch_input INPUT ELEMENT...: launch or launch_live.
+launch_input() {
+  if is_live "$1"; then launch_live "${@:2}"; else launch "${@:2}"; fi
+}
+
+# need_display ELEMENT...: without a display some of the sinks that autovideosink tries crash.
+need_display() {
+  case " $* " in
+    *' autovideosink '*)
+      [ -n "${DISPLAY:-}${WAYLAND_DISPLAY:-}" ] ||
+        die "there is no display for a window; see --out, --pictures and --no-window"
+      ;;
+  esac
+}
+
 # launch ELEMENT...: run the pipeline, with messages printed; with --dry-run print it. Elements are
 # one argument a word, as gst-launch-1.0 takes them; -e makes Ctrl-C finish files well.
 launch() {
@@ -201,13 +286,7 @@ launch() {
     echo
     return 0
   fi
-  # Without a display some of the sinks that autovideosink tries crash.
-  case " $* " in
-    *' autovideosink '*)
-      [ -n "${DISPLAY:-}${WAYLAND_DISPLAY:-}" ] ||
-        die "there is no display for a window; see --out, --pictures and --no-window"
-      ;;
-  esac
+  need_display "$@"
   # Not awk: mawk, Debian's, reads a pipe in blocks and shows results late.
   gst-launch-1.0 -e -m "$@" | sed -u '/^Got message/{/(element): cored/!d}'
   return "${PIPESTATUS[0]}"

@@ -9,7 +9,7 @@ usage() {
 Usage: pipelines/print-metadata.sh --model MODEL [OPTION]... FILE|URI
 
 Decodes the video, judges every frame and prints every result: the message "cored", whose fields are
-those of the metadata on the buffer.
+those of the metadata on the buffer. A live stream (rtsp://...) that is lost is a failure.
 
   --every N       judge every Nth frame
 $common_help
@@ -34,5 +34,5 @@ need_model
 prepare
 mapfile -t source < <(decoded "$input")
 read -ra stop < <(stop_after)
-launch "${source[@]}" ! videoconvert ! "${stop[@]}" ! \
+launch_input "$input" "${source[@]}" ! videoconvert ! "${stop[@]}" ! \
   coreddetect "model=$model" "inference-interval=$every" message-interval=0 ! fakesink sync=false

@@ -11,9 +11,11 @@ Usage: pipelines/record.sh --model MODEL --output OUT.mp4 [OPTION]... [FILE|URI]
 A tee: one branch records the video, untouched, as H.264; the other judges it and prints its
 results. Both see the same memory, nothing is copied. Ctrl-C finishes the recording well.
 
+A camera or stream that is lost is a failure; what was recorded until then is kept.
+
   --output FILE   the recording
   --device FILE   the camera to record when no FILE or URI is given (/dev/video0)
-$common_help
+$live_help
 TXT
 }
 
@@ -39,6 +41,6 @@ fi
 need_model
 prepare
 read -ra stop < <(stop_after)
-launch "${source[@]}" ! videoconvert ! video/x-raw,format=I420 ! "${stop[@]}" ! tee name=t \
+launch_input "${input:-v4l2://$device}" "${source[@]}" ! videoconvert ! video/x-raw,format=I420 ! "${stop[@]}" ! tee name=t \
   t. ! queue ! x264enc speed-preset=veryfast ! h264parse ! mp4mux ! filesink "location=$output" \
   t. ! queue ! coreddetect "model=$model" message-interval=1000000000 ! fakesink sync=false

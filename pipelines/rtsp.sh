@@ -8,16 +8,20 @@ usage() {
   cat <<TXT
 Usage: pipelines/rtsp.sh --model MODEL [OPTION]... rtsp://HOST[:PORT]/PATH
 
-Receives an RTSP stream and prints the detector's results once a second.
+Receives an RTSP stream and prints the detector's results once a second. A camera that is lost is a
+failure.
 
   --latency MS    jitter buffer of the receiver (200)
   --tcp           RTP over the RTSP connection, where UDP does not get through
-$common_help
+  --reconnect     connect again whenever the camera is lost
+$live_help
 TXT
 }
 
 latency=200
 protocols=udp+tcp
+# shellcheck disable=SC2034 # for launch_live
+reconnect=no
 model=
 url=
 while [ $# -gt 0 ]; do
@@ -25,6 +29,7 @@ while [ $# -gt 0 ]; do
   if [ "$used" -gt 0 ]; then shift "$used"; continue; fi
   case $1 in
     --tcp) protocols=tcp ;;
+    --reconnect) reconnect=yes ;;
     -*) usage_error "unknown option $1" ;;
     *) url=$1 ;;
   esac
@@ -38,6 +43,6 @@ esac
 need_model
 prepare
 read -ra stop < <(stop_after)
-launch rtspsrc "location=$url" "latency=$latency" "protocols=$protocols" ! decodebin ! videoconvert ! \
+launch_live rtspsrc "location=$url" "latency=$latency" "protocols=$protocols" ! decodebin ! videoconvert ! \
   "${stop[@]}" ! queue max-size-buffers=1 max-size-time=0 max-size-bytes=0 leaky=downstream ! \
   coreddetect "model=$model" message-interval=1000000000 ! fakesink sync=false

@@ -116,20 +116,144 @@ case_camera() {
   says 'no camera'
 }
 
-case_rtsp() {
+# camera [PORT]: the test server as $server, its port in $port; lost: it is gone.
+camera() {
   [ -x "$CORED_TEST_BIN/rtsp-server" ] || { echo "skipped: built without gst-rtsp-server"; exit 77; }
-  needs rtspsrc rtpjpegpay jpegdec
+  rm -f "$tmp/stdin" "$tmp/port"
   mkfifo "$tmp/stdin" "$tmp/port"
-  "$CORED_TEST_BIN/rtsp-server" <"$tmp/stdin" >"$tmp/port" &
+  "$CORED_TEST_BIN/rtsp-server" "$@" <"$tmp/stdin" >"$tmp/port" &
   server=$!
   exec 3>"$tmp/stdin"
   read -r port <"$tmp/port"
-  runs 0 "$scripts/rtsp.sh" --frames 40 --tcp "rtsp://127.0.0.1:$port/test"
-  says 'cored, .*frame-width=\(uint\)320'
-  runs 2 "$scripts/rtsp.sh" http://127.0.0.1/
+}
+lost() {
   exec 3>&-
   wait "$server" || fail "the server ended badly"
   server=
+}
+# watch_camera OPTION...: rtsp.sh in the background as $relay, until it shows results.
+watch_camera() {
+  timeout 80 "$scripts/rtsp.sh" "$@" --tcp "rtsp://127.0.0.1:$port/test" >"$log" 2>&1 3>&- &
+  relay=$!
+  for _ in $(seq 300); do grep -q 'cored, ' "$log" && break; sleep 0.1; done
+  says 'cored, '
+}
+
+case_rtsp() {
+  local was
+  needs rtspsrc rtpjpegpay jpegdec
+  camera
+  runs 0 "$scripts/rtsp.sh" --frames 40 --tcp "rtsp://127.0.0.1:$port/test"
+  says 'cored, .*frame-width=\(uint\)320'
+  runs 2 "$scripts/rtsp.sh" http://127.0.0.1/
+  # A camera that is lost is a failure, also where so many frames were wanted.
+  watch_camera --frames 100000
+  lost
+  wait "$relay"
+  was=$?
+  [ "$was" = 1 ] || fail "status $was after the camera was lost"
+  says '^rtsp.sh: the source ended'
+  runs 1 "$scripts/rtsp.sh" --tcp "rtsp://127.0.0.1:$port/test"
+  # Unless it may connect again.
+  camera "$port"
+  watch_camera --frames 150 --reconnect
+  lost
+  for _ in $(seq 300); do grep -q 'connecting again' "$log" && break; sleep 0.1; done
+  camera "$port"
+  wait "$relay"
+  was=$?
+  [ "$was" = 0 ] || fail "status $was after the camera was back"
+  says 'connecting again in 1 s'
+  relay=
+  # Ctrl-C is no failure.
+  timeout -s INT 8 "$scripts/rtsp.sh" --tcp "rtsp://127.0.0.1:$port/test" >"$log" 2>&1
+  says 'cored, '
+  ! grep -q 'the source ended' "$log" || fail "an interrupt was taken for a loss"
+  # Other scripts that read it.
+  timeout 80 "$scripts/print-metadata.sh" "rtsp://127.0.0.1:$port/test" >"$log" 2>&1 3>&- &
+  relay=$!
+  for _ in $(seq 300); do grep -q 'cored, ' "$log" && break; sleep 0.1; done
+  lost
+  wait "$relay"
+  was=$?
+  [ "$was" = 1 ] || fail "status $was of print-metadata.sh after the camera was lost"
+  relay=
+}
+
+# sees FRAMES CLIENT-OPTION...: the client gets so many of the served video.
+sees() {
+  local want=$1 found
+  shift
+  timeout 40 gst-launch-1.0 rtspsrc "location=$url" protocols=tcp "$@" ! decodebin ! \
+    identity name=stop eos-after=6 silent=false ! fakesink -v >"$log" 2>&1
+  found=$(grep -c 'last-message = chain.*(stop:sink)' "$log")
+  [ "$found" = "$want" ] || fail "$found frames, not $want, with: $*"
+}
+# ended: the served video is interrupted.
+ended() {
+  kill -INT "$relay"
+  wait "$relay" || fail "status $? after an interrupt: $(cat "$tmp/relay.log")"
+  relay=
+}
+
+# Who may watch: nobody is asked, a password, TLS; other addresses only with one of them.
+case_rtsp-access() {
+  local url
+  [ -x "$CORED_BUILD_DIR/tools/cored-rtsp" ] || { echo "skipped: built without gst-rtsp-server"; exit 77; }
+  needs rtspsrc jpegdec
+  picture "$tmp/a b.mkv"
+  echo geheim >"$tmp/password"
+  runs 2 "$scripts/rtsp-out.sh" --port 0 --listen 0.0.0.0 "$tmp/a b.mkv"
+  says 'whoever reaches 0.0.0.0 could watch'
+  runs 2 "$scripts/rtsp-out.sh" --port 0 --listen :: "$tmp/a b.mkv"
+  runs 2 "$scripts/rtsp-out.sh" --port 0 --user me "$tmp/a b.mkv"
+  says 'needs a password'
+  runs 2 "$scripts/rtsp-out.sh" --port 0 --user me:you --password-file "$tmp/password" "$tmp/a b.mkv"
+  runs 2 "$scripts/rtsp-out.sh" --port 0 --user me --password-file "$tmp/none" "$tmp/a b.mkv"
+  runs 2 "$scripts/rtsp-out.sh" --port 0 --password-file "$tmp/password" "$tmp/a b.mkv"
+  runs 2 "$scripts/rtsp-out.sh" --port 0 --tls-certificate "$tmp/password" "$tmp/a b.mkv"
+  runs 2 "$scripts/rtsp-out.sh" --port 0 --tls-key "$tmp/password" "$tmp/a b.mkv"
+  runs 2 "$scripts/rtsp-out.sh" --port 0 "$tmp/none.mkv"
+  says 'none.mkv is no URI, and there is no such file'
+  runs 0 "$CORED_BUILD_DIR/tools/cored-rtsp" --help
+  says 'there is no authentication'
+  runs 0 "$CORED_BUILD_DIR/tools/cored-rtsp" --version
+  [ -z "${CORED_TEST_PRELOAD:-}" ] || return 0
+
+  served --user me --password-file "$tmp/password" "$tmp/a b.mkv"
+  sees 0
+  sees 0 user-id=me user-pw=falsch
+  sees 0 user-id=you user-pw=geheim
+  sees 5 user-id=me user-pw=geheim
+  # Memory for what is announced is not reserved before it comes.
+  python3 - "$url" "$relay" <<'PY' >"$log" 2>&1 || fail "announced"
+import re, socket, sys
+url, pid = sys.argv[1:]
+def size():
+    return int(re.search(r'VmSize:\s+(\d+)', open(f'/proc/{pid}/status').read()).group(1))
+before = size()
+with socket.create_connection(('127.0.0.1', int(re.search(r':(\d+)/', url).group(1))), 30) as s:
+    s.sendall(f'SET_PARAMETER {url} RTSP/1.0\r\nCSeq: 1\r\nContent-Length: 2000000000\r\n\r\n'.encode())
+    answer = s.recv(100)
+print(answer, before, size())
+assert b' 413 ' in answer and size() < before + 1000000
+PY
+  ended
+  if command -v openssl >/dev/null; then
+    openssl req -x509 -newkey rsa:2048 -nodes -keyout "$tmp/key.pem" -out "$tmp/cert.pem" -days 2 \
+      -subj /CN=localhost >"$log" 2>&1 || fail "no certificate"
+    runs 2 "$scripts/rtsp-out.sh" --port 0 --tls-certificate "$tmp/cert.pem" "$tmp/a b.mkv"
+    says 'holds no private key'
+    CORED_RTSP_PASSWORD=geheim served --listen 0.0.0.0 --user me --tls-certificate "$tmp/cert.pem" \
+      --tls-key "$tmp/key.pem" "$tmp/a b.mkv"
+    [[ $url == rtsps://* ]] || fail "not encrypted: $url"
+    sees 0 tls-validation-flags=0
+    sees 5 tls-validation-flags=0 user-id=me user-pw=geheim
+    ended
+  fi
+  served --listen 0.0.0.0 --allow-anyone "$tmp/a b.mkv"
+  sees 5
+  ended
 }
 
 case_upstream-faces() {
@@ -182,10 +306,10 @@ case_four-streams() {
   runs 2 "$scripts/four-streams.sh" 1 2 3 4 5
 }
 
-# served URI: rtsp-out.sh in the background as $relay, its address in $url.
+# served [OPTION]... INPUT: rtsp-out.sh in the background as $relay, its address in $url.
 served() {
   rm -f "$tmp/url"
-  "$scripts/rtsp-out.sh" --port 0 "$1" >"$tmp/url" 2>"$tmp/relay.log" &
+  "$scripts/rtsp-out.sh" --port 0 "$@" >"$tmp/url" 2>"$tmp/relay.log" &
   relay=$!
   for _ in $(seq 300); do [ -s "$tmp/url" ] && break; sleep 0.1; done
   url=$(head -n 1 "$tmp/url")
@@ -194,13 +318,8 @@ served() {
 # Camera (a test server) in, annotated video out, read by a client.
 case_rtsp-out() {
   local url client
-  [ -x "$CORED_TEST_BIN/rtsp-server" ] || { echo "skipped: built without gst-rtsp-server"; exit 77; }
   needs rtspsrc rtpjpegpay jpegdec
-  mkfifo "$tmp/stdin" "$tmp/port"
-  "$CORED_TEST_BIN/rtsp-server" <"$tmp/stdin" >"$tmp/port" &
-  server=$!
-  exec 3>"$tmp/stdin"
-  read -r port <"$tmp/port"
+  camera
   served "rtsp://127.0.0.1:$port/test"
   # rtspsrc takes long to end by itself.
   gst-launch-1.0 rtspsrc "location=$url" protocols=tcp ! decodebin ! videoconvert ! pngenc ! \
@@ -216,7 +335,7 @@ case_rtsp-out() {
   if [ -z "${CORED_TEST_PRELOAD:-}" ]; then
     # A file is served as it plays, not as fast as it is read.
     picture "$tmp/a.mkv"
-    served "file://$tmp/a.mkv"
+    served "$tmp/a.mkv"
     timeout 60 gst-launch-1.0 rtspsrc "location=$url" protocols=tcp ! decodebin ! \
       fakesink silent=false sync=false -v >"$log" 2>&1
     says 'last-message = chain' 25
@@ -229,9 +348,7 @@ case_rtsp-out() {
   echo 'no model' >"$tmp/bad.safetensors"
   runs 1 "$scripts/rtsp-out.sh" --model "$tmp/bad.safetensors" --port 0 rtsp://127.0.0.1/
   says 'The model cannot be used: .*bad.safetensors'
-  exec 3>&-
-  wait "$server" || fail "the server ended badly"
-  server=
+  lost
 }
 
 # verdicts FILE: "verdict complete error" of each closing object, one a line.

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * rtsp-server: serve a test picture on 127.0.0.1 at /test, print the port, live until stdin ends.
+ * rtsp-server [PORT]: serve a test picture on 127.0.0.1 at /test, print the port (any free one
+ * unless named), live until stdin ends.
  */
 #include <gst/rtsp-server/rtsp-server.h>
 
@@ -19,7 +20,7 @@ int main(int argc, char **argv) {
   GMainLoop *loop = g_main_loop_new(NULL, FALSE);
   GstRTSPServer *server = gst_rtsp_server_new();
   gst_rtsp_server_set_address(server, "127.0.0.1");
-  gst_rtsp_server_set_service(server, "0"); /* any free port */
+  gst_rtsp_server_set_service(server, argc > 1 ? argv[1] : "0");
   GstRTSPMediaFactory *factory = gst_rtsp_media_factory_new();
   gst_rtsp_media_factory_set_launch(
       factory,
