@@ -145,6 +145,18 @@ static void draw_groups(uint32_t *weight, size_t m, uint64_t seed, int draw) {
     weight[cored_random_below(&random, m)]++;
 }
 
+/* Do at least two of m groups hold positives, and two negatives? flags: room for m. */
+static bool has_two_of_each(const Ranked *ranked, size_t n, size_t m, uint32_t *flags) {
+  size_t with[2] = {0, 0};
+  memset(flags, 0, m * sizeof *flags);
+  for (size_t i = 0; i < n; i++) {
+    const uint32_t flag = ranked[i].positive ? 2 : 1;
+    with[flag - 1] += !(flags[ranked[i].group] & flag);
+    flags[ranked[i].group] |= flag;
+  }
+  return with[0] >= 2 && with[1] >= 2;
+}
+
 bool cored_metrics_auc_interval(const double *scores, const uint8_t *positive,
                                 const uint32_t *groups, size_t n, int n_draws, uint64_t seed,
                                 double *low, double *high, CoredError *error) {
@@ -158,7 +170,8 @@ bool cored_metrics_auc_interval(const double *scores, const uint8_t *positive,
   if (!ok)
     cored_error_set(error, CORED_ERROR_NO_MEMORY, "bootstrap of %zu samples", n);
   const size_t m = ok ? compact_groups(ranked, n, scratch) : 0;
-  for (int d = 0; ok && m > 0 && d < n_draws; d++) {
+  const bool enough = ok && has_two_of_each(ranked, n, m, weight);
+  for (int d = 0; enough && d < n_draws; d++) {
     draw_groups(weight, m, seed, d);
     const double auc = weighted_auc(ranked, n, weight);
     if (!isnan(auc)) /* a draw without one of the classes says nothing */

@@ -162,17 +162,16 @@ static void fill_classes(CoredMetrics *metrics, const CoredPredictions *predicti
 
 static void fill_threshold(CoredMetrics *metrics, const double *scores, const uint8_t *positive,
                            size_t n, double threshold) {
-  size_t right = 0, negatives = 0, false_alarms = 0;
+  size_t(*const seen)[2] = metrics->decisions;
   double brier = 0.0;
   for (size_t i = 0; i < n; i++) {
-    const bool fake = scores[i] >= threshold;
-    right += fake == positive[i];
-    negatives += !positive[i];
-    false_alarms += fake && !positive[i];
+    seen[positive[i] != 0][scores[i] >= threshold]++;
     brier += (scores[i] - positive[i]) * (scores[i] - positive[i]);
   }
-  metrics->accuracy_threshold = (double)right / (double)n;
-  metrics->fpr_threshold = (double)false_alarms / (double)negatives;
+  metrics->accuracy_threshold = (double)(seen[0][0] + seen[1][1]) / (double)n;
+  metrics->fpr_threshold = (double)seen[0][1] / (double)(seen[0][0] + seen[0][1]);
+  metrics->fnr_threshold = (double)seen[1][0] / (double)(seen[1][0] + seen[1][1]);
+  metrics->balanced_threshold = 1.0 - 0.5 * (metrics->fpr_threshold + metrics->fnr_threshold);
   metrics->brier = brier / (double)n;
 }
 

@@ -41,6 +41,9 @@ typedef struct CoredMetrics {
   double accuracy, balanced_accuracy; /* arg max; balanced: mean recall of the classes present */
   double accuracy_threshold;          /* p-fake >= threshold against the true fake/real */
   double fpr_threshold;               /* real called fake at the threshold */
+  double fnr_threshold;               /* fake called real at the threshold */
+  double balanced_threshold;          /* 1 - the mean of both */
+  size_t decisions[2][2];             /* [is fake][called fake] at the threshold */
   double auc, auc_low, auc_high;      /* with the 95 % bootstrap interval over groups */
   double eer, ap;
   double log_loss, brier, ece;
@@ -68,7 +71,8 @@ double cored_roc_eer(const CoredRocPoint *points, size_t n);
 /* Average precision of the curve given how many samples are positive and negative. */
 double cored_roc_ap(const CoredRocPoint *points, size_t n, size_t n_positive, size_t n_negative);
 
-/* Percentile interval of the AUC when whole groups are drawn with replacement (Efron 1979). */
+/* Percentile interval of the AUC when whole groups are drawn with replacement (Efron 1979). NAN
+ * where fewer than two groups show one of the classes: too few to tell. */
 bool cored_metrics_auc_interval(const double *scores, const uint8_t *positive,
                                 const uint32_t *groups, size_t n, int n_draws, uint64_t seed,
                                 double *low, double *high, CoredError *error);

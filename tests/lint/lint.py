@@ -41,7 +41,7 @@ MESSAGES = ('GST_ELEMENT_ERROR', 'GST_ELEMENT_WARNING', 'GST_ELEMENT_INFO')
 SHOWN_BY = {
     'cored_show(...).text', 'show(...).text', 'cored_error_code_name', 'cored_error_code_text',
     'cored_error_hint', 'cored_loose_shape', 'scan_block', 'scan_outcome_name', 'scan_time_text',
-    'cored_verdict_name', 'g_strerror', 'strerror', 'gst_video_format_to_string', 'GST_VIDEO_INFO_NAME',
+    'cored_verdict_name', 'figure_text(...).s', 'matrix_text(...).s', 'g_strerror', 'strerror', 'gst_video_format_to_string', 'GST_VIDEO_INFO_NAME',
 }
 # Variables that hold nothing of a file, a peer or the command line, file by file.
 VOUCHED = {

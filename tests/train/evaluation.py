@@ -7,6 +7,8 @@ import hashlib
 import json
 import os
 import re
+import shutil
+import subprocess
 import sys
 import tempfile
 import unittest
@@ -188,6 +190,119 @@ class Evaluation(unittest.TestCase):
         done = run(TRAIN, "--test", "-w", pth, "-d", os.path.join(self.data, "A", "test"), "--quiet")
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn("AUC", done.stdout)
+
+    def judge(self, *args, rc=0):
+        """Standard output and the JSON of one call."""
+        report = os.path.join(self.tmp.name, "judged.json")
+        done = run(EVAL, *args, "--quiet", "--json", report)
+        self.assertEqual(done.returncode, rc, done.stderr)
+        with open(report) as f:
+            return done.stdout, json.load(f)
+
+    def test_decisions_at_the_models_own_threshold(self):
+        for model in (0, 1):
+            for task in "AB":
+                fake, p = self.scores(model, task)[:2]
+                m = self.cell(model, task)["metrics"]
+                called = p >= self.json["models"][model]["threshold"]
+                want = sk.confusion_matrix(fake, called)
+                got = m["confusion_at_threshold"]
+                self.assertEqual([[got[t][c] for c in ("real", "fake")] for t in ("real", "fake")], want.tolist())
+                self.assertAlmostEqual(m["fnr_at_threshold"], want[1, 0] / want[1].sum(), 9)
+                self.assertAlmostEqual(m["balanced_accuracy_at_threshold"], sk.balanced_accuracy_score(fake, called), 9)
+                shown = (f"accuracy   {m['accuracy_at_threshold']:.4f}   balanced "
+                         f"{m['balanced_accuracy_at_threshold']:.4f}   at the model's threshold ")
+                self.assertIn(shown, self.text)
+                self.assertIn(f"           {m['accuracy']:.4f}   balanced {m['balanced_accuracy']:.4f}   at 0.5", self.text)
+                self.assertIn(f"at the threshold: {want[0, 1]} of 20 real called fake, {want[1, 0]} of 20 fake", self.text)
+        with open(self.files["html"]) as f:
+            html = f.read()
+        self.assertIn("Confusion at the threshold of the model, 0.", html)
+        self.assertIn("Confusion at 0.5", html)
+
+    def test_models_of_any_size_and_kin(self):
+        """Another size in the same call gives what it gives alone; what is no kin is compared, not a sequence."""
+        other = os.path.join(self.tmp.name, "other")
+        size = [*SMALL]
+        size[size.index("--input-size") + 1] = 48
+        done = run(TRAIN, "-t", "B", "-d", self.data, "-me", 1, "--output", other, *size)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        text, both = self.judge("-d", self.data, "-t", "A,B", "-w", self.models[0], "-w", other)
+        _, alone = self.judge("-d", self.data, "-t", "A,B", "-w", other)
+        self.assertEqual([r["metrics"] for r in both["results"][2:]], [r["metrics"] for r in alone["results"]])
+        self.assertEqual(both["models"][1]["input"], [48, 48])
+        self.assertNotIn("continual", both)
+        self.assertNotIn("forgetting", text)
+        self.assertNotIn("after ", text)
+        self.assertIn(f"model 2 (cored-compact, {other})", text)
+        # The same task history, but not of the same line: trained anew.
+        again = os.path.join(self.tmp.name, "again")
+        done = run(TRAIN, "-t", "A", "-d", self.data, "-me", 1, "--output", again, *SMALL)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        text, report = self.judge("-d", self.data, "-t", "A,B", "-w", again, "-w", self.models[1])
+        self.assertNotIn("continual", report)
+        self.assertNotIn("after ", text)
+        text, report = self.judge("-d", self.data, "-t", "B,A", "-w", self.models[0], "-w", self.models[1])
+        self.assertNotIn("continual", report)  # kin, but not in the order of these tasks
+        self.assertIn("after A", text)
+
+    def test_names(self):
+        """Whole, UTF-8 in every file, and never two that look alike."""
+        data = os.path.join(self.tmp.name, "named")
+        task = "a task with a name that is longer than any column"
+        folder = os.path.join(data, task, "test")
+        shutil.copytree(os.path.join(self.data, "A", "test"), folder)
+        odd = os.fsencode(os.path.join(folder, "real", "x"))
+        os.rename(os.path.join(folder, "real", "x000z.png"), odd + b"\xff.png")
+        os.rename(os.path.join(folder, "real", "x001z.png"), odd + b"\\xff.png")
+        os.rename(os.path.join(folder, "real", "x002z.png"), odd + b"\x1b[2J.png")
+        with open(os.path.join(data, "manifest.csv"), "w") as f:
+            f.write("path,group\n" + "".join(f"{task}/test/real/x{i:03}z.png,person {i // 2}\n" for i in range(4, 8)))
+        files = {k: os.path.join(self.tmp.name, "named." + k) for k in ("json", "csv", "html")}
+        args = [x for k, f in files.items() for x in ("--" + k, f)]
+        done = run(EVAL, "-d", data, "-t", f"{task},{task}", "-w", self.models[0], "--quiet", *args)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(done.stdout.splitlines()[-2].count(task), 2)  # heads of the matrix
+        texts = {}
+        for k, f in files.items():
+            with open(f, "rb") as file:
+                texts[k] = file.read().decode("utf-8")  # or it fails
+        rows = [r for r in csv.DictReader(texts["csv"].splitlines()) if r["label"] == "real"][:20]
+        names = {r["file"].rsplit("/", 1)[1]: r for r in rows}
+        self.assertEqual(len(names), 20)
+        self.assertIn("x\\xff.png", names)
+        self.assertIn("x\\x5cxff.png", names)
+        self.assertNotIn("\x1b", texts["csv"] + texts["html"] + texts["json"])
+        self.assertEqual(names["x005z.png"]["group_name"], "person 2")
+        self.assertEqual(names["x005z.png"]["group"], names["x004z.png"]["group"])
+        self.assertEqual(names["x008z.png"]["group_name"], "real/x008z.png")
+
+    def test_paths_that_are_not_utf8(self):
+        """The report is whole, not empty."""
+        folder, model = (os.fsencode(os.path.join(self.tmp.name, n)) + b"\xe9" for n in ("data", "model"))
+        shutil.copytree(os.fsencode(os.path.join(self.data, "A", "test")), folder)
+        shutil.copytree(os.fsencode(self.models[0]), model)
+        report = os.path.join(self.tmp.name, "odd.json")
+        done = subprocess.run([EVAL, "-d", folder, "-w", model, "--quiet", "--json", report], capture_output=True)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        with open(report, encoding="utf-8") as f:
+            odd = json.load(f)
+        self.assertEqual([len(odd[k]) for k in ("models", "tasks", "results")], [1, 1, 1])
+        self.assertTrue(odd["models"][0]["path"].endswith("model\\xe9"))
+        self.assertTrue(odd["tasks"][0]["folder"].endswith("data\\xe9"))
+
+    def test_too_few_to_tell(self):
+        """No interval is told as such, never as nan."""
+        data = os.path.join(self.tmp.name, "few")
+        for label in ("fake", "real"):
+            os.makedirs(os.path.join(data, label))
+            shutil.copy(os.path.join(self.data, "A", "test", label, "x003z.png"), os.path.join(data, label))
+        html = os.path.join(self.tmp.name, "few.html")
+        for args in ((data,), (os.path.join(self.data, "A", "test"), "--bootstrap", 0)):
+            text, report = self.judge("-w", self.models[0], "--html", html, "-d", *args)
+            self.assertIn("no 95% interval: not asked for, or too few groups of a class to tell", text)
+            self.assertNotIn("nan", text)
+            self.assertEqual(report["results"][0]["metrics"]["auc_interval"], [None, None])
 
     def test_errors(self):
         for args, code, text in ((["-d", self.data], 2, "no model"), (["-w", "x"], 2, "no data folder"),

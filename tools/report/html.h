@@ -23,6 +23,7 @@ void cored_chart_lines(CoredText *out, const CoredReportCurve *curve);
 void cored_table_facts(CoredText *out, const CoredReport *report);
 void cored_table_matrix(CoredText *out, const CoredReportMatrix *matrix);
 void cored_table_figures(CoredText *out, const CoredReportCell *cell);
+void cored_table_decisions(CoredText *out, const CoredReportCell *cell);
 void cored_table_confusion(CoredText *out, const CoredReportCell *cell);
 
 /* png.c: a picture as a "data:image/png;base64,…" URI. */

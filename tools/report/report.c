@@ -64,7 +64,11 @@ static void put_cell(CoredText *out, const CoredReportCell *cell) {
   cored_chart_roc(out, cell);
   cored_text_add(out, "</div>\n<div><h3>Reliability (outline: share of samples)</h3>");
   cored_chart_reliability(out, cell->metrics);
-  cored_text_add(out, "</div>\n<div><h3>Confusion</h3>");
+  cored_text_add(out, "</div>\n<div><h3>Confusion at the threshold of the model, ");
+  cored_html_fixed(out, cell->info->threshold, 3);
+  cored_text_add(out, "</h3>");
+  cored_table_decisions(out, cell);
+  cored_text_add(out, "<h3>Confusion at 0.5</h3>");
   cored_table_confusion(out, cell);
   cored_text_add(out, "</div></div>\n");
   put_mistakes(out, cell);

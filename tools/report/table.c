@@ -93,10 +93,12 @@ static const struct {
     {"AUC, upper end of 95 %", offsetof(CoredMetrics, auc_high)},
     {"average precision", offsetof(CoredMetrics, ap)},
     {"equal error rate", offsetof(CoredMetrics, eer)},
-    {"accuracy", offsetof(CoredMetrics, accuracy)},
-    {"balanced accuracy", offsetof(CoredMetrics, balanced_accuracy)},
     {"accuracy at the threshold", offsetof(CoredMetrics, accuracy_threshold)},
+    {"balanced accuracy at the threshold", offsetof(CoredMetrics, balanced_threshold)},
     {"real called fake at the threshold", offsetof(CoredMetrics, fpr_threshold)},
+    {"fake called real at the threshold", offsetof(CoredMetrics, fnr_threshold)},
+    {"accuracy at 0.5", offsetof(CoredMetrics, accuracy)},
+    {"balanced accuracy at 0.5", offsetof(CoredMetrics, balanced_accuracy)},
     {"log loss", offsetof(CoredMetrics, log_loss)},
     {"Brier score", offsetof(CoredMetrics, brier)},
     {"expected calibration error", offsetof(CoredMetrics, ece)},
@@ -140,6 +142,22 @@ void cored_table_figures(CoredText *out, const CoredReportCell *cell) {
     cored_html_format(out, "<td>%zu</td>", g->n);
   cored_text_add(out, "</tr></table>\n");
   put_classes(out, cell);
+}
+
+void cored_table_decisions(CoredText *out, const CoredReportCell *cell) {
+  static const char *const sides[] = {"real", "fake"};
+  cored_text_add(out, "<table class='matrix'><tr><th>truth \\ called</th><th>real</th>"
+                      "<th>fake</th></tr>\n");
+  for (int i = 0; i < 2; i++) {
+    const size_t *row = cell->metrics->decisions[i], sum = row[0] + row[1];
+    cored_html_format(out, "<tr><th>%s</th>", sides[i]);
+    for (int j = 0; j < 2; j++) {
+      begin_shaded(out, sum ? (double)row[j] / (double)sum : 0);
+      cored_html_format(out, "%zu</td>", row[j]);
+    }
+    cored_text_add(out, "</tr>\n");
+  }
+  cored_text_add(out, "</table>\n");
 }
 
 void cored_table_confusion(CoredText *out, const CoredReportCell *cell) {

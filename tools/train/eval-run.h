@@ -17,8 +17,11 @@ typedef struct EvalCell { /* one model on one task */
 
 typedef struct EvalResult {
   CoredModelInfo infos[MAX_TASKS]; /* [n_models] */
+  const char *paths[MAX_TASKS];    /* of the models as they were given */
   char hashes[MAX_TASKS][65];      /* SHA-256 of the model files, whole */
-  CoredDataset *sets[MAX_TASKS];   /* [n_tasks] */
+  json_t *lineage[MAX_TASKS];      /* what each was after every task before; NULL: not told */
+  CoredDataset *sets[MAX_TASKS * MAX_TASKS]; /* [n_models, n_tasks] as each model reads them */
+  int reads_like[MAX_TASKS]; /* the first model of the same input and classes: it shares its sets */
   const char *names[MAX_TASKS];
   int n_models, n_tasks;
   EvalCell *cells; /* [n_models, n_tasks] */
@@ -32,11 +35,18 @@ bool eval_judge(EvalResult *result, int i, const CoredModel *model, int threads,
 /* Free what eval_judge filled in. */
 void eval_clear_cells(EvalResult *result);
 
+/* Does each model continue the one before it, by its history? */
+bool eval_is_lineage(const EvalResult *result);
+/* And are they one after each of the tasks judged? Only then forgetting has a meaning. */
+bool eval_is_sequence(const EvalResult *result);
+/* "after TASK" where the models are a lineage, else which model it is. The caller frees it. */
+char *eval_label(const EvalResult *result, int i);
+
 /* AUC of every cell, [n_models * n_tasks]. */
 void eval_matrix(const EvalResult *result, double *auc);
 
 void eval_print(const EvalResult *result);
-json_t *eval_json(const EvalResult *result, const EvalOptions *options);
+json_t *eval_json(const EvalResult *result);
 bool eval_write_json(const EvalResult *result, const EvalOptions *options, CoredError *error);
 bool eval_write_csv(const EvalResult *result, const EvalOptions *options, CoredError *error);
 bool eval_write_html(const EvalResult *result, const EvalOptions *options, CoredError *error);

@@ -163,31 +163,56 @@ static json_t *reliability_json(const CoredMetrics *metrics) {
   return bins;
 }
 
+/* At the model's own threshold, with fake on one side and every other class on the other. */
+static json_t *decisions_json(const CoredMetrics *metrics) {
+  const size_t(*const seen)[2] = metrics->decisions;
+  return json_pack("{s:{s:I,s:I},s:{s:I,s:I}}", "real", "real", (json_int_t)seen[0][0], "fake",
+                   (json_int_t)seen[0][1], "fake", "real", (json_int_t)seen[1][0], "fake",
+                   (json_int_t)seen[1][1]);
+}
+
 json_t *metrics_json(const CoredMetrics *metrics, const CoredModelInfo *info) {
-  return json_pack("{s:I,s:I,s:o,s:o,s:o,s:o,s:o,s:[o,o],s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "n",
-                   (json_int_t)metrics->n, "groups", (json_int_t)metrics->n_groups, "accuracy",
+  return json_pack("{s:I,s:I,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:[o,o],s:o,s:o,s:o,s:o,s:o,s:o,s:o,"
+                   "s:o}",
+                   "n", (json_int_t)metrics->n, "groups", (json_int_t)metrics->n_groups, "accuracy",
                    json_figure(metrics->accuracy), "balanced_accuracy",
                    json_figure(metrics->balanced_accuracy), "accuracy_at_threshold",
-                   json_figure(metrics->accuracy_threshold), "fpr_at_threshold",
-                   json_figure(metrics->fpr_threshold), "auc", json_figure(metrics->auc),
-                   "auc_interval", json_figure(metrics->auc_low), json_figure(metrics->auc_high),
-                   "eer", json_figure(metrics->eer), "ap", json_figure(metrics->ap), "log_loss",
+                   json_figure(metrics->accuracy_threshold), "balanced_accuracy_at_threshold",
+                   json_figure(metrics->balanced_threshold), "fpr_at_threshold",
+                   json_figure(metrics->fpr_threshold), "fnr_at_threshold",
+                   json_figure(metrics->fnr_threshold), "confusion_at_threshold",
+                   decisions_json(metrics), "auc", json_figure(metrics->auc), "auc_interval",
+                   json_figure(metrics->auc_low), json_figure(metrics->auc_high), "eer",
+                   json_figure(metrics->eer), "ap", json_figure(metrics->ap), "log_loss",
                    json_figure(metrics->log_loss), "brier", json_figure(metrics->brier), "ece",
                    json_figure(metrics->ece), "classes", classes_json(metrics, info), "confusion",
                    confusion_json(metrics, info), "reliability", reliability_json(metrics));
 }
 
-void metrics_print(const CoredMetrics *metrics, const CoredModelInfo *info) {
-  printf("samples    %zu in %zu groups\n", metrics->n, metrics->n_groups);
-  printf("accuracy   %.4f   balanced %.4f   at threshold %.3f: %.4f, real called fake %.4f\n",
-         metrics->accuracy, metrics->balanced_accuracy, info->threshold,
-         metrics->accuracy_threshold, metrics->fpr_threshold);
-  printf("AUC        %.4f   95%% interval %.4f to %.4f\n", metrics->auc, metrics->auc_low,
-         metrics->auc_high);
-  printf("EER        %.4f   AP %.4f\n", metrics->eer, metrics->ap);
-  printf("loss       %.4f   Brier %.4f   ECE %.4f\n", metrics->log_loss, metrics->brier,
-         metrics->ece);
-  printf("%-12s %9s %9s %9s %9s   called", "class", "precision", "recall", "F1", "samples");
+FigureText figure_text(double x) {
+  FigureText text;
+  snprintf(text.s, sizeof text.s, isfinite(x) ? "%.4f" : "undefined", x);
+  return text;
+}
+
+static void print_auc(const CoredMetrics *metrics) {
+  printf("AUC        %s   ", figure_text(metrics->auc).s);
+  if (isfinite(metrics->auc_low))
+    printf("95%% interval %.4f to %.4f\n", metrics->auc_low, metrics->auc_high);
+  else
+    puts("no 95% interval: not asked for, or too few groups of a class to tell");
+}
+
+/* The confusion of the decision that the model would make, then class by class at 0.5. */
+static void print_decisions(const CoredMetrics *metrics) {
+  const size_t(*const seen)[2] = metrics->decisions;
+  printf("at the threshold: %zu of %zu real called fake, %zu of %zu fake called real\n", seen[0][1],
+         seen[0][0] + seen[0][1], seen[1][0], seen[1][0] + seen[1][1]);
+}
+
+static void print_classes(const CoredMetrics *metrics, const CoredModelInfo *info) {
+  printf("%-12s %9s %9s %9s %9s   called", info->n_classes > 2 ? "likeliest" : "at 0.5",
+         "precision", "recall", "F1", "samples");
   for (int c = 0; c < info->n_classes; c++)
     printf(" %s", cored_show(info->labels[c]).text);
   putchar('\n');
@@ -199,4 +224,20 @@ void metrics_print(const CoredMetrics *metrics, const CoredModelInfo *info) {
       printf(" %zu", metrics->confusion[r * info->n_classes + c]);
     putchar('\n');
   }
+}
+
+void metrics_print(const CoredMetrics *metrics, const CoredModelInfo *info) {
+  printf("samples    %zu in %zu groups\n", metrics->n, metrics->n_groups);
+  printf("accuracy   %s   balanced %s   at the model's threshold %.3f\n",
+         figure_text(metrics->accuracy_threshold).s, figure_text(metrics->balanced_threshold).s,
+         info->threshold);
+  printf("           %s   balanced %s   %s\n", figure_text(metrics->accuracy).s,
+         figure_text(metrics->balanced_accuracy).s,
+         info->n_classes > 2 ? "of the likeliest class" : "at 0.5");
+  print_decisions(metrics);
+  print_auc(metrics);
+  printf("EER        %s   AP %s\n", figure_text(metrics->eer).s, figure_text(metrics->ap).s);
+  printf("loss       %s   Brier %s   ECE %s\n", figure_text(metrics->log_loss).s,
+         figure_text(metrics->brier).s, figure_text(metrics->ece).s);
+  print_classes(metrics, info);
 }

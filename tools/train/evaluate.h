@@ -38,6 +38,12 @@ bool evaluator_predict(Evaluator *evaluator, const CoredDataset *set, int loader
 json_t *metrics_json(const CoredMetrics *metrics, const CoredModelInfo *info);
 /* The same for a person, to standard output. */
 void metrics_print(const CoredMetrics *metrics, const CoredModelInfo *info);
+typedef struct FigureText {
+  char s[32];
+} FigureText;
+
+/* x with four digits, or "undefined" where it is not finite. */
+FigureText figure_text(double x);
 /* x as a JSON number, or null where it is not finite. */
 json_t *json_figure(double x);
 

@@ -132,11 +132,9 @@ static bool fill(CoredReportCell *cell, const EvalResult *result, int i, int j, 
   uint8_t *positive = malloc(view.n + 1);
   Candidate *list = malloc((view.n + 1) * sizeof *list);
   CoredRocPoint *roc = NULL;
-  char *title = NULL;
-  bool ok = scores && positive && list &&
-            asprintf(&title, "%s%s, on %s", info->n_tasks > 0 ? "after " : "",
-                     info->n_tasks > 0 ? info->tasks[info->n_tasks - 1].name : info->network,
-                     result->names[j]) >= 0;
+  char *title = NULL, *label = eval_label(result, i);
+  bool ok = scores && positive && list && label &&
+            asprintf(&title, "%s, on %s", label, result->names[j]) >= 0;
   *cell = (CoredReportCell){.title = ok ? title : NULL,
                             .info = info,
                             .metrics = &from->metrics,
@@ -148,12 +146,13 @@ static bool fill(CoredReportCell *cell, const EvalResult *result, int i, int j, 
     ok = cored_metrics_roc(scores, positive, view.n, &roc, &cell->n_roc, error);
     cell->roc = roc;
     ok = ok &&
-         add_mistakes(cell, &from->prediction, result->sets[j], list,
+         add_mistakes(cell, &from->prediction, result->sets[i * result->n_tasks + j], list,
                       choose(list, &from->prediction, scores, positive, info->threshold), error);
   }
   free(scores);
   free(positive);
   free(list);
+  free(label);
   return ok;
 }
 
