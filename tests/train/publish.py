@@ -187,6 +187,9 @@ class Publish(unittest.TestCase):
             self.assertEqual(done.returncode, 0, done.stderr)
             log = self.train(*second, "--init", other, rc=1)
             self.assertIn(text, log)
+            # A run does not go on from a model that sees or names things otherwise.
+            resumed = ("-t", "A", "-me", 2, "--init", other, "--output", self.out + "r", "--overwrite", "--resume", self.good)
+            self.assertIn("made with other settings", self.train(*resumed, rc=1))
             os.unlink(other)
         self.train(*second, *init)  # SMALL says --input-size for both
 

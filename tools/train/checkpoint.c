@@ -160,7 +160,8 @@ bool checkpoint_check_config(const Checkpoint *checkpoint, const json_t *config,
   json_t *now;
   json_object_foreach((json_t *)config, key, now) {
     const json_t *then = json_object_get(checkpoint->config, key);
-    if (json_equal(now, then))
+    /* Earlier versions did not write this one. */
+    if (json_equal(now, then) || (!then && strcmp(key, "input") == 0))
       continue;
     char *a = json_dumps(then, JSON_ENCODE_ANY | JSON_REAL_PRECISION(9));
     char *b = json_dumps(now, JSON_ENCODE_ANY | JSON_REAL_PRECISION(9));

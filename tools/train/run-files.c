@@ -219,6 +219,16 @@ static json_t *augmentation_json(const CoredAugmentParams *augmentation) {
                    augmentation->blur);
 }
 
+/* What the network is fed and what its outputs mean, besides the size. */
+static json_t *input_json(const CoredModelInfo *info) {
+  json_t *labels = json_array();
+  for (int c = 0; c < info->n_classes; c++)
+    json_array_append_new(labels, json_string(info->labels[c]));
+  return json_pack("{s:[f,f,f],s:[f,f,f],s:o}", "mean", (double)info->mean[0],
+                   (double)info->mean[1], (double)info->mean[2], "std", (double)info->std[0],
+                   (double)info->std[1], (double)info->std[2], "labels", labels);
+}
+
 /* Everything that decides the numbers of a run; what only decides how fast or where is left out.
  * The number of epochs is free as long as no schedule depends on it. */
 json_t *run_config(const Run *run) {
@@ -242,6 +252,7 @@ json_t *run_config(const Run *run) {
                                recipe->schedule.gamma);
   if (recipe->schedule.kind == CORED_SCHEDULE_COSINE)
     json_object_set_new(schedule, "epochs", json_integer(recipe->epochs));
+  json_object_set_new(config, "input", input_json(&run->info));
   json_object_set_new(config, "losses", losses);
   json_object_set_new(config, "optimizer", optimizer);
   json_object_set_new(config, "schedule", schedule);
