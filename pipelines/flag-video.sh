@@ -15,9 +15,12 @@ NAME-flagged.mp4 with boxes and probabilities, and flag-video.jsonl for programs
   --model FILE    the model, needed as long as there is no default one; else what CORED_MODEL names
   --out DIR       where the files go; made when missing
   --no-video      write no annotated video
+  --append        files of an earlier run stay: add to flag-video.jsonl, give videos new names
+  --overwrite     replace files of an earlier run; without either they are left alone
   -h, --help      this text
 Without FILE a generated video is judged; no face is in it, so its verdict is "unknown".
-Exit status: that of cored-scan: 0 judged, 1 some input failed, 2 wrong usage.
+Exit status: that of cored-scan: 0 judged, 1 some input failed, 2 wrong usage,
+130 interrupted.
 TXT
 }
 
@@ -30,6 +33,7 @@ generated() {
 out=.
 annotate=yes
 model=
+outputs_option=
 inputs=()
 extra=()
 while [ $# -gt 0 ]; do
@@ -43,6 +47,7 @@ while [ $# -gt 0 ]; do
     --model=*) model=${1#*=} ;;
     --out=*) out=${1#*=} ;;
     --no-video) annotate=no ;;
+    --append | --overwrite) outputs_option=$1 ;;
     --) shift; extra=("$@"); break ;;
     -*) usage_error "unknown option $1" ;;
     *) inputs+=("$1") ;;
@@ -61,7 +66,8 @@ if [ ${#inputs[@]} -eq 0 ]; then
   inputs=("$sample")
 fi
 [ "$annotate" = no ] || extra+=(--annotate "$out")
+[ -z "$outputs_option" ] || extra+=("$outputs_option")
 cored-scan --model "$model" --json "$out/flag-video.jsonl" "${extra[@]}" -- "${inputs[@]}"
 status=$?
-say "results for programs: $out/flag-video.jsonl"
+[ "$status" = 2 ] || say "results for programs: $out/flag-video.jsonl"
 exit "$status"

@@ -71,9 +71,26 @@ build_tree() {
   rm -f "$log"
 }
 
+# keep_outputs: nothing in $outputs that holds something is written over without --overwrite.
+outputs=()
+overwrite=no
+keep_outputs() {
+  local output
+  [ "$overwrite" = no ] && [ "${dry_run:-no}" = no ] || return 0
+  for output in "${outputs[@]}"; do
+    if [ -d "$output" ]; then
+      compgen -G "$output/*.png" >/dev/null || continue
+      die "there are pictures in $output already: --overwrite replaces them"
+    elif [ -f "$output" ] && [ -s "$output" ]; then
+      die "$output is there already: --overwrite replaces it"
+    fi
+  done
+}
+
 # prepare: packages and a build, then the tools and elements of the build folder in reach of this
 # script. With CORED_BUILD_DIR set that folder is used as it is.
 prepare() {
+  keep_outputs
   if [ -z "${CORED_BUILD_DIR:-}" ]; then
     install_packages build run
     if [ -f "$cored_build/build.ninja" ]; then
@@ -118,17 +135,19 @@ value_option() {
   used=2
 }
 
-# common_option NAMES ARG...: the same for NAMES, --model, --frames, --dry-run and --help.
+# common_option NAMES ARG...: the same for NAMES, --model, --frames, --overwrite, --dry-run and --help.
 common_option() {
   value_option "model frames $1" "${@:2}"
   case $2 in
     -h | --help) usage; exit 0 ;;
     --dry-run) dry_run=yes; used=1 ;;
+    --overwrite) overwrite=yes; used=1 ;;
   esac
   case ${frames:-1} in '' | *[!0-9]*) usage_error "--frames needs a number" ;; esac
 }
 options_help='  --model FILE    the model; else the file CORED_MODEL names
   --frames N      stop after N frames (decoders may send a few more)
+  --overwrite     replace files that are there already; without it they are left alone
   --dry-run       print the pipeline and do not run it
   -h, --help      this text'
 # shellcheck disable=SC2034
@@ -153,11 +172,13 @@ output_option() {
   esac
   case $1 in
     --out)
+      outputs+=("$2")
       sink=('video/x-raw,format=I420' ! x264enc speed-preset=veryfast ! h264parse ! matroskamux !
         filesink "location=$2")
       ;;
     --pictures)
       mkdir -p "$2" || die "cannot make the folder $2"
+      outputs+=("$2")
       sink=(videorate drop-only=true ! 'video/x-raw,framerate=2/1' ! videoconvert ! pngenc !
         multifilesink "location=$2/%04d.png")
       ;;

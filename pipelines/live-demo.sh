@@ -57,6 +57,7 @@ if [ -n "$input" ]; then
   source+=(all.)
   region=auto
 fi
+[ -z "$live" ] || outputs+=("$live")
 prepare
 temporary=$(mktemp -d)
 trap 'rm -rf "$temporary"' EXIT

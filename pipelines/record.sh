@@ -38,6 +38,7 @@ if [ -n "$input" ]; then
   need_input "$input"
   mapfile -t source < <(decoded "$input")
 fi
+outputs+=("$output")
 need_model
 prepare
 read -ra stop < <(stop_after)

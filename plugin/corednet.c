@@ -87,6 +87,10 @@ const char *cored_error_hint(CoredErrorCode code) {
     return "Sign it with a key listed in 'trusted-keys'.";
   case CORED_ERROR_GENERATION:
     return "Publish it with a higher generation, or use the action 'previous-model'.";
+  case CORED_ERROR_IMAGE:
+    return "Raise 'min-object-size' where the picture is large, else look at its caps.";
+  case CORED_ERROR_ARGUMENT:
+    return "Look at the properties of the element.";
   case CORED_ERROR_CASCADE_FORMAT:
     return "Use a cascade of Debian's opencv-data.";
   case CORED_ERROR_NO_MEMORY:

@@ -155,7 +155,7 @@ typedef struct Status {
 /* Of the frame, the model, its generation; `lines` is in how many lines, 1 to 3. */
 static char *status_words(const CoredScene *s, guint lines) {
   GString *text = g_string_new(NULL);
-  char *verdict = cored_verdict_text(s->verdict, s->p_fake, s->reason);
+  char *verdict = cored_verdict_text(s->verdict, s->p_fake, s->threshold, s->reason);
   char *id = short_model_id(s->model_id);
   add_alerts(text, s);
   g_string_append_printf(text, "%s%s%s", verdict, lines > 1 ? "\n" : "  ",

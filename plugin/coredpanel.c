@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "coredpanel.h"
 
+#include "against.h"
 #include "coredplaces.h"
 #include "escape.h"
 
@@ -17,21 +18,24 @@ typedef struct Panel {
 
 /* ---- Words ---------------------------------------------------------------------------------- */
 
-char *cored_verdict_text(CoredSceneVerdict verdict, double p, const char *reason) {
+char *cored_verdict_text(CoredSceneVerdict verdict, double p, double threshold,
+                         const char *reason) {
   if (verdict == CORED_SCENE_UNKNOWN) {
     char *text =
         *reason ? g_strdup_printf("unknown: %s", cored_show(reason).text) : g_strdup("unknown");
     return g_strdelimit(text, "-", ' ');
   }
-  if (verdict == CORED_SCENE_FAKE)
-    return p < 0 ? g_strdup("FAKE") : g_strdup_printf("FAKE %.0f%%", p * 100);
-  return p < 0 ? g_strdup("real") : g_strdup_printf("real (%.0f%% fake)", p * 100);
+  const char *word = verdict == CORED_SCENE_FAKE ? "FAKE" : "real";
+  if (p < 0 || threshold < 0)
+    return g_strdup(word);
+  const CoredAgainst text = cored_against(MIN(p, 1.0), MIN(threshold, 1.0));
+  return g_strdup_printf("%s %s %s %s", word, text.p, p >= threshold ? "≥" : "<", text.threshold);
 }
 
 /* Nobody takes what was for what is: a face that is not found any more, or about which an alert
  * still goes on, says so. */
-static char *face_text(const CoredSceneFace *face) {
-  char *verdict = cored_verdict_text(face->verdict, face->p_fake, face->reason);
+static char *face_text(const CoredSceneFace *face, double threshold) {
+  char *verdict = cored_verdict_text(face->verdict, face->p_fake, threshold, face->reason);
   const char *before = !face->present                                     ? "not seen, was "
                        : face->alert && face->verdict != CORED_SCENE_FAKE ? "ALERT, now "
                                                                           : "";
@@ -60,10 +64,22 @@ static void panel_clear(Panel *panel) {
   g_free(panel->track);
 }
 
+/* Of the numbers in the label only the first. */
+static void shorten(Panel *panel) {
+  char *against = strstr(panel->label, " ≥ ");
+  if (!against)
+    against = strstr(panel->label, " < ");
+  if (!against)
+    return;
+  *against = '\0';
+  const CoredText label = label_of(panel);
+  cored_text_measure(&label, &panel->text_w, &panel->text_h);
+}
+
 static void panel_measure(Panel *panel, const CoredPainter *p, const CoredSceneFace *face,
                           double em) {
   *panel = (Panel){.em = em, .pad = (gint)ceil(em * 0.35)};
-  panel->label = face_text(face);
+  panel->label = face_text(face, p->scene->threshold);
   panel->track = g_strdup_printf("#%" G_GUINT64_FORMAT, face->track_id);
   if (p->look->show & CORED_SHOW_LABELS) {
     const CoredText label = label_of(panel), track = track_of(panel);
@@ -73,6 +89,8 @@ static void panel_measure(Panel *panel, const CoredPainter *p, const CoredSceneF
   }
   if (p->look->show & CORED_SHOW_BAR && face->p_fake >= 0 && face->present)
     panel->bar_h = (gint)ceil(em * 0.45);
+  if (panel->bar_h && panel->text_h) /* a mark in the bar shows the threshold */
+    shorten(panel);
   if (p->look->show & CORED_SHOW_HISTORY && face->track_id)
     panel->strip_h = (gint)ceil(em * 1.5);
   const gint wide = (gint)CLAMP(face->w, 7 * em, 14 * em);
@@ -97,6 +115,7 @@ static void panel_fit(Panel *panel, const CoredPainter *p, const CoredSceneFace 
 
 /* Only the label. */
 static void panel_shrink(Panel *panel) {
+  shorten(panel);
   panel->w = 3 * panel->pad + panel->text_w + panel->track_w;
   panel->bar_h = panel->strip_h = 0;
   panel_sum(panel);

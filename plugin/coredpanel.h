@@ -5,8 +5,9 @@
 
 #include "coredpainter.h"
 
-/* "FAKE 53%": the number is always the probability of a forgery, also next to "real". */
-char *cored_verdict_text(CoredSceneVerdict verdict, double p, const char *reason);
+/* "FAKE 0.53 ≥ 0.50", "real 0.37 < 0.50": the probability of a forgery against the threshold. Only
+ * the word where either is not known (negative). */
+char *cored_verdict_text(CoredSceneVerdict verdict, double p, double threshold, const char *reason);
 /* A panel beside each face, none over `status`, the frame's line of text. */
 void cored_paint_panels(CoredPainter *painter, CoredHistory *history, GstClockTime now,
                         const CoredRect *status);

@@ -26,18 +26,21 @@ static gboolean on_interrupt(gpointer data) {
   if (!interrupt->seen)
     interrupt->since = now;
   else if (now - interrupt->since > G_USEC_PER_SEC)
-    _exit(SCAN_EXIT_FAILED);
+    _exit(SCAN_EXIT_INTERRUPTED);
   interrupt->seen = TRUE;
   return G_SOURCE_CONTINUE;
 }
 
 /* TRUE when the run may go on with other inputs. */
-static gboolean scan_one(const ScanContext *context, const char *argument,
-                         const ScanTerminal *terminal, gboolean *failed) {
+static gboolean scan_one(const ScanContext *context, guint index, const ScanTerminal *terminal,
+                         gboolean *failed) {
+  const char *argument = context->options->inputs[index];
+  char **annotated = context->options->annotated;
   gboolean go_on = TRUE;
   char *problem;
   char *uri = scan_input_uri(argument, &problem);
   ScanReport *report = scan_report_new(argument, uri ? uri : argument);
+  report->annotated = g_strdup(annotated ? annotated[index] : NULL);
   if (uri)
     go_on = scan_run(context, report);
   else
@@ -49,6 +52,12 @@ static gboolean scan_one(const ScanContext *context, const char *argument,
   scan_report_free(report);
   g_free(uri);
   return go_on && !*context->interrupted;
+}
+
+static ScanJsonMode json_mode(const ScanOptions *options) {
+  return options->append      ? SCAN_JSON_APPEND
+         : options->overwrite ? SCAN_JSON_OVERWRITE
+                              : SCAN_JSON_NEW;
 }
 
 static ScanExit scan_all(const ScanOptions *options) {
@@ -63,15 +72,16 @@ static ScanExit scan_all(const ScanOptions *options) {
   ScanContext context = {.options = options,
                          .display = options->quiet ? NULL : &display,
                          .interrupted = &interrupt.seen};
-  if (options->json && !(context.json = scan_json_open(options->json, &error))) {
+  if (options->json &&
+      !(context.json = scan_json_open(options->json, json_mode(options), &error))) {
     g_printerr("cored-scan: %s\n", cored_show(error->message).text);
     g_error_free(error);
     return SCAN_EXIT_USAGE;
   }
   guint sigint = g_unix_signal_add(SIGINT, on_interrupt, &interrupt);
   guint sigterm = g_unix_signal_add(SIGTERM, on_interrupt, &interrupt);
-  for (char **input = options->inputs; *input; input++)
-    if (!scan_one(&context, *input, &terminal, &failed))
+  for (guint i = 0; options->inputs[i]; i++)
+    if (!scan_one(&context, i, &terminal, &failed))
       break;
   g_source_remove(sigint);
   g_source_remove(sigterm);
@@ -80,6 +90,8 @@ static ScanExit scan_all(const ScanOptions *options) {
     g_error_free(error);
     failed = TRUE;
   }
+  if (interrupt.seen)
+    return SCAN_EXIT_INTERRUPTED;
   return failed ? SCAN_EXIT_FAILED : SCAN_EXIT_JUDGED;
 }
 

@@ -115,8 +115,8 @@ static bool prepare_scratch(CascadeLocator *l, const CoredImage *image, CoredErr
   const size_t pixels = (size_t)first->width * (size_t)first->height;
   if (pixels > MAX_LAYER)
     return cored_error_set(error, CORED_ERROR_IMAGE,
-                           "locator: %dx%d pixels are too many for windows this small; set "
-                           "min_size to %d or more",
+                           "locator: %dx%d pixels are too many for faces this small; look for "
+                           "those of %d pixels or more",
                            image->width, image->height, image->height / 8);
   const size_t slack = 4 * CORED_CASCADE_BLOCK; /* what stage_block may read beyond */
   const ptrdiff_t stride = ((ptrdiff_t)first->width + 16) & ~(ptrdiff_t)15;

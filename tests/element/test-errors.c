@@ -2,6 +2,8 @@
  * Bad models and bad buffers: the right message, nothing worse, and the element usable again. */
 #include "support.h"
 
+#include "corednet.h"
+
 #include <glib/gstdio.h>
 #include <unistd.h>
 
@@ -248,9 +250,21 @@ static void a_crop_that_cannot_be_stops_the_stream(void **state) {
   }
 }
 
+/* What is said to be done has to do with what is wrong: only models are for cored-convert. */
+static void hints_fit(void **state) {
+  static const CoredErrorCode frames[] = {CORED_ERROR_IMAGE, CORED_ERROR_ARGUMENT,
+                                          CORED_ERROR_CASCADE_FORMAT, CORED_ERROR_NO_MEMORY};
+  (void)state;
+  for (gsize i = 0; i < G_N_ELEMENTS(frames); i++)
+    assert_null(strstr(cored_error_hint(frames[i]), "cored-convert"));
+  assert_non_null(strstr(cored_error_hint(CORED_ERROR_IMAGE), "'min-object-size'"));
+  assert_non_null(strstr(cored_error_hint(CORED_ERROR_HASH), "cored-convert inspect"));
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(frames_without_caps),
+      cmocka_unit_test(hints_fit),
       cmocka_unit_test(a_missing_model),
       cmocka_unit_test(an_unreadable_model),
       cmocka_unit_test(corrupt_models),

@@ -5,6 +5,7 @@
 
 #include "coredheat.h"
 #include "coredhistory.h"
+#include "coredpanel.h"
 
 /* One frame of `count` faces in boxes[count][4], through an overlay of its own. */
 typedef struct Shot {
@@ -339,6 +340,32 @@ static void test_box_lines(void **state) {
   done(&shot);
 }
 
+/* What a label says agrees with its numbers, and they with the threshold. */
+static void test_label_words(void **state) {
+  static const struct {
+    CoredSceneVerdict verdict;
+    double p, threshold;
+    const char *reason, *text;
+  } cases[] = {
+      {CORED_SCENE_FAKE, 0.43, 0.39, "", "FAKE 0.43 ≥ 0.39"},
+      {CORED_SCENE_REAL, 0.47, 0.5, "", "real 0.47 < 0.50"},
+      {CORED_SCENE_REAL, 0.496, 0.5, "", "real 0.496 < 0.500"},
+      {CORED_SCENE_FAKE, 0.5, 0.5, "", "FAKE 0.50 ≥ 0.50"},
+      {CORED_SCENE_FAKE, 1.5, 0.5, "", "FAKE 1.00 ≥ 0.50"},
+      {CORED_SCENE_FAKE, -1, 0.5, "", "FAKE"},
+      {CORED_SCENE_REAL, 0.2, -1, "", "real"},
+      {CORED_SCENE_UNKNOWN, 0.2, 0.5, "too-small", "unknown: too small"},
+      {CORED_SCENE_UNKNOWN, 0.2, 0.5, "a\nb\xe2\x80\xae", "unknown: a\\x0ab\\xe2\\x80\\xae"},
+  };
+  (void)state;
+  for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+    char *text =
+        cored_verdict_text(cases[i].verdict, cases[i].p, cases[i].threshold, cases[i].reason);
+    assert_string_equal(text, cases[i].text);
+    g_free(text);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_gone_box),    cmocka_unit_test(test_gone_panel),
@@ -347,6 +374,7 @@ int main(void) {
       cmocka_unit_test(test_all_faces),   cmocka_unit_test(test_large_text),
       cmocka_unit_test(test_panel_rests), cmocka_unit_test(test_status_lines),
       cmocka_unit_test(test_alert_label), cmocka_unit_test(test_box_lines),
+      cmocka_unit_test(test_label_words),
   };
   return cmocka_run_group_tests(tests, support_setup, support_teardown);
 }

@@ -39,7 +39,7 @@ SHOWING.update({f'GST_CAT_{level}_OBJECT': 2 for level in
 MESSAGES = ('GST_ELEMENT_ERROR', 'GST_ELEMENT_WARNING', 'GST_ELEMENT_INFO')
 # Calls whose result may be shown: they escape, or their texts are this project's or digits.
 SHOWN_BY = {
-    'cored_show(...).text', 'show(...).text', 'cored_error_code_name', 'cored_error_code_text',
+    'cored_show(...).text', 'show(...).text', 'cored_against(...).p', 'cored_error_code_name', 'cored_error_code_text',
     'cored_error_hint', 'cored_loose_shape', 'scan_block', 'scan_outcome_name', 'scan_time_text',
     'cored_verdict_name', 'figure_text(...).s', 'matrix_text(...).s', 'g_strerror', 'strerror', 'gst_video_format_to_string', 'GST_VIDEO_INFO_NAME',
 }

@@ -89,7 +89,7 @@ def scan(tool, model, videos, folder):
     """Judged frames {uri: {number: object}} and verdicts {uri: object}."""
     out = Path(folder, 'scan.jsonl')
     env = dict(os.environ, GST_REGISTRY=str(Path(folder, 'registry.bin')))
-    subprocess.run([tool, '-q', '--model', model, '--json', out, *videos], check=True, env=env,
+    subprocess.run([tool, '-q', '--model', model, '--overwrite', '--json', out, *videos], check=True, env=env,
                    stdout=subprocess.DEVNULL)
     frames, verdicts = {}, {}
     for line in out.read_text().splitlines():

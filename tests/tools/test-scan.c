@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * The parts of cored-scan that need no video: tracks and verdict, evidence, time line, JSON. */
+#include "against.h"
 #include "scan/container.h"
 #include "scan/progress.h"
 #include "scan/report.h"
@@ -124,7 +125,8 @@ static void spans_are_whole_seconds(void **state) {
 }
 
 /* What print writes about report to a terminal of 57 columns. */
-static char *printed(const ScanReport *report, gboolean utf8, gboolean colour) {
+__attribute__((noinline)) static char *printed(const ScanReport *report, gboolean utf8,
+                                               gboolean colour) {
   char *text = NULL;
   size_t size;
   ScanTerminal terminal = {.utf8 = utf8, .colour = colour, .width = 57};
@@ -165,6 +167,59 @@ static void timeline_as_text(void **state) {
   assert_non_null(strstr(text, "\033[32m▁"));
   free(text);
   scan_report_free(report);
+}
+
+static void check_agreement(const char *text, const ScanReport *report) {
+  const gboolean fake = report->verdict.outcome == SCAN_FAKE;
+  double p, threshold;
+  const char *numbers = strstr(text, "p-fake ");
+  assert_non_null(numbers);
+  assert_int_equal(sscanf(numbers, "p-fake %lf, threshold %lf", &p, &threshold), 2);
+  assert_int_equal(p >= threshold, fake);
+  assert_int_equal(strstr(text, "looks fake") != NULL, fake);
+  GArray *spans = scan_track_spans(report->verdict.worst, report->threshold);
+  assert_int_equal(strstr(text, "\033[31m") != NULL, spans->len > 0);
+  assert_int_equal(strstr(text, "reaches it at") != NULL, spans->len > 0 && !fake);
+  g_array_unref(spans);
+}
+
+/* Verdict, evidence, time line and the numbers beside them say the same of every p and threshold.
+ */
+static void nothing_contradicts(void **state) {
+  (void)state;
+  for (int k = 0; k < 200; k++) {
+    ScanReport *report = scan_report_new("clip.mp4", "file:///tmp/clip.mp4");
+    const double base = 0.3 + k * 0.002;
+    for (int i = 0; i < 40; i++)
+      add(report->tracks, i / 4.0, 1, CLAMP(base + (i % 8 < 4 ? 0.08 : -0.08), 0, 1));
+    const double p = scan_track_p_fake(g_ptr_array_index(report->tracks->tracks, 0));
+    report->frames = 40;
+    report->duration = 10;
+    report->complete = TRUE;
+    report->threshold = k % 2 ? 0.5 : p + (k % 4 ? 1e-4 : 1e-12);
+    report->verdict = scan_tracks_verdict(report->tracks, report->threshold, TRUE);
+    char *text = printed(report, TRUE, TRUE);
+    check_agreement(text, report);
+    free(text);
+    scan_report_free(report);
+  }
+}
+
+static void check_numbers(double p, double threshold, const char *shown) {
+  const CoredAgainst text = cored_against(p, threshold);
+  char both[100];
+  g_snprintf(both, sizeof both, "%s %s", text.p, text.threshold);
+  assert_string_equal(both, shown);
+}
+
+static void numbers_stay_on_their_side(void **state) {
+  (void)state;
+  check_numbers(0.37, 0.5, "0.37 0.50");
+  check_numbers(0.496, 0.5, "0.496 0.500");
+  check_numbers(0.5, 0.5, "0.50 0.50");
+  check_numbers(0.5 - 1e-15, 0.5, "0.499999999 0.500000000");
+  check_numbers(1, 0.39, "1.00 0.39");
+  check_numbers(0, 1, "0.00 1.00");
 }
 
 /* Sparse samples fill the time up to the next; a pause between two appearances stays empty. */
@@ -247,7 +302,7 @@ static void json_lines(void **state) {
   if (!setlocale(LC_ALL, "de_DE.UTF-8"))
     print_message("no locale de_DE.UTF-8: not tested with a decimal comma\n");
   close(mkstemp(path));
-  ScanJson *json = scan_json_open(path, &error);
+  ScanJson *json = scan_json_open(path, SCAN_JSON_NEW, &error);
   assert_non_null(json);
   scan_json_frame(json, report, 1.5, faces, 2);
   scan_json_verdict(json, report);
@@ -283,10 +338,10 @@ static void json_errors_are_told(void **state) {
   GError *error = NULL;
   ScanReport *report = example();
   (void)state;
-  assert_null(scan_json_open("/nonexistent/file", &error));
+  assert_null(scan_json_open("/nonexistent/file", SCAN_JSON_NEW, &error));
   assert_non_null(strstr(error->message, "/nonexistent/file"));
   g_clear_error(&error);
-  ScanJson *json = scan_json_open("/dev/full", &error);
+  ScanJson *json = scan_json_open("/dev/full", SCAN_JSON_NEW, &error);
   assert_non_null(json);
   scan_json_verdict(json, report);
   assert_false(scan_json_close(json, &error));
@@ -384,6 +439,8 @@ int main(void) {
       cmocka_unit_test(spans_are_whole_seconds),
       cmocka_unit_test(timeline_as_text),
       cmocka_unit_test(timeline_holds_samples),
+      cmocka_unit_test(nothing_contradicts),
+      cmocka_unit_test(numbers_stay_on_their_side),
       cmocka_unit_test(unknown_says_why),
       cmocka_unit_test(bytes_are_counted),
       cmocka_unit_test(blocks),

@@ -3,8 +3,11 @@
 #include "scan/annotate.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <glib/gstdio.h>
 #include <unistd.h>
 
 #define PART_SUFFIX ".part"
@@ -43,7 +46,20 @@ static GstPadProbeReturn crop_to_even(GstPad *pad, GstPadProbeInfo *info, gpoint
   return GST_PAD_PROBE_OK;
 }
 
-GstElement *scan_annotate_new(const char *path, GError **error) {
+char *scan_annotate_part(const char *path, GError **error) {
+  char *part = g_strconcat(path, ".XXXXXX" PART_SUFFIX, NULL);
+  const int file = g_mkstemp_full(part, O_WRONLY | O_CLOEXEC, 0666);
+  if (file >= 0) {
+    close(file);
+    return part;
+  }
+  g_set_error(error, G_FILE_ERROR, g_file_error_from_errno(errno), "cannot write beside %s: %s",
+              path, g_strerror(errno));
+  g_free(part);
+  return NULL;
+}
+
+GstElement *scan_annotate_new(const char *part, GError **error) {
   const char *encoder = find_encoder();
   if (!encoder) {
     g_set_error(error, GST_CORE_ERROR, GST_CORE_ERROR_MISSING_PLUGIN,
@@ -62,10 +78,8 @@ GstElement *scan_annotate_new(const char *path, GError **error) {
   GstElement *crop = gst_bin_get_by_name(GST_BIN(bin), "even");
   GstElement *file = gst_bin_get_by_name(GST_BIN(bin), "file");
   GstPad *pad = gst_element_get_static_pad(overlay, "sink");
-  char *part = g_strconcat(path, PART_SUFFIX, NULL);
   g_object_set(file, "location", part, NULL);
   gst_pad_add_probe(pad, GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM, crop_to_even, crop, NULL);
-  g_free(part);
   gst_object_unref(pad);
   gst_object_unref(file);
   gst_object_unref(crop);
@@ -73,16 +87,38 @@ GstElement *scan_annotate_new(const char *path, GError **error) {
   return bin;
 }
 
-gboolean scan_annotate_finish(const char *path, gboolean finished, GError **error) {
-  char *part = g_strconcat(path, PART_SUFFIX, NULL);
-  int failed = 0;
-  if (!finished)
-    unlink(part);
-  else if (rename(part, path) != 0)
-    failed = errno;
-  if (failed)
+static gboolean flush_to_disk(const char *path) {
+  const int file = open(path, O_RDONLY | O_CLOEXEC);
+  const gboolean fine = file >= 0 && fsync(file) == 0;
+  const int failed = errno;
+  if (file >= 0)
+    close(file);
+  errno = failed;
+  return fine;
+}
+
+/* Without `overwrite` not even a file that came there while the video was made is replaced. An
+ * empty one is nothing to lose. */
+static gboolean give_name(const char *part, const char *path, gboolean overwrite) {
+  struct stat info;
+  if (!overwrite && link(part, path) == 0)
+    return unlink(part) == 0;
+  if (!overwrite && errno == EEXIST && lstat(path, &info) == 0 &&
+      !(S_ISREG(info.st_mode) && info.st_size == 0)) {
+    errno = EEXIST;
+    return FALSE;
+  }
+  return rename(part, path) == 0; /* also where the file system knows no links */
+}
+
+gboolean scan_annotate_finish(const char *part, const char *path, gboolean overwrite,
+                              GError **error) {
+  if (path && flush_to_disk(part) && give_name(part, path, overwrite))
+    return TRUE;
+  const int failed = errno;
+  unlink(part);
+  if (path)
     g_set_error(error, G_FILE_ERROR, g_file_error_from_errno(failed), "cannot write %s: %s", path,
                 g_strerror(failed));
-  g_free(part);
-  return !failed;
+  return !path;
 }

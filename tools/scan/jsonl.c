@@ -11,14 +11,33 @@
 #include <gio/gio.h>
 #include <jansson.h>
 #include <string.h>
+#include <sys/stat.h>
 
 struct ScanJson {
   FILE *file;
   int error; /* errno of the first failed write */
 };
 
-ScanJson *scan_json_open(const char *path, GError **error) {
-  FILE *file = strcmp(path, "-") == 0 ? stdout : fopen(path, "we");
+/* An empty file, and what is no file (a pipe, a device), may be written to. */
+static FILE *open_new(const char *path) {
+  struct stat info;
+  FILE *file = fopen(path, "wxe");
+  if (file || errno != EEXIST)
+    return file;
+  if (stat(path, &info) != 0)
+    return NULL;
+  if (S_ISREG(info.st_mode) && info.st_size > 0) {
+    errno = EEXIST;
+    return NULL;
+  }
+  return fopen(path, "we");
+}
+
+ScanJson *scan_json_open(const char *path, ScanJsonMode mode, GError **error) {
+  FILE *file = strcmp(path, "-") == 0     ? stdout
+               : mode == SCAN_JSON_NEW    ? open_new(path)
+               : mode == SCAN_JSON_APPEND ? fopen(path, "ae")
+                                          : fopen(path, "we");
   if (!file) {
     g_set_error(error, G_IO_ERROR, g_io_error_from_errno(errno), "cannot write %s: %s", path,
                 g_strerror(errno));
@@ -124,6 +143,7 @@ void scan_json_verdict(ScanJson *json, const ScanReport *report) {
   set_text(object, "reason", verdict->worst ? NULL : report->reason);
   set_text(object, "error", report->problem);
   set_text(object, "note", report->note);
+  set_text(object, "annotated", report->annotated);
   set_text(object, "model-id", report->model_id);
   json_object_set_new(object, "model-generation", json_integer((json_int_t)report->generation));
   json_object_set_new(object, "tracks", tracks_array(report));

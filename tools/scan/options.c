@@ -37,11 +37,14 @@ static const char description[] =
                                                "unknown. Ctrl-C ends the file at hand in that way, "
                                                "and the run.\n"
                                                "\n"
+                                               "Outputs that are there already are left alone: see "
+                                               "--append and --overwrite.\n"
+                                               "\n"
                                                "Exit status: 0 every input was read to its end and "
                                                "judged or found to "
                                                "have no face,\n"
                                                "1 some input failed (it is named), 2 wrong "
-                                               "usage.\n";
+                                               "usage, 130 interrupted.\n";
 
 static gboolean same_file(const char *a, const char *b) {
   struct stat one, other;
@@ -49,29 +52,88 @@ static gboolean same_file(const char *a, const char *b) {
          one.st_ino == other.st_ino && S_ISREG(one.st_mode);
 }
 
-/* No output may fall on an input, the model or another output. NULL when all are apart. */
-static char *find_clash(const ScanOptions *options) {
-  GHashTable *taken = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-  char *clash = NULL;
-  for (char **input = options->inputs; *input && !clash; input++) {
-    char *annotated = scan_options_annotated(options, *input);
-    if (same_file(options->json, *input) || same_file(options->json, options->model))
-      clash = g_strdup_printf("--json would overwrite %s", options->json);
-    else if (same_file(annotated, *input))
-      clash = g_strdup_printf("--annotate would overwrite %s", *input);
-    else if (annotated && g_hash_table_contains(taken, annotated))
-      clash = g_strdup_printf("two inputs would both be annotated in %s; name an existing folder, "
-                              "and inputs with names of their own",
-                              annotated);
-    else if (annotated)
-      g_hash_table_add(taken, g_strdup(annotated));
-    g_free(annotated);
-  }
-  g_hash_table_unref(taken);
-  return clash;
+/* ---- Outputs -------------------------------------------------------------------------------- */
+
+/* "clip" of "file:///videos/clip.mp4"; free with g_free. */
+static char *stem_of(const char *input) {
+  char *base = g_path_get_basename(input);
+  char *name = gst_uri_is_valid(input) ? g_uri_unescape_string(base, "/") : NULL;
+  if (!name)
+    name = g_strdup(base);
+  char *dot = strrchr(name, '.');
+  if (dot && dot != name)
+    *dot = '\0';
+  g_free(base);
+  return name;
 }
 
-static gboolean check(const ScanOptions *options, GError **error) {
+/* A name in the folder that no other input has: two inputs of one name in different folders get
+ * clip-flagged.mp4 and clip-flagged-2.mp4. With --append a file of an earlier run keeps its name.
+ */
+static char *name_in_folder(const ScanOptions *options, const char *input, GHashTable *taken) {
+  char *stem = stem_of(input), *path = NULL;
+  for (guint n = 1;; n++) {
+    char *file = n == 1 ? g_strconcat(stem, "-flagged.mp4", NULL)
+                        : g_strdup_printf("%s-flagged-%u.mp4", stem, n);
+    path = g_build_filename(options->annotate, file, NULL);
+    g_free(file);
+    if (!g_hash_table_contains(taken, path) &&
+        !(options->append && g_file_test(path, G_FILE_TEST_EXISTS)))
+      break;
+    g_free(path);
+  }
+  g_free(stem);
+  return path;
+}
+
+/* Names for the annotated videos. NULL when they are found, else what is wrong. */
+static char *name_annotated(ScanOptions *options) {
+  const guint n = g_strv_length(options->inputs);
+  const gboolean folder = options->annotate && g_file_test(options->annotate, G_FILE_TEST_IS_DIR);
+  if (!options->annotate)
+    return NULL;
+  if (!folder && n > 1)
+    return g_strdup_printf("--annotate: %s is no folder, and %u inputs need a file each: name an "
+                           "existing folder",
+                           options->annotate, n);
+  GHashTable *taken = g_hash_table_new(g_str_hash, g_str_equal);
+  options->annotated = g_new0(char *, n + 1);
+  for (guint i = 0; i < n; i++) {
+    options->annotated[i] =
+        folder ? name_in_folder(options, options->inputs[i], taken) : g_strdup(options->annotate);
+    g_hash_table_add(taken, options->annotated[i]);
+  }
+  g_hash_table_unref(taken);
+  return NULL;
+}
+
+static gboolean holds_something(const char *path) {
+  struct stat info;
+  return stat(path, &info) == 0 && S_ISREG(info.st_mode) && info.st_size > 0;
+}
+
+/* No output may fall on an input or the model, and none that is there already is touched unasked.
+ * NULL when all is well. */
+static char *find_clash(const ScanOptions *options) {
+  for (char **input = options->inputs; *input; input++) {
+    if (same_file(options->json, *input) || same_file(options->json, options->model))
+      return g_strdup_printf("--json would overwrite %s", options->json);
+    for (char **path = options->annotated; path && *path; path++)
+      if (same_file(*path, *input))
+        return g_strdup_printf("--annotate would overwrite %s", *input);
+  }
+  if (options->overwrite)
+    return NULL;
+  if (options->json && !options->append && holds_something(options->json))
+    return g_strdup_printf("%s is there already: --append adds to it, --overwrite replaces it",
+                           options->json);
+  for (char **path = options->annotated; path && *path; path++)
+    if (holds_something(*path))
+      return g_strdup_printf("%s is there already: --overwrite replaces it", *path);
+  return NULL;
+}
+
+static gboolean check(ScanOptions *options, GError **error) {
   const char *wrong = NULL;
   if (options->version)
     return TRUE;
@@ -81,7 +143,11 @@ static gboolean check(const ScanOptions *options, GError **error) {
     wrong = "--every must be at least 1";
   else if (options->model && !*options->model)
     wrong = "--model is empty";
-  char *clash = wrong ? NULL : find_clash(options);
+  else if (options->overwrite && options->append)
+    wrong = "--overwrite and --append exclude each other";
+  char *clash = wrong ? NULL : name_annotated(options);
+  if (!wrong && !clash)
+    clash = find_clash(options);
   if (wrong || clash)
     g_set_error_literal(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, wrong ? wrong : clash);
   gboolean fine = !wrong && !clash;
@@ -92,12 +158,17 @@ static gboolean check(const ScanOptions *options, GError **error) {
 gboolean scan_options_parse(ScanOptions *options, int argc, char **argv, GError **error) {
   *options = (ScanOptions){.every = 1};
   const GOptionEntry entries[] = {
-      {"model", 'm', 0, G_OPTION_ARG_FILENAME, &options->model, "Model file (safetensors)", "FILE"},
+      {"model", 'm', 0, G_OPTION_ARG_FILENAME, &options->model,
+       "Model file (safetensors); else the one that CORED_MODEL names", "FILE"},
       {"json", 'j', 0, G_OPTION_ARG_FILENAME, &options->json,
        "Write JSON lines to FILE, - for standard output", "FILE"},
       {"annotate", 'a', 0, G_OPTION_ARG_FILENAME, &options->annotate,
        "Write the video, without sound, with boxes and probabilities; OUT may be a folder",
        "OUT.mp4"},
+      {"append", 0, 0, G_OPTION_ARG_NONE, &options->append,
+       "Add to the JSON file that is there, and give new names to annotated videos", NULL},
+      {"overwrite", 0, 0, G_OPTION_ARG_NONE, &options->overwrite,
+       "Replace the JSON file and annotated videos that are there", NULL},
       {"every", 'e', 0, G_OPTION_ARG_INT, &options->every, "Judge every Nth frame (1)", "N"},
       {"set", 's', 0, G_OPTION_ARG_STRING_ARRAY, &options->settings,
        "Set a property of coreddetect, as in --set roi-padding=0.2", "PROPERTY=VALUE"},
@@ -111,7 +182,11 @@ gboolean scan_options_parse(ScanOptions *options, int argc, char **argv, GError 
   g_option_context_set_description(context, description);
   g_option_context_add_main_entries(context, entries, NULL);
   g_option_context_add_group(context, gst_init_get_option_group());
-  gboolean fine = g_option_context_parse(context, &argc, &argv, error) && check(options, error);
+  gboolean fine = g_option_context_parse(context, &argc, &argv, error);
+  const char *model = g_getenv("CORED_MODEL");
+  if (fine && !options->model && model && *model)
+    options->model = g_strdup(model);
+  fine = fine && check(options, error);
   g_option_context_free(context);
   return fine;
 }
@@ -120,24 +195,8 @@ void scan_options_clear(ScanOptions *options) {
   g_free(options->model);
   g_free(options->json);
   g_free(options->annotate);
+  g_strfreev(options->annotated);
   g_strfreev(options->settings);
   g_strfreev(options->inputs);
   *options = (ScanOptions){0};
-}
-
-char *scan_options_annotated(const ScanOptions *options, const char *uri) {
-  if (!options->annotate || !g_file_test(options->annotate, G_FILE_TEST_IS_DIR))
-    return g_strdup(options->annotate);
-  char *base = g_path_get_basename(uri);
-  char *name = g_uri_unescape_string(base, "/");
-  char *stem = name ? name : base;
-  char *dot = strrchr(stem, '.');
-  if (dot && dot != stem)
-    *dot = '\0';
-  char *file = g_strconcat(stem, "-flagged.mp4", NULL);
-  char *path = g_build_filename(options->annotate, file, NULL);
-  g_free(file);
-  g_free(name);
-  g_free(base);
-  return path;
 }

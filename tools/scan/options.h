@@ -8,23 +8,24 @@
 typedef enum ScanExit { /* documented in --help */
                         SCAN_EXIT_JUDGED = 0,
                         SCAN_EXIT_FAILED = 1,
-                        SCAN_EXIT_USAGE = 2
+                        SCAN_EXIT_USAGE = 2,
+                        SCAN_EXIT_INTERRUPTED = 130 /* as a shell has it: 128 and SIGINT */
 } ScanExit;
 
 typedef struct ScanOptions {
   char *model; /* NULL: the element's own */
   char *json;
-  char *annotate;
-  char **settings; /* PROPERTY=VALUE of coreddetect */
-  char **inputs;   /* at least one */
+  char *annotate;   /* a file, or a folder */
+  char **annotated; /* the file of each input, NULL without --annotate */
+  char **settings;  /* PROPERTY=VALUE of coreddetect */
+  char **inputs;    /* at least one */
   int every;
   gboolean quiet, ascii, version;
+  gboolean overwrite, append; /* what to do with outputs that are there already */
 } ScanOptions;
 
 /* Parse argv. FALSE with *error set when it is wrong. --help prints and exits with 0. */
 gboolean scan_options_parse(ScanOptions *options, int argc, char **argv, GError **error);
 void scan_options_clear(ScanOptions *options);
-/* The file the annotated video of `uri` goes to; free with g_free. */
-char *scan_options_annotated(const ScanOptions *options, const char *uri);
 
 #endif

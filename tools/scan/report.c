@@ -2,6 +2,7 @@
  * The report on one input, for people. */
 #include "scan/report.h"
 
+#include "against.h"
 #include "escape.h"
 
 #define MAX_SPANS 6
@@ -30,6 +31,7 @@ void scan_report_free(ScanReport *report) {
   g_free(report->note);
   g_free(report->reason);
   g_free(report->model_id);
+  g_free(report->annotated);
   g_free(report);
 }
 
@@ -40,23 +42,35 @@ static void append_track(GString *text, const ScanTrack *track) {
     g_string_append_printf(text, "face %" G_GUINT64_FORMAT, track->id);
 }
 
-/* "face 1 looks fake at 0:01-0:04 (0.97), 0:07 (0.81)" */
-static void append_evidence(GString *text, const ScanReport *report, const ScanTrack *track) {
-  GArray *spans = scan_track_spans(track, report->threshold);
-  append_track(text, track);
-  if (spans->len == 0)
-    g_string_append(text, ", no second of which reaches the threshold");
+/* "0:01-0:04 (0.97), 0:07 (0.81)" */
+static void append_spans(GString *text, const GArray *spans, double threshold) {
   for (guint i = 0; i < spans->len && i < MAX_SPANS; i++) {
     const ScanSpan *span = &g_array_index(spans, ScanSpan, i);
     char first[16], last[16];
-    g_string_append(text, i == 0 ? " looks fake at " : ", ");
+    g_string_append(text, i == 0 ? "" : ", ");
     g_string_append(text, scan_time_text(span->first, first));
     if (span->last != span->first)
       g_string_append_printf(text, "-%s", scan_time_text(span->last, last));
-    g_string_append_printf(text, " (%.2f)", span->p_fake);
+    g_string_append_printf(text, " (%s)", cored_against(span->p_fake, threshold).p);
   }
   if (spans->len > MAX_SPANS)
     g_string_append_printf(text, " and %u more times", spans->len - MAX_SPANS);
+}
+
+/* What of a track reaches the threshold: the same seconds that the time line marks. Where the track
+ * as a whole does not, they are told as what they are, moments. */
+static void append_evidence(GString *text, const ScanReport *report, const ScanTrack *track) {
+  GArray *spans = scan_track_spans(track, report->threshold);
+  append_track(text, track);
+  if (spans->len == 0) {
+    g_string_append(text, ", no second of which reaches the threshold");
+  } else if (scan_track_p_fake(track) >= report->threshold) {
+    g_string_append(text, " looks fake at ");
+    append_spans(text, spans, report->threshold);
+  } else {
+    g_string_append(text, " is under the threshold on the whole, and reaches it at ");
+    append_spans(text, spans, report->threshold);
+  }
   g_array_unref(spans);
 }
 
@@ -83,8 +97,8 @@ static void print_verdict(const ScanReport *report, const ScanTerminal *terminal
   } else {
     if (verdict->outcome == SCAN_UNKNOWN)
       g_string_append(text, "the rest was not seen; until then ");
-    g_string_append_printf(text, "p-fake %.2f, threshold %.2f: ", verdict->p_fake,
-                           report->threshold);
+    const CoredAgainst numbers = cored_against(verdict->p_fake, report->threshold);
+    g_string_append_printf(text, "p-fake %s, threshold %s: ", numbers.p, numbers.threshold);
     append_evidence(text, report, verdict->worst);
   }
   const char *colour = terminal->colour ? colours[verdict->outcome] : "";
@@ -119,6 +133,8 @@ void scan_report_print(const ScanReport *report, const ScanTerminal *terminal, g
     print_verdict(report, terminal);
     print_others(report, terminal);
   }
+  if (report->annotated && report->complete)
+    fprintf(terminal->file, "  annotated: %s\n", cored_show(report->annotated).text);
   if (report->note)
     fprintf(terminal->file, "  note: %s\n", cored_show(report->note).text);
   if (report->problem)

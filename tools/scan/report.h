@@ -16,6 +16,7 @@ typedef struct ScanReport {
   gboolean complete; /* it was read to its end */
   char *reason;      /* why most of the frames that were not judged were not, or NULL */
   char *model_id;
+  char *annotated; /* the annotated video, NULL: none is asked for */
   guint64 generation;
   double threshold;
   double duration; /* seconds seen */
@@ -30,7 +31,9 @@ void scan_report_print(const ScanReport *report, const ScanTerminal *terminal, g
 
 /* JSON lines. A failed write is remembered and told by close. */
 typedef struct ScanJson ScanJson;
-ScanJson *scan_json_open(const char *path, GError **error); /* "-" is standard output */
+typedef enum ScanJsonMode { SCAN_JSON_NEW, SCAN_JSON_APPEND, SCAN_JSON_OVERWRITE } ScanJsonMode;
+/* "-" is standard output. A file that holds something is not opened as new. */
+ScanJson *scan_json_open(const char *path, ScanJsonMode mode, GError **error);
 void scan_json_frame(ScanJson *json, const ScanReport *report, double time, const ScanFace *faces,
                      guint n_faces);
 void scan_json_verdict(ScanJson *json, const ScanReport *report);

@@ -29,7 +29,7 @@ typedef struct Run {
   GstElement *pipeline, *front, *detect, *sink; /* front: what stands before the detector */
   GMainLoop *loop;
   ScanProgress progress;
-  char *annotated;  /* NULL: no annotated video */
+  char *part;       /* the annotated video while it is written, NULL: none */
   gboolean linked;  /* a video stream was found; set and read by the decoder's thread only */
   gboolean fatal;   /* the element could not be set up */
   gboolean drained; /* the last element has all there is */
@@ -139,8 +139,10 @@ static GstElement *add_plain(Run *run, const char *factory, GError **error) {
 }
 
 static GstElement *add_sink(Run *run, GError **error) {
-  if (run->annotated)
-    return add(run, scan_annotate_new(run->annotated, error));
+  if (run->report->annotated) {
+    run->part = scan_annotate_part(run->report->annotated, error);
+    return run->part ? add(run, scan_annotate_new(run->part, error)) : NULL;
+  }
   GstElement *sink = add_plain(run, "fakesink", error);
   if (sink)
     g_object_set(sink, "sync", FALSE, "async", FALSE, NULL);
@@ -183,7 +185,7 @@ static void close_down(Run *run) {
   run->closing_ms = CLOSE_MS;
   scan_results_position(run->results, &frames);
   GstPad *pad = gst_element_get_static_pad(run->front, "sink");
-  if (!run->annotated || frames == 0 || !gst_pad_send_event(pad, gst_event_new_eos()))
+  if (!run->part || frames == 0 || !gst_pad_send_event(pad, gst_event_new_eos()))
     g_main_loop_quit(run->loop);
   gst_object_unref(pad);
 }
@@ -379,7 +381,9 @@ static void finish_annotated(Run *run) {
   GError *error = NULL;
   guint frames;
   scan_results_position(run->results, &frames);
-  if (!scan_annotate_finish(run->annotated, run->drained && frames > 0, &error))
+  const gboolean whole = run->drained && frames > 0;
+  if (!scan_annotate_finish(run->part, whole ? run->report->annotated : NULL,
+                            run->context->options->overwrite, &error))
     fail(run, error->message);
   else if (!run->drained && frames > 0)
     fail(run, "the annotated video could not be finished");
@@ -389,22 +393,23 @@ static void finish_annotated(Run *run) {
 gboolean scan_run(const ScanContext *context, ScanReport *report) {
   Run run = {.context = context, .report = report};
   GError *error = NULL;
-  run.annotated = scan_options_annotated(context->options, report->uri);
   scan_container_read(&run.container, report->uri, context->interrupted);
   if (build(&run, &error)) {
     play(&run);
     conclude(&run, duration_of(&run));
     gst_element_set_state(run.pipeline, GST_STATE_NULL);
-    if (run.annotated)
+    if (run.part)
       finish_annotated(&run);
   } else {
     fail(&run, error->message);
+    if (run.part)
+      scan_annotate_finish(run.part, NULL, FALSE, NULL);
     run.fatal = TRUE;
     g_error_free(error);
   }
   gst_object_unref(run.pipeline);
   scan_results_free(run.results);
   scan_container_clear(&run.container);
-  g_free(run.annotated);
+  g_free(run.part);
   return !run.fatal;
 }

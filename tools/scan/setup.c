@@ -99,8 +99,8 @@ GstElement *scan_detector_new(const ScanOptions *options, GError **error) {
   g_object_get(element, "model", &model, NULL);
   if (fine && !model) {
     g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
-                "no model: name one with --model (cored-convert import makes one of published "
-                "weights)");
+                "no model: name one with --model or in CORED_MODEL (cored-convert import makes "
+                "one of published weights)");
     fine = FALSE;
   }
   g_free(model);

@@ -2,6 +2,8 @@
  * The time line in the terminal. */
 #include "scan/timeline.h"
 
+#include "against.h"
+
 #include <langinfo.h>
 #include <math.h>
 #include <stdlib.h>
@@ -57,8 +59,9 @@ const char *scan_block(double p_fake, gboolean utf8) {
 }
 
 typedef struct Column { /* what falls into the time of one column */
-  double sum;
+  double sum;           /* of logits */
   guint n;
+  gboolean fake; /* a second of it is among the evidence */
 } Column;
 
 static int compare_doubles(gconstpointer a, gconstpointer b) {
@@ -77,10 +80,21 @@ static double usual_distance(const ScanSample *samples, guint n) {
   return median;
 }
 
+static gboolean is_within(const GArray *spans, double time) {
+  for (guint i = 0; i < spans->len; i++) {
+    const ScanSpan *span = &g_array_index(spans, ScanSpan, i);
+    if (time >= span->first && time < span->last + 1)
+      return TRUE;
+  }
+  return FALSE;
+}
+
 /* Where every Nth frame was judged, a sample stands for the time up to the next; a real gap, longer
  * than three usual distances, stays empty. */
-static Column *columns_of(const ScanTrack *track, double duration, int n_columns) {
+static Column *columns_of(const ScanTrack *track, double duration, double threshold,
+                          int n_columns) {
   Column *columns = g_new0(Column, n_columns);
+  GArray *spans = scan_track_spans(track, threshold);
   const ScanSample *samples = &g_array_index(track->samples, ScanSample, 0);
   guint n = track->samples->len;
   double usual = usual_distance(samples, n);
@@ -90,21 +104,23 @@ static Column *columns_of(const ScanTrack *track, double duration, int n_columns
     int first = CLAMP((int)(samples[i].time / duration * n_columns), 0, n_columns - 1);
     int last = CLAMP((int)ceil(until / duration * n_columns) - 1, first, n_columns - 1);
     for (int c = first; c <= last; c++) {
-      columns[c].sum += samples[i].p_fake;
+      columns[c].sum += scan_logit(samples[i].p_fake);
       columns[c].n++;
+      columns[c].fake |= is_within(spans, samples[i].time);
     }
   }
+  g_array_unref(spans);
   return columns;
 }
 
 static void print_line(const ScanTerminal *terminal, const ScanTrack *track, double duration,
                        double threshold, int n_columns) {
-  Column *columns = columns_of(track, duration, n_columns);
+  Column *columns = columns_of(track, duration, threshold, n_columns);
   const char *colour = "";
   for (int c = 0; c < n_columns; c++) {
     guint n = columns[c].n;
-    double p = n ? columns[c].sum / n : 0;
-    const char *want = !n ? "" : p >= threshold ? RED : GREEN;
+    double p = n ? scan_sigmoid(columns[c].sum / n) : 0;
+    const char *want = !n ? "" : columns[c].fake ? RED : GREEN;
     if (terminal->colour && want != colour)
       fprintf(terminal->file, RESET "%s", want);
     colour = want;
@@ -158,7 +174,7 @@ void scan_timeline_print(const ScanTerminal *terminal, const ScanTracks *tracks,
         snprintf(label, sizeof label, "face %" G_GUINT64_FORMAT, track->id);
       fprintf(terminal->file, "  %-*s", LABEL_WIDTH - 2, label);
       print_line(terminal, track, duration, threshold, columns);
-      fprintf(terminal->file, "  %.2f\n", scan_track_p_fake(track));
+      fprintf(terminal->file, "  %s\n", cored_against(scan_track_p_fake(track), threshold).p);
       shown++;
     }
   }
