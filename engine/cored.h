@@ -93,7 +93,8 @@ extern "C" {
   X(SIGNATURE_KEY, "signed with a key that is not trusted or was revoked (M39)")                   \
   X(KEY_FILE, "a key file is malformed, or a secret one is open to others")                        \
   X(DATASET, "a data folder is missing, empty or laid out in another way")                         \
-  X(DECODE, "a picture or video cannot be decoded as a whole")
+  X(DECODE, "a picture or video cannot be decoded as a whole")                                     \
+  X(TRUST_STATE, "the file of the generations used last is damaged, locked or open to others")
 
 typedef enum CoredErrorCode {
 #define CORED_ERROR_ENUM(name, text) CORED_ERROR_##name,
@@ -252,6 +253,12 @@ CORED_API bool cored_keys_new(const char *secret_path, const char *public_path, 
 CORED_API CoredTrust *cored_trust_load(const char *path, CoredError *error);
 CORED_API CoredTrust *cored_trust_ref(CoredTrust *trust);
 CORED_API void cored_trust_unref(CoredTrust *trust); /* NULL is fine */
+/* Before a signed model is used: fails with GENERATION where the file at path says that a later one
+ * of that key was used already, else has the file say so, durably. Without a file it begins one, of
+ * mode 0600; a damaged one is an error. Processes take turns (path.lock). model stands in messages.
+ * Thread-safe. */
+CORED_API bool cored_floor_raise(const char *path, const char *key_id, uint64_t generation,
+                                 const char *model, CoredError *error);
 
 /* ---- Plans and sessions --------------------------------------------------------------------- */
 

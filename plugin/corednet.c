@@ -61,7 +61,11 @@ GQuark cored_error_gst_domain(CoredErrorCode code, gint *gst_code) {
   case CORED_ERROR_NO_MEMORY:
     *gst_code = GST_RESOURCE_ERROR_NO_SPACE_LEFT;
     return GST_RESOURCE_ERROR;
+  case CORED_ERROR_WRITE:
+    *gst_code = GST_RESOURCE_ERROR_WRITE;
+    return GST_RESOURCE_ERROR;
   case CORED_ERROR_ARGUMENT:
+  case CORED_ERROR_TRUST_STATE:
     *gst_code = GST_RESOURCE_ERROR_SETTINGS;
     return GST_RESOURCE_ERROR;
   default:
@@ -91,6 +95,10 @@ const char *cored_error_hint(CoredErrorCode code) {
     return "Raise 'min-object-size' where the picture is large, else look at its caps.";
   case CORED_ERROR_ARGUMENT:
     return "Look at the properties of the element.";
+  case CORED_ERROR_TRUST_STATE:
+    return "Look at the file that 'trust-state' names.";
+  case CORED_ERROR_WRITE:
+    return "Check the permissions of the folder and the space on its disk.";
   case CORED_ERROR_CASCADE_FORMAT:
     return "Use a cascade of Debian's opencv-data.";
   case CORED_ERROR_NO_MEMORY:

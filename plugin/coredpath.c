@@ -3,12 +3,16 @@
 
 #include <string.h>
 
-/* A URI is no path, but the loader's error about it must name it as it was given. */
+/* A URI of another kind is no path, but the loader's error must name it as it was given. */
 static gboolean is_relative(const char *path) {
   return *path && !g_path_is_absolute(path) && !strstr(path, "://");
 }
 
 char *cored_absolute_path(const char *path) {
+  char *local =
+      path && g_str_has_prefix(path, "file:///") ? g_filename_from_uri(path, NULL, NULL) : NULL;
+  if (local)
+    return local;
   if (!path || !is_relative(path))
     return g_strdup(path);
   while (path[0] == '.' && path[1] == '/')

@@ -3,6 +3,7 @@
 
 #include "coredlane.h"
 #include "coredpath.h"
+#include "error.h"
 
 struct CoredReload {
   CoredReloadFunc report;
@@ -11,6 +12,10 @@ struct CoredReload {
 
   /* Of the lane, and of start and stop while it rests. */
   CoredSource *source;
+  GHashTable *floors; /* highest generation used, by key id: lives as long as the object */
+  char *floors_of;    /* trusted_keys that they belong to */
+  char *trust_state;
+  gboolean guarded;
 
   GMutex mutex;     /* all below */
   gboolean open;    /* between start and stop: requests are taken */
@@ -32,6 +37,7 @@ CoredReload *cored_reload_new(CoredReloadFunc report, gpointer user) {
   CoredReload *reload = g_new0(CoredReload, 1);
   reload->report = report;
   reload->user = user;
+  reload->floors = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
   g_mutex_init(&reload->mutex);
   g_queue_init(&reload->news);
   g_queue_init(&reload->retired);
@@ -42,6 +48,9 @@ CoredReload *cored_reload_new(CoredReloadFunc report, gpointer user) {
 void cored_reload_free(CoredReload *reload) {
   cored_reload_stop(reload);
   g_free(reload->path);
+  g_free(reload->floors_of);
+  g_free(reload->trust_state);
+  g_hash_table_unref(reload->floors);
   g_mutex_clear(&reload->mutex);
   g_free(reload);
 }
@@ -83,14 +92,15 @@ static void take_errand(CoredReload *reload, Errand *errand) {
                      .trusted_keys = g_strdup(reload->trusted_keys),
                      .watch = reload->watch,
                      .threads = reload->threads,
-                     .news = reload->news,
                      .retired = reload->retired,
                      .retired_nets = reload->retired_nets};
   if (started && reload->back && reload->previous)
     errand->back = cored_net_ref(reload->previous);
-  if (started)
+  if (started) {
     reload->path_changed = reload->again = reload->back = FALSE;
-  g_queue_init(&reload->news);
+    errand->news = reload->news;
+    g_queue_init(&reload->news);
+  }
   g_queue_init(&reload->retired);
   g_queue_init(&reload->retired_nets);
   g_mutex_unlock(&reload->mutex);
@@ -190,6 +200,26 @@ static void read_news(CoredReload *reload, Errand *errand) {
   }
 }
 
+/* Only who uses a model says so, and only then may it raise the floor. */
+static gboolean may_use(CoredReload *reload, const CoredNet *net, CoredError *error) {
+  const guint64 generation = net->info->generation;
+  if (!reload->guarded || !*net->key_id)
+    return TRUE;
+  guint64 *floor = g_hash_table_lookup(reload->floors, net->key_id);
+  if (floor && generation < *floor)
+    return cored_error_set(error, CORED_ERROR_GENERATION,
+                           "%s: expected generation %" G_GUINT64_FORMAT
+                           " or later of key %s, which this element has used, found "
+                           "%" G_GUINT64_FORMAT,
+                           net->path, *floor, net->key_id, generation);
+  if (reload->trust_state && *reload->trust_state &&
+      !cored_floor_raise(reload->trust_state, net->key_id, generation, net->path, error))
+    return FALSE;
+  g_hash_table_insert(reload->floors, g_strdup(net->key_id),
+                      g_memdup2(&generation, sizeof generation));
+  return TRUE;
+}
+
 /* The judge is taken over; when all was stopped in the meantime nobody would take it. */
 static void hand_over(CoredReload *reload, const Errand *errand, CoredJudge *judge) {
   g_mutex_lock(&reload->mutex);
@@ -205,6 +235,9 @@ static void hand_over(CoredReload *reload, const Errand *errand, CoredJudge *jud
 static void make_ready(CoredReload *reload, const Errand *errand) {
   CoredError error = {CORED_ERROR_NONE, ""};
   CoredJudge *judge = cored_judge_new(errand->candidate, errand->threads, &error);
+  /* Going back by one is the application's own wish. */
+  if (judge && errand->candidate != errand->back && !may_use(reload, errand->candidate, &error))
+    g_clear_pointer(&judge, cored_judge_free);
   if (!judge) {
     report(reload, errand, CORED_RELOAD_FAILED, errand->candidate->path, &error);
     return;
@@ -273,6 +306,8 @@ static gboolean open_first(CoredReload *reload, const char *path,
     return FALSE;
   CoredNet *net = cored_source_net(reload->source);
   CoredJudge *judge = cored_judge_new(net, settings->threads, error);
+  if (judge && !may_use(reload, net, error))
+    g_clear_pointer(&judge, cored_judge_free);
   cored_net_unref(net);
   g_mutex_lock(&reload->mutex);
   CoredJudge *overtaken = reload->ready;
@@ -288,8 +323,20 @@ static void kick_if_started(CoredReload *reload) {
     cored_lane_kick(reload->lane);
 }
 
+/* Other keys, other floors. */
+static void set_guard(CoredReload *reload, const CoredReloadSettings *settings) {
+  if (g_strcmp0(reload->floors_of, settings->trusted_keys) != 0)
+    g_hash_table_remove_all(reload->floors);
+  g_free(reload->floors_of);
+  g_free(reload->trust_state);
+  reload->floors_of = g_strdup(settings->trusted_keys);
+  reload->trust_state = g_strdup(settings->trust_state);
+  reload->guarded = settings->guarded;
+}
+
 gboolean cored_reload_start(CoredReload *reload, const CoredReloadSettings *settings,
                             CoredError *error) {
+  set_guard(reload, settings);
   reload->lane = cored_lane_new(CORED_LANE_ERRANDS, work, reload);
   g_mutex_lock(&reload->mutex);
   reload->open = TRUE;

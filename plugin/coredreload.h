@@ -33,6 +33,8 @@ typedef void (*CoredReloadFunc)(gpointer user, const CoredReloadReport *report);
 
 typedef struct CoredReloadSettings { /* copied */
   const char *instance, *trusted_keys;
+  gboolean guarded;        /* with trusted_keys: nothing older than what was used before */
+  const char *trust_state; /* file that remembers it over restarts; NULL or "": none */
   gboolean watch;
   guint threads; /* of a judge, see cored_judge_new */
 } CoredReloadSettings;

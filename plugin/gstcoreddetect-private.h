@@ -43,7 +43,7 @@ struct _CoredDetect {
 
   /* Under the object lock. */
   char *model_path, *shadow_path; /* as set; CoredReload has them, too */
-  CoredPath trusted_keys, cascade_path;
+  CoredPath trusted_keys, trust_state, cascade_path;
   char *model_instance, *stream_id, *pad_stream_id;
   gboolean model_watch;
   const char *model_status; /* static text */

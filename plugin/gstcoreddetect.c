@@ -31,6 +31,7 @@ enum {
   PROP_MODEL_WATCH,
   PROP_MODEL_INSTANCE_ID,
   PROP_TRUSTED_KEYS,
+  PROP_TRUST_STATE,
   PROP_SHADOW_MODEL,
   PROP_MODEL_ID,
   PROP_MODEL_GENERATION,
@@ -87,6 +88,9 @@ static void set_property(GObject *object, guint id, const GValue *value, GParamS
     break;
   case PROP_TRUSTED_KEYS:
     cored_path_set(&self->trusted_keys, g_value_get_string(value));
+    break;
+  case PROP_TRUST_STATE:
+    cored_path_set(&self->trust_state, g_value_get_string(value));
     break;
   case PROP_SHADOW_MODEL:
     set_string(&self->shadow_path, value);
@@ -145,6 +149,9 @@ static void get_property(GObject *object, guint id, GValue *value, GParamSpec *s
     break;
   case PROP_TRUSTED_KEYS:
     g_value_set_string(value, self->trusted_keys.given);
+    break;
+  case PROP_TRUST_STATE:
+    g_value_set_string(value, self->trust_state.given);
     break;
   case PROP_SHADOW_MODEL:
     g_value_set_string(value, self->shadow_path);
@@ -205,7 +212,14 @@ static void install_model_properties(GObjectClass *klass) {
       klass, PROP_TRUSTED_KEYS,
       g_param_spec_string("trusted-keys", "Trusted keys",
                           "File of public keys: only models signed with one of them are used, and "
-                          "none older than the running one; unset: no signature is needed",
+                          "none older than the element has used; unset: no signature is needed",
+                          NULL, READY));
+  g_object_class_install_property(
+      klass, PROP_TRUST_STATE,
+      g_param_spec_string("trust-state", "Trust state",
+                          "File that remembers the highest generation used of each trusted key: "
+                          "older models are then refused after a restart and by other processes, "
+                          "too; unset: only by this element",
                           NULL, READY));
   g_object_class_install_property(
       klass, PROP_SHADOW_MODEL,
@@ -304,8 +318,21 @@ static CoredLocator *open_locator(gpointer user) {
 /* A candidate that does not load is no reason to stop either. */
 static void load_shadow(CoredDetect *self, const CoredReloadSettings *settings) {
   CoredError error = {CORED_ERROR_NONE, ""};
-  if (!cored_reload_start(self->shadow, settings, &error))
+  CoredReloadSettings own = *settings;
+  own.guarded = FALSE; /* it has no say, so it may be older, and its generation says nothing */
+  if (!cored_reload_start(self->shadow, &own, &error))
     cored_detect_post_error(self, GST_MESSAGE_WARNING, "The shadow model cannot be used", &error);
+}
+
+static void tell_protection(CoredDetect *self, gboolean has_keys, gboolean has_state) {
+  if (has_state && !has_keys)
+    GST_ELEMENT_WARNING(self, RESOURCE, SETTINGS,
+                        ("'trust-state' protects nothing without 'trusted-keys'."), (NULL));
+  if (has_keys && !has_state)
+    GST_CAT_INFO_OBJECT(
+        cored_model_debug, self,
+        "without 'trust-state' no one remembers after this element which generation "
+        "was used: a later one would take an older signed model");
 }
 
 static gboolean load_model(CoredDetect *self, CoredMode mode) {
@@ -313,16 +340,21 @@ static gboolean load_model(CoredDetect *self, CoredMode mode) {
   GST_OBJECT_LOCK(self);
   char *instance = g_strdup(self->model_instance);
   char *keys = g_strdup(self->trusted_keys.absolute);
+  char *state = g_strdup(self->trust_state.absolute);
   const gboolean has_path = self->model_path && *self->model_path;
   const CoredReloadSettings settings = {
       .instance = instance,
       .trusted_keys = keys,
+      .guarded = TRUE,
+      .trust_state = state,
       .watch = self->model_watch,
       .threads = self->threads == 0 && mode >= CORED_MODE_LATEST ? 1 : self->threads};
   GST_OBJECT_UNLOCK(self);
   const gboolean ok = cored_reload_start(self->reload, &settings, &error);
   if (ok)
     load_shadow(self, &settings);
+  if (ok)
+    tell_protection(self, keys && *keys, state && *state);
   if (!ok)
     cored_detect_post_error(self, GST_MESSAGE_ERROR, "The model cannot be used", &error);
   else if (!has_path)
@@ -332,6 +364,7 @@ static gboolean load_model(CoredDetect *self, CoredMode mode) {
                         (NULL));
   g_free(instance);
   g_free(keys);
+  g_free(state);
   return ok;
 }
 
@@ -412,6 +445,7 @@ static void finalize(GObject *object) {
   g_free(self->model_path);
   g_free(self->model_instance);
   cored_path_clear(&self->trusted_keys);
+  cored_path_clear(&self->trust_state);
   g_free(self->shadow_path);
   cored_path_clear(&self->cascade_path);
   g_free(self->stream_id);

@@ -4,6 +4,7 @@
 #include "twins.h"
 
 #include <glib/gstdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #define QUIET_MS 600 /* longer than a new version takes to be seen and loaded */
@@ -310,6 +311,41 @@ static void a_path_through_a_link(void **state) {
   g_free(target);
 }
 
+/* A URI of this machine is taken, at the start and later; of another kind the error says what is
+ * expected. */
+static void a_uri_for_a_path(void **state) {
+  (void)state;
+  Twins twins;
+  GstMessage *message = NULL;
+  GError *error;
+  char *uris[3] = {NULL};
+  char *odd = support_path("a b%.safetensors");
+  model_publish(twin(2), odd);
+  uris[1] = g_filename_to_uri(twin(1), NULL, NULL);
+  uris[2] = g_filename_to_uri(odd, NULL, NULL);
+  twins_open(&twins, uris[1]);
+  twins.pause_us = 2000;
+  twins_pass_until(&twins, 1);
+  g_object_set(twins.rig.element, "model", uris[2], NULL);
+  twins_pass_until(&twins, 2);
+  g_object_set(twins.rig.element, "model", "https://example.org/m.safetensors", NULL);
+  while (!message) {
+    twins_pass(&twins);
+    g_usleep(1000);
+    message = rig_message(&twins.rig, GST_MESSAGE_WARNING);
+  }
+  gst_message_parse_warning(message, &error, NULL);
+  assert_non_null(strstr(error->message, "https://example.org/m.safetensors"));
+  assert_non_null(strstr(error->message, "expected a path, found a URI"));
+  g_error_free(error);
+  gst_message_unref(message);
+  twins_stay(&twins, 2, 100);
+  twins_close(&twins);
+  g_free(uris[1]);
+  g_free(uris[2]);
+  g_free(odd);
+}
+
 /* ---- While it starts ------------------------------------------------------------------------ */
 
 static GstElement *starting; /* NULL: threads are made as always */
@@ -437,11 +473,12 @@ static void stopped_by_its_own_failure(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(late_news_of_the_old_file), cmocka_unit_test(late_news_and_going_back),
-      cmocka_unit_test(a_file_known_to_be_bad),    cmocka_unit_test(joining_after_a_swap),
-      cmocka_unit_test(the_good_file_is_back),     cmocka_unit_test(another_working_folder),
-      cmocka_unit_test(a_path_through_a_link),     cmocka_unit_test(set_while_starting),
-      cmocka_unit_test(stopped_by_its_own_swap),   cmocka_unit_test(stopped_by_its_own_failure),
+      cmocka_unit_test(late_news_of_the_old_file),  cmocka_unit_test(late_news_and_going_back),
+      cmocka_unit_test(a_file_known_to_be_bad),     cmocka_unit_test(joining_after_a_swap),
+      cmocka_unit_test(the_good_file_is_back),      cmocka_unit_test(another_working_folder),
+      cmocka_unit_test(a_path_through_a_link),      cmocka_unit_test(a_uri_for_a_path),
+      cmocka_unit_test(set_while_starting),         cmocka_unit_test(stopped_by_its_own_swap),
+      cmocka_unit_test(stopped_by_its_own_failure),
   };
   return cmocka_run_group_tests(tests, twins_setup, twins_teardown);
 }

@@ -211,6 +211,18 @@ def test_key(folder):
     assert 'NOT_STATE_DICT' in run('inspect', '--key=epoch', pth, status=1)[0]
 
 
+def test_uri_for_a_path(folder):
+    """A URI is no path: whoever writes one hears what to write instead."""
+    pth = folder / 'm.pth'
+    write_pth(pth, parameters())
+    for arguments in (['inspect', f'file://{pth}'],
+                      ['import', f'file://{pth}', '-o', folder / 'm.safetensors'],
+                      ['import', pth, '-o', f'file://{folder}/m.safetensors']):
+        text = ''.join(run(*arguments, status=1))
+        assert "leave out 'file://'" in text, (arguments, text)
+    assert not (folder / 'm.safetensors').exists()
+
+
 if __name__ == '__main__':
     for name, test in list(globals().items()):
         if name.startswith('test_'):
