@@ -304,7 +304,10 @@ static int command_import(int argc, char **argv) {
     return cored_cli_usage("import", "expected one file to read", NULL);
   if (!args.output)
     return cored_cli_usage("import", "expected -o FILE", NULL);
-  return run_import(argv[optind], &args);
+  char *path = cored_model_path_plain(argv[optind]);
+  const int status = run_import(path ? path : argv[optind], &args);
+  free(path);
+  return status;
 }
 
 /* ---- export ---------------------------------------------------------------------------------- */

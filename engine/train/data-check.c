@@ -84,7 +84,7 @@ static bool run_workers(Check *check, int n_threads, CoredDataProgress progress,
   if (!ok)
     cored_error_set(error, CORED_ERROR_NO_MEMORY, "no thread could be started");
   else if (!watch(check, progress, user))
-    ok = cored_error_set(error, CORED_ERROR_NONE, "stopped");
+    ok = cored_error_set(error, CORED_ERROR_CANCELLED, "interrupted");
   for (int i = 0; i < started; i++)
     pthread_join(workers[i].thread, NULL);
   if (ok && check->error.code != CORED_ERROR_NONE) {

@@ -30,6 +30,15 @@ gdouble process_allocated_mib(void) {
   return (gdouble)(info.uordblks + info.hblkhd) / MIB;
 }
 
+gdouble process_settled_mib(void) {
+  gdouble least = G_MAXDOUBLE;
+  for (guint i = 0; i < 40; i++) {
+    least = MIN(least, process_allocated_mib());
+    g_usleep(3000);
+  }
+  return least;
+}
+
 guint process_descriptors(void) {
   return entries("/proc/self/fd") - 1; /* that of the folder */
 }

@@ -7,6 +7,8 @@
 
 gdouble process_resident_mib(void);
 gdouble process_allocated_mib(void); /* in use by malloc, all arenas */
+/* The same once other threads have freed what they were told to: the least of some looks. */
+gdouble process_settled_mib(void);
 guint process_descriptors(void);
 guint process_threads(void);
 /* Threads after those that were told to end have ended: the least of some looks. */

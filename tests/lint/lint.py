@@ -123,6 +123,8 @@ def check_calls(root):
             for match in pattern.finditer(line):
                 call = match.group(1)
                 bad.append(f'{name}:{number}: {call}() is banned here; use {banned[call]}')
+            if re.search(r'cored_error_set\([^,;]+, CORED_ERROR_NONE', line):
+                bad.append(f'{name}:{number}: an error that says it is none')
     return bad
 
 

@@ -72,8 +72,7 @@ static int hex(char c) {
   return at ? (int)(at - digits) : -1;
 }
 
-/* The path of a file:// URI of this machine; other texts are copied. */
-static char *plain_path(const char *path) {
+char *cored_model_path_plain(const char *path) {
   static const char scheme[] = "file://";
   if (strncmp(path, scheme, sizeof scheme - 1) != 0 || path[sizeof scheme - 1] != '/')
     return strdup(path);
@@ -90,7 +89,7 @@ static char *plain_path(const char *path) {
 
 char *cored_model_path_resolve(const char *path, char *why, size_t size) {
   struct stat st;
-  char *plain = plain_path(path);
+  char *plain = cored_model_path_plain(path);
   if (!plain) {
     snprintf(why, size, "no memory for a path");
     return NULL;

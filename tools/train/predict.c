@@ -60,7 +60,7 @@ bool predict_set(Prediction *prediction, const CoredDataset *set, const Scorer *
     if (batch.n > 0)
       append(prediction, set, &batch, scorer);
     if (watch && !watch(user, prediction->n, total))
-      ok = cored_error_set(error, CORED_ERROR_NONE, "stopped");
+      ok = cored_error_set(error, CORED_ERROR_CANCELLED, "interrupted");
   }
   cored_loader_free(loader);
   if (!ok)

@@ -48,7 +48,7 @@ bool run_fill_stores(Run *run, CoredError *error) {
     ui_bar(&run->ui, "teacher's stores", done += (size_t)batch.n_whole,
            cored_dataset_n_samples(run->sets.train), "");
     if (parallel_max(run->parallel, stop_asked()))
-      ok = cored_error_set(error, CORED_ERROR_NONE, "interrupted");
+      ok = cored_error_set(error, CORED_ERROR_CANCELLED, "interrupted");
   }
   cored_loader_free(loader);
   return ok;

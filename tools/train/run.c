@@ -12,7 +12,7 @@
 #include "trace.h"
 
 static RunStatus status_of(const CoredError *error) {
-  if (stop_asked())
+  if (stop_asked() || error->code == CORED_ERROR_CANCELLED) /* perhaps asked of another process */
     return RUN_INTERRUPTED;
   return error->code == CORED_ERROR_WRITE ? RUN_DISK : RUN_FAILED;
 }

@@ -212,15 +212,17 @@ def test_key(folder):
 
 
 def test_uri_for_a_path(folder):
-    """A URI is no path: whoever writes one hears what to write instead."""
-    pth = folder / 'm.pth'
+    """Where a file is read a file:// URI is taken; where one is written a path is asked for."""
+    pth, out = folder / 'm.pth', folder / 'm.safetensors'
     write_pth(pth, parameters())
-    for arguments in (['inspect', f'file://{pth}'],
-                      ['import', f'file://{pth}', '-o', folder / 'm.safetensors'],
-                      ['import', pth, '-o', f'file://{folder}/m.safetensors']):
-        text = ''.join(run(*arguments, status=1))
-        assert "leave out 'file://'" in text, (arguments, text)
-    assert not (folder / 'm.safetensors').exists()
+    text = ''.join(run('import', pth, '-o', f'file://{out}', status=1))
+    assert "leave out 'file://'" in text and not out.exists(), text
+    for arguments in (['inspect', f'file://{pth}'], ['import', f'file://{pth}', '-o', out],
+                      ['inspect', f'file://{out}']):
+        status = subprocess.run([CONVERT, *map(str, arguments)], capture_output=True, text=True,
+                                timeout=60)
+        text = status.stdout + status.stderr
+        assert status.returncode == 0 or "leave out 'file://'" in text, (arguments, text)
 
 
 if __name__ == '__main__':
