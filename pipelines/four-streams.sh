@@ -58,7 +58,7 @@ for i in 0 1 2 3; do
     region=full-frame
   fi
   words+=("${source[@]}" ! videoconvert ! videoscale add-borders=true ! videorate ! "$size,framerate=25/1" !
-    "${stop[@]}" ! "${pace[@]}" !
+    "${stop[@]/name=stop/name=stop$i}" ! "${pace[@]}" !
     coreddetect "model=$model" "mode=$mode" "inference-region=$region" "stream-id=stream $((i + 1))"
     message-interval=1000000000 ! coredoverlay ! queue ! "all.sink_$i")
 done
