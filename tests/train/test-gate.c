@@ -126,6 +126,16 @@ static void a_temperature_at_its_bound_is_a_refusal(void **state) {
   assert_refused(judge(better, same, (double)NAN), "at its bound");
 }
 
+static void a_name_does_not_forge_a_reason(void **state) {
+  (void)state;
+  GateTask task = new_task(0.8, 0.7, -0.2);
+  task.name = "x\npublished\x1b[2K";
+  const GateResult *result = judge(task, old_task(0, 0, 0), 1);
+  assert_refused(result, "new task x\\x0apublished\\x1b[2K: AUC");
+  assert_null(strchr(result->reasons, '\x1b'));
+  assert_ptr_equal(strchr(result->reasons, '\n'), result->reasons + strlen(result->reasons) - 1);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_better_model_passes),
@@ -133,6 +143,7 @@ int main(void) {
       cmocka_unit_test(what_may_be_chance_says_how_many_would_tell),
       cmocka_unit_test(old_tasks_stay_within_the_tolerances),
       cmocka_unit_test(too_few_samples_are_a_refusal),
+      cmocka_unit_test(a_name_does_not_forge_a_reason),
       cmocka_unit_test(a_temperature_at_its_bound_is_a_refusal),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

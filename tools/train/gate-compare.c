@@ -5,18 +5,23 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "escape.h"
 #include "gate.h"
 
 /* A fall of exactly the tolerance passes, whatever the last bits of a difference say. */
 static const double slack = 1e-9;
 
+/* One more line of reasons. A task is called as its folder is, which may hold anything: the name of
+ * one shall not look like two reasons. */
 __attribute__((format(printf, 2, 3))) static void refuse(GateResult *result, const char *format,
                                                          ...) {
   const size_t at = strlen(result->reasons);
+  char line[1024];
   va_list args;
   va_start(args, format);
-  vsnprintf(result->reasons + at, sizeof result->reasons - at, format, args);
+  vsnprintf(line, sizeof line, format, args);
   va_end(args);
+  snprintf(result->reasons + at, sizeof result->reasons - at, "%s\n", cored_show(line).text);
   result->passed = false;
 }
 
@@ -33,7 +38,7 @@ static bool has_enough(GateResult *result, const GateTask *task, size_t real, si
   refuse(
       result,
       "task %s: %zu real and %zu fake validation samples (those of one group count once) are too "
-      "few to tell: %zu real and %zu fake ones are needed\n",
+      "few to tell: %zu real and %zu fake ones are needed",
       task->name, task->n_real, task->n_fake, real, fake);
   return false;
 }
@@ -50,10 +55,10 @@ static bool is_certain(GateResult *result, const GateTask *task, const CoredAucG
   if (isfinite(needed) && needed < 1e9)
     refuse(result,
            "new task %s: AUC %.4f is above %s by %.4f, which %.0f samples cannot tell from chance "
-           "(interval %.4f to %.4f): some %.0f are needed\n",
+           "(interval %.4f to %.4f): some %.0f are needed",
            task->name, task->now.auc, than, gain->gain, n, gain->low, gain->high, needed);
   else
-    refuse(result, "new task %s: AUC %.4f is above %s by %.4f, which is no more than chance\n",
+    refuse(result, "new task %s: AUC %.4f is above %s by %.4f, which is no more than chance",
            task->name, task->now.auc, than, gain->gain);
   return false;
 }
@@ -69,7 +74,7 @@ static void judge_new_task(GateResult *result, const GateOptions *options) {
   const bool beats_guessing = task->now.auc > 0.5, beats_old = task->now.auc > task->old.auc;
   snprintf(old, sizeof old, "the %.4f of %s", task->old.auc, result->against);
   if (!beats_guessing || !beats_old)
-    refuse(result, "new task %s: AUC %.4f is not better than %s\n", task->name, task->now.auc,
+    refuse(result, "new task %s: AUC %.4f is not better than %s", task->name, task->now.auc,
            task->old.auc > 0.5 ? old : "the 0.5 of guessing");
   else if (options->confidence > 0.0 &&
            is_certain(result, task, &task->over_guessing, "the 0.5 of guessing") &&
@@ -80,7 +85,7 @@ static void judge_new_task(GateResult *result, const GateOptions *options) {
 static void judge_rise(GateResult *result, const GateTask *task, const char *what, double old,
                        double now, double points) {
   if (!(now - old <= points / 100.0 + slack))
-    refuse(result, "old task %s: %s rose from %.1f %% to %.1f %%, by more than %g points\n",
+    refuse(result, "old task %s: %s rose from %.1f %% to %.1f %%, by more than %g points",
            task->name, what, 100.0 * old, 100.0 * now, points);
 }
 
@@ -89,7 +94,7 @@ static void judge_old_task(GateResult *result, const GateTask *task, const GateO
                   needed_for(options->max_misses, options->min_samples)))
     return;
   if (!(task->old.auc - task->now.auc <= options->max_forgetting / 100.0 + slack))
-    refuse(result, "old task %s: AUC fell from %.4f to %.4f, by more than %g points\n", task->name,
+    refuse(result, "old task %s: AUC fell from %.4f to %.4f, by more than %g points", task->name,
            task->old.auc, task->now.auc, options->max_forgetting);
   judge_rise(result, task, "false alarms", task->old.false_alarms, task->now.false_alarms,
              options->max_false_alarms);
@@ -106,6 +111,6 @@ void gate_compare(GateResult *result, const GateOptions *options, double tempera
         temperature < CORED_TEMPERATURE_MAX * (1.0 - 1e-6)))
     refuse(result,
            "the temperature %.4g is at its bound: the probabilities are not calibrated (%g to %g "
-           "are possible)\n",
+           "are possible)",
            temperature, CORED_TEMPERATURE_MIN, CORED_TEMPERATURE_MAX);
 }
