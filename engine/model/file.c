@@ -334,3 +334,39 @@ bool cored_file_write(const char *path, const CoredChunk *chunks, size_t n_chunk
   const CoredPlacement placement = {.mode = mode};
   return cored_file_place(path, &placement, chunks, n_chunks, error);
 }
+
+static int create_empty(const Target *target, CoredError *error) {
+  const int fd =
+      open(target->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, target->mode);
+  if (fd < 0) {
+    fail_errno(error, CORED_ERROR_WRITE, target->path, "cannot be created");
+    return -1;
+  }
+  if ((!target->keep_mode || fchmod(fd, target->mode) == 0) &&
+      rename(target->temporary, target->path) == 0)
+    return fd;
+  fail_errno(error, CORED_ERROR_WRITE, target->path, "cannot be put in place");
+  unlink(target->temporary);
+  close(fd);
+  return -1;
+}
+
+int cored_file_create(const char *path, unsigned mode, CoredError *error) {
+  struct stat st;
+  if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)) {
+    const int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+    if (fd < 0)
+      fail_errno(error, CORED_ERROR_WRITE, path, "cannot be opened");
+    return fd;
+  }
+  if (sodium_init() < 0) {
+    cored_error_set(error, CORED_ERROR_UNSUPPORTED, "%s: libsodium does not start", path);
+    return -1;
+  }
+  Target target;
+  if (!target_init(&target, path, &(CoredPlacement){.mode = mode}, error))
+    return -1;
+  const int fd = create_empty(&target, error);
+  target_clear(&target);
+  return fd;
+}

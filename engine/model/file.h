@@ -52,5 +52,9 @@ bool cored_file_replace(const char *path, const CoredChunk *chunks, size_t n_chu
  * symbolic link of that name leads to something else of the user's and is not written through. */
 bool cored_file_write(const char *path, const CoredChunk *chunks, size_t n_chunks, unsigned mode,
                       CoredError *error);
+/* For what is written bit by bit, so that a reader may follow: an empty file in place of the name,
+ * open for writing; a symbolic link gives way as for cored_file_write. What is there and no regular
+ * file (a pipe, a terminal) is opened as it is. -1 on failure. */
+int cored_file_create(const char *path, unsigned mode, CoredError *error);
 
 #endif /* CORED_MODEL_FILE_H */

@@ -594,6 +594,10 @@ case_scan-outputs() {
   runs 0 "$scan" --model "$CORED_MODEL" -q --overwrite --json "$tmp/empty.jsonl" --annotate "$tmp/out" \
     "$tmp/one/a.mkv"
   [ "$(wc -l <"$tmp/empty.jsonl")" = 1 ] || fail "not replaced"
+  echo precious >"$tmp/precious"
+  ln -s precious "$tmp/link.jsonl"
+  runs 0 "$scan" --model "$CORED_MODEL" -q --overwrite --json "$tmp/link.jsonl" "$tmp/one/a.mkv"
+  [ "$(cat "$tmp/precious")" = precious ] && [ ! -L "$tmp/link.jsonl" ] || fail "written through a link"
   [ -z "$(find "$tmp" -name '*.part')" ] || fail "a part was left behind"
 }
 

@@ -376,6 +376,19 @@ static void files_beside_do_not_go_through_links(void **state) {
   assert_ok(cored_model_save_beside(model, link, &error), error);
   assert_int_equal(size_of(precious), 8);
   assert_true(lstat(link, &st) == 0 && S_ISREG(st.st_mode));
+  unlink(link);
+  assert_int_equal(symlink("precious", link), 0);
+  int fd = cored_file_create(link, 0644, &error);
+  assert_true(fd >= 0);
+  assert_int_equal(write(fd, "line\n", 5), 5);
+  assert_int_equal(size_of(link), 5); /* a reader may follow it */
+  close(fd);
+  assert_int_equal(size_of(precious), 8);
+  fd = cored_file_create("/dev/null", 0644, &error);
+  assert_true(fd >= 0);
+  close(fd);
+  assert_int_equal(cored_file_create(folder, 0644, &error), -1);
+  assert_int_equal(error.code, CORED_ERROR_WRITE);
   assert_int_equal(symlink("/dev/null", device), 0);
   assert_false(cored_file_write(device, &report, 1, 0644, &error));
   assert_int_equal(error.code, CORED_ERROR_NOT_REGULAR);

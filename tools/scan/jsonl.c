@@ -5,6 +5,7 @@
 #include "scan/report.h"
 
 #include "escape.h"
+#include "model/file.h"
 #include "model/text.h"
 
 #include <errno.h>
@@ -12,11 +13,24 @@
 #include <jansson.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 struct ScanJson {
   FILE *file;
   int error; /* errno of the first failed write */
 };
+
+/* In place of the name: what a symbolic link of that name leads to is not written to. */
+static FILE *open_instead(const char *path, GError **error) {
+  CoredError reason = {0};
+  const int fd = cored_file_create(path, 0666, &reason);
+  FILE *file = fd < 0 ? NULL : fdopen(fd, "w");
+  if (!file)
+    g_set_error(error, G_IO_ERROR, G_IO_ERROR_FAILED, "cannot write %s", reason.message);
+  if (!file && fd >= 0)
+    close(fd);
+  return file;
+}
 
 /* An empty file, and what is no file (a pipe, a device), may be written to. */
 static FILE *open_new(const char *path) {
@@ -37,8 +51,10 @@ ScanJson *scan_json_open(const char *path, ScanJsonMode mode, GError **error) {
   FILE *file = strcmp(path, "-") == 0     ? stdout
                : mode == SCAN_JSON_NEW    ? open_new(path)
                : mode == SCAN_JSON_APPEND ? fopen(path, "ae")
-                                          : fopen(path, "we");
+                                          : open_instead(path, error);
   if (!file) {
+    if (error && *error)
+      return NULL;
     g_set_error(error, G_IO_ERROR, g_io_error_from_errno(errno), "cannot write %s: %s", path,
                 g_strerror(errno));
     return NULL;
