@@ -2,6 +2,7 @@
 """The continual-learning method in PyTorch, written from its description (losses, stores, gate), not
 from the C code."""
 import copy
+import math
 
 import torch
 import torch.nn.functional as F
@@ -29,10 +30,12 @@ class Method:
         else:
             self.optimizer = torch.optim.AdamW(student.parameters(), lr, weight_decay=decay)
         self.sums, self.counts = {}, {}
+        self.margin = math.inf  # how near to an edge of the stores a confidence came
 
     def store(self, logits, label):
         """(k, c) of one sample, or None: confidence of the true class in (0.5, 1], K equal bins."""
         p = torch.softmax(logits.double(), 0)[label].item()
+        self.margin = min(self.margin, min(abs(p - (0.5 + 0.5 * k / self.k)) for k in range(self.k)))
         for k in range(self.k):
             if 0.5 + 0.5 * k / self.k < p <= 0.5 + 0.5 * (k + 1) / self.k:
                 return k, int(label)
@@ -113,17 +116,22 @@ class Method:
                                                              out['classifier'])
         return out, counts
 
-    def step(self, images, labels, classifier):
+    def backward(self, images, labels, classifier):
         """Loss terms, counts of the student's stores, gradients before clipping."""
         self.optimizer.zero_grad()
         out, counts = self.losses(images, labels, classifier)
         out['total'].backward()
         gradients = {n: p.grad.clone() for n, p in self.student.named_parameters()}
-        out['norm'] = torch.sqrt(sum((g.double() ** 2).sum() for g in gradients.values()))
-        if self.clip:
-            torch.nn.utils.clip_grad_norm_(self.student.parameters(), self.clip)
-        self.optimizer.step()
         return {k: float(v) for k, v in out.items()}, counts, gradients
+
+    def update(self, gradients):
+        """One step of the optimizer with these gradients, clipped to their norm (PyTorch's own clipping adds
+        1e-6 to it)."""
+        norm = torch.sqrt(sum((g ** 2).sum() for g in gradients.values()))
+        scale = min(1.0, self.clip / float(norm)) if self.clip else 1.0
+        for name, p in self.student.named_parameters():
+            p.grad = gradients[name] * scale
+        self.optimizer.step()
 
 
 def twin(model):

@@ -8,6 +8,8 @@
  *     images [batches, batch, size, size, 3] float32, labels [batches, batch] int32; step i takes
  *     batch i modulo their number
  *     gradients: output, the gradients of every trained parameter, step after step
+ *     states: output, every tensor of the student before the first step and after each; may be a
+ *     pipe, and the same one as gradients: of every step first these, then the state
  *
  * Prints one line per step: total student distillation representation starting_point classifier
  * gate teacher pairs norm, then the counts of the student's stores. */
@@ -113,18 +115,30 @@ static CoredTrainParams read_params(void) {
   return params;
 }
 
-static void write_gradients(const char *path, const CoredTrainer *trainer, bool append) {
-  if (!path)
-    return;
-  FILE *const file = fopen(path, append ? "ab" : "wb");
-  if (!file)
+static FILE *output(const char *path) {
+  FILE *const file = path ? fopen(path, "wb") : NULL;
+  if (path && !file)
     die(path, strerror(errno));
+  return file;
+}
+
+static void put(FILE *file, const CoredTensorView *view) {
+  if (fwrite(view->data, 1, view->size, file) != view->size)
+    die("output", strerror(errno));
+}
+
+static void write_gradients(FILE *file, const CoredTrainer *trainer) {
   CoredTensorView view;
-  for (size_t i = 0; cored_trainer_gradient(trainer, i, &view); i++)
-    if (fwrite(view.data, 1, view.size, file) != view.size)
-      die(path, strerror(errno));
-  if (fclose(file) != 0)
-    die(path, strerror(errno));
+  for (size_t i = 0; file && cored_trainer_gradient(trainer, i, &view); i++)
+    put(file, &view);
+}
+
+static void write_student(FILE *file, const CoredTrainer *trainer) {
+  static const char prefix[] = "student.";
+  CoredTensorView view;
+  for (size_t i = 0; file && cored_trainer_state(trainer, i, &view); i++)
+    if (strncmp(view.name, prefix, strlen(prefix)) == 0)
+      put(file, &view);
 }
 
 static void print_step(const CoredLosses *l, double norm, int pairs) {
@@ -152,6 +166,10 @@ static void train(CoredTrainer *trainer) {
   const size_t batches = label_size / sizeof *labels / (size_t)p->max_batch;
   if (image_size != batches * (size_t)p->max_batch * image * sizeof *images)
     die("images", "wrong size");
+  FILE *const gradients = output(text("gradients"));
+  const bool shared = text("states") && text("gradients") && !strcmp(text("states"), text("gradients"));
+  FILE *const states = shared ? gradients : output(text("states"));
+  write_student(states, trainer);
   double started = seconds();
   for (int step = -adapt; step < steps; step++) {
     const size_t at = (size_t)(step + adapt * (step < 0)) % batches * (size_t)p->max_batch;
@@ -167,11 +185,14 @@ static void train(CoredTrainer *trainer) {
     double norm = 0;
     if (!cored_trainer_accumulate(trainer, &batch, 1, &losses))
       die("step", "not finite");
-    write_gradients(text("gradients"), trainer, step > 0);
+    write_gradients(gradients, trainer);
     if (!cored_trainer_update(trainer, number("lr", 0.05), &norm))
       die("update", "not finite");
+    write_student(states, trainer);
     print_step(&losses, norm, p->n_stores * cored_trainer_n_classes(trainer));
   }
+  if ((gradients && fclose(gradients) != 0) || (states && !shared && fclose(states) != 0))
+    die("output", strerror(errno));
   if (steps > 1)
     fprintf(stderr, "%.2f images/s, %zu MiB\n", (steps - 1) * p->max_batch / (seconds() - started),
             cored_trainer_memory(trainer) >> 20);
