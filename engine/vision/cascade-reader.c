@@ -11,6 +11,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+static unsigned long long current_line(const CoredReader *r) {
+#ifdef HAVE_XML_LINE_NUMBER64
+  return XML_GetCurrentLineNumber64(r->xml);
+#else
+  return XML_GetCurrentLineNumber(r->xml);
+#endif
+}
+
 void cored_reader_refuse(CoredReader *r, const char *format, ...) {
   char text[256];
   if (r->failed)
@@ -20,8 +28,8 @@ void cored_reader_refuse(CoredReader *r, const char *format, ...) {
   vsnprintf(text, sizeof text, format, args);
   va_end(args);
   r->failed = true;
-  cored_error_set(r->error, CORED_ERROR_CASCADE_FORMAT, "cascade '%s', line %lu: %s", r->name,
-                  (unsigned long)XML_GetCurrentLineNumber(r->xml), text);
+  cored_error_set(r->error, CORED_ERROR_CASCADE_FORMAT, "cascade '%s', line %llu: %s", r->name,
+                  current_line(r), text);
   XML_StopParser(r->xml, XML_FALSE);
 }
 
