@@ -355,7 +355,9 @@ int main(int argc, char **argv) {
       g_print("cored-rtsp %s\n", CORED_VERSION);
       status = 0;
     } else if (!have("coreddetect") || !have("coredoverlay")) {
-      g_printerr("cored-rtsp: no coreddetect or coredoverlay: set GST_PLUGIN_PATH\n");
+      g_printerr("cored-rtsp: the elements coreddetect and coredoverlay are not installed; set "
+                 "GST_PLUGIN_PATH to the folder of libgstcored.so (a build that is not installed: "
+                 "meson devenv -C build)\n");
       status = 1;
     } else if (!check_model(&options)) {
       status = 1;

@@ -116,6 +116,27 @@ case_print-metadata() {
   runs 1 "$scripts/print-metadata.sh" "$tmp/none.mkv"
 }
 
+# The metadata in Python, with nothing that Python or GLib call deprecated.
+case_read-metadata() {
+  local script=(/usr/bin/python3 -W error::DeprecationWarning "$scripts/read-metadata.py")
+  [ -z "${CORED_TEST_PRELOAD:-}" ] ||
+    script=(env "LD_PRELOAD=$CORED_TEST_PRELOAD" "ASAN_OPTIONS=$ASAN_OPTIONS:detect_leaks=0" "${script[@]}")
+  export GST_PLUGIN_PATH=$CORED_BUILD_DIR/plugin G_ENABLE_DIAGNOSTIC=1
+  /usr/bin/python3 -c 'from gi.repository import Gst; assert "overrides" in Gst.ValueArray.__module__' 2>/dev/null || { echo "skipped: no python3-gst-1.0"; exit 77; }
+  picture "$tmp/a b.mkv"
+  runs 0 "${script[@]}" "$tmp/a b.mkv"
+  says '^ +[01]\.[0-9]{3} s  unknown \(no-face\)$' 50
+  runs 0 "${script[@]}" --model "$CORED_MODEL" --whole-frame "file://$tmp/a%20b.mkv"
+  says '^   1\.000 s  (real|fake)  face [0-9]+ at 0,0 320x240 p-fake [01]\.[0-9]{3}$'
+  ! grep -i 'deprecat' "$log" || fail "a deprecated call"
+  runs 1 "${script[@]}" "$tmp/none.mkv"
+  runs 1 "${script[@]}" --model "$tmp/none.safetensors" "$tmp/a b.mkv"
+  says '^read-metadata.py: The model cannot be used: .*none.safetensors'
+  runs 2 "${script[@]}"
+  runs 1 env -u GST_PLUGIN_PATH GST_REGISTRY="$tmp/other.bin" "${script[@]}" "$tmp/a b.mkv"
+  says 'meson devenv'
+}
+
 case_camera() {
   runs 0 "$scripts/camera.sh" --test --no-window --frames 40
   says 'cored, .*stream-time'

@@ -85,7 +85,7 @@ GstElement *scan_detector_new(const ScanOptions *options, GError **error) {
   if (!element) {
     g_set_error(error, GST_CORE_ERROR, GST_CORE_ERROR_MISSING_PLUGIN,
                 "the element coreddetect is not installed; set GST_PLUGIN_PATH to the folder of "
-                "libgstcored.so");
+                "libgstcored.so (a build that is not installed: meson devenv -C build)");
     return NULL;
   }
   g_object_set(element, "inference-interval", (guint)options->every, "post-messages", FALSE, NULL);
