@@ -167,7 +167,8 @@ static void train(CoredTrainer *trainer) {
   if (image_size != batches * (size_t)p->max_batch * image * sizeof *images)
     die("images", "wrong size");
   FILE *const gradients = output(text("gradients"));
-  const bool shared = text("states") && text("gradients") && !strcmp(text("states"), text("gradients"));
+  const bool shared =
+      text("states") && text("gradients") && !strcmp(text("states"), text("gradients"));
   FILE *const states = shared ? gradients : output(text("states"));
   write_student(states, trainer);
   double started = seconds();
