@@ -527,10 +527,11 @@ PY
   head -n 1 "$tmp/ts.jsonl" | grep -q '"time":0.0,' || fail "begins at $(head -n 1 "$tmp/ts.jsonl")"
   grep -q '"duration":4.0,' "$tmp/ts.jsonl" || fail "no 4 s: $(tail -n 1 "$tmp/ts.jsonl")"
   # Pictures one behind the other, without time stamps.
-  made "$tmp/a.mjpeg" jpegenc
+  gst-launch-1.0 -q videotestsrc num-buffers=100 ! video/x-raw,width=320,height=240,framerate=25/1 ! \
+    jpegenc quality=95 ! filesink "location=$tmp/a.mjpeg" >"$log" 2>&1 || fail "cannot make a.mjpeg"
   runs 0 "${judge[@]}" --json "$tmp/jpeg.jsonl" --annotate "$tmp/jpeg.mp4" "$tmp/a.mjpeg"
   says '^/.*  \(0:04, 100 frames, 100 judged\)$'
-  grep -q '"duration":4.0,"frames":100,' "$tmp/jpeg.jsonl" ||
+  grep -q '"duration":4.0,"frames":100,.*"damaged":0' "$tmp/jpeg.jsonl" ||
     fail "$(tail -n 1 "$tmp/jpeg.jsonl")"
   # Of a stream without a rate the muxer does not know how long the last frame is shown.
   [ "$(frames "$tmp/jpeg.mp4")" -ge 99 ] || fail "not 100 annotated frames"

@@ -290,11 +290,13 @@ static gboolean is_one_to_one(GstElement *element) {
   GstCaps *out = source ? gst_pad_get_current_caps(source) : NULL;
   GstVideoInfo info;
   gboolean plain = FALSE;
-  /* Whoever knows the size of the picture in front of the decoder has cut the stream into pictures.
-   */
+  /* Whoever knows the size of the picture in front of the decoder has cut the stream into pictures;
+   * of JPEG that is known from the first bytes, but not the rate. */
   const GstStructure *format = in ? gst_caps_get_structure(in, 0) : NULL;
   for (gsize i = 0; format && i < G_N_ELEMENTS(names); i++)
     plain |= gst_structure_has_name(format, names[i]) && gst_structure_has_field(format, "width");
+  if (plain && gst_structure_has_name(format, "image/jpeg"))
+    plain = gst_structure_has_field(format, "framerate");
   plain = plain && out && gst_video_info_from_caps(&info, out) &&
           info.interlace_mode == GST_VIDEO_INTERLACE_MODE_PROGRESSIVE;
   g_clear_pointer(&in, gst_caps_unref);
