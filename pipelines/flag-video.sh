@@ -6,14 +6,14 @@ set -u
 
 usage() {
   cat <<TXT
-Usage: pipelines/flag-video.sh --model MODEL [--out DIR] [FILE|URI]... [-- OPTION OF cored-scan...]
+Usage: pipelines/flag-video.sh --model MODEL [--output DIR] [FILE|URI]... [-- OPTION OF cored-scan...]
 
 Installs from Debian what is missing and says what, builds in build/ when needed and judges the
 videos: a time line and a verdict on the terminal and, in DIR (the current folder), for each video
 NAME-flagged.mp4 with boxes and probabilities, and flag-video.jsonl for programs.
 
-  --model FILE    the model, needed as long as there is no default one; else what CORED_MODEL names
-  --out DIR       where the files go; made when missing
+  --model PATH    the model, a file or the folder of a run; else what CORED_MODEL names
+  --output DIR    where the files go; made when missing
   --no-video      write no annotated video
   --append        files of an earlier run stay: add to flag-video.jsonl, give videos new names
   --overwrite     replace files of an earlier run; without either they are left alone
@@ -39,13 +39,13 @@ extra=()
 while [ $# -gt 0 ]; do
   case $1 in
     -h | --help) usage; exit 0 ;;
-    --model | --out)
+    --model | --output | --out)
       [ $# -gt 1 ] || usage_error "$1 needs a value"
       if [ "$1" = --model ]; then model=$2; else out=$2; fi
       shift
       ;;
     --model=*) model=${1#*=} ;;
-    --out=*) out=${1#*=} ;;
+    --output=* | --out=*) out=${1#*=} ;;
     --no-video) annotate=no ;;
     --append | --overwrite) outputs_option=$1 ;;
     --) shift; extra=("$@"); break ;;

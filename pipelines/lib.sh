@@ -119,7 +119,18 @@ those of MesoNet (https://github.com/DariusAf/MesoNet, weights/Meso4_DF.h5):
 TXT
     exit 2
   fi
-  [ -r "$model" ] || die "the model $model cannot be read"
+  model=$(model_file "$model") || exit 1
+}
+
+# model_file MODEL: the file meant: of a run's folder the best model.
+model_file() {
+  local file=${1#file://} name
+  for name in best model; do
+    [ -d "$file" ] && [ -f "$file/$name.safetensors" ] && file=$file/$name.safetensors
+  done
+  [ ! -d "$file" ] || die "there is no best.safetensors in the folder $file"
+  [ -r "$file" ] || die "the model $file cannot be read"
+  printf '%s\n' "$file"
 }
 
 # value_option NAMES ARG...: take "--NAME VALUE" off the front when it is one of NAMES, into $NAME
@@ -145,33 +156,33 @@ common_option() {
   esac
   case ${frames:-1} in '' | *[!0-9]*) usage_error "--frames needs a number" ;; esac
 }
-options_help='  --model FILE    the model; else the file CORED_MODEL names
+options_help='  --model PATH    the model, a file or the folder of a run; else what CORED_MODEL names
   --frames N      stop after N frames (decoders may send a few more)
   --overwrite     replace files that are there already; without it they are left alone
   --dry-run       print the pipeline and do not run it
   -h, --help      this text'
 # shellcheck disable=SC2034
 common_help="$options_help
-Exit status: 0 the pipeline ran to its end, 1 it failed, 2 wrong usage."
+Exit status: 0 the pipeline ran to its end, 1 it failed, 2 wrong usage, 130 interrupted."
 # shellcheck disable=SC2034
 live_help="$options_help
-Exit status: 0 it was interrupted (Ctrl-C) or --frames have come, 1 the source ended or something
-failed, 2 wrong usage."
+Exit status: 0 --frames have come, 1 the source ended or something failed, 2 wrong usage, 130
+interrupted (Ctrl-C)."
 
-# output_option ARG...: also for --out, --pictures and --no-window, which choose $sink; what is
+# output_option ARG...: also for --output (or --out), --pictures and --no-window, which choose $sink; what is
 # written is the picture as it would be shown.
 # shellcheck disable=SC2034
 output_option() {
   used=0
   case $1 in
     --no-window) sink=(fakesink sync=false); used=1 ;;
-    --out | --pictures)
+    --output | --out | --pictures)
       [ $# -gt 1 ] || usage_error "$1 needs a value"
       used=2
       ;;
   esac
   case $1 in
-    --out)
+    --output | --out)
       outputs+=("$2")
       sink=('video/x-raw,format=I420' ! x264enc speed-preset=veryfast ! h264parse ! matroskamux !
         filesink "location=$2")
@@ -187,7 +198,7 @@ output_option() {
 # shellcheck disable=SC2034
 sink=(autovideosink sync=false)
 # shellcheck disable=SC2034
-output_help='  --out FILE      write a Matroska file in place of the window
+output_help='  --output FILE   write a Matroska file in place of the window
   --pictures DIR  write two pictures a second (PNG) in place of the window
   --no-window     show nothing'
 
@@ -266,13 +277,14 @@ launch_live() {
   while :; do
     run_for "$left" "$@"
     # The frame that ends it does not pass.
-    if [ "$interrupted" = yes ] || { [ -n "$left" ] && [ "$seen" -ge $((left - 1)) ]; }; then return 0; fi
+    if [ "$interrupted" = yes ]; then return 130; fi
+    if [ -n "$left" ] && [ "$seen" -ge $((left - 1)) ]; then return 0; fi
     [ "${reconnect:-no}" = yes ] || die "the source ended"
     [ "${seen:-0}" -eq 0 ] || pause=1
     [ -z "$left" ] || left=$((left - seen))
     say "the source ended; connecting again in $pause s"
     sleep "$pause"
-    if [ "$interrupted" = yes ]; then return 0; fi
+    if [ "$interrupted" = yes ]; then return 130; fi
     pause=$((pause < 15 ? pause * 2 : 30))
   done
 }
@@ -287,7 +299,7 @@ need_display() {
   case " $* " in
     *' autovideosink '*)
       [ -n "${DISPLAY:-}${WAYLAND_DISPLAY:-}" ] ||
-        die "there is no display for a window; see --out, --pictures and --no-window"
+        die "there is no display for a window; see --output, --pictures and --no-window"
       ;;
   esac
 }
@@ -309,6 +321,12 @@ launch() {
   fi
   need_display "$@"
   # Not awk: mawk, Debian's, reads a pipe in blocks and shows results late.
-  gst-launch-1.0 -e -m "$@" | sed -u '/^Got message/{/(element): cored/!d}'
-  return "${PIPESTATUS[0]}"
+  local status interrupted=no
+  trap 'interrupted=yes' INT
+  # sed outlives an interrupt, as gst-launch does.
+  gst-launch-1.0 -e -m "$@" | (trap '' INT && exec sed -u '/^Got message/{/(element): cored/!d}')
+  status=${PIPESTATUS[0]}
+  trap - INT
+  [ "$interrupted" = no ] || status=130
+  return "$status"
 }

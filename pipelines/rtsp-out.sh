@@ -19,9 +19,9 @@ Without --user there is no authentication: whoever reaches the address may watch
   --tls-certificate FILE   encrypt (rtsps://), as the owner of this certificate (PEM)
   --tls-key FILE  its private key, if it is not in the same file
   --allow-anyone  other addresses than this machine's own without --user and --tls-certificate
-  --model FILE    the model; else the file CORED_MODEL names
+  --model PATH    the model, a file or the folder of a run; else what CORED_MODEL names
   -h, --help      this text
-Ends with Ctrl-C. Exit status: 0 interrupted, 1 it failed, 2 wrong usage.
+Ends with Ctrl-C. Exit status: 130 interrupted, 1 it failed, 2 wrong usage.
 TXT
 }
 

@@ -4,7 +4,10 @@
 #include <gst/rtsp-server/rtsp-server.h>
 
 #include <glib-unix.h>
+#include <stdlib.h>
 #include <string.h>
+
+#include "tools/common/model-path.h"
 
 #include "escape.h"
 
@@ -20,7 +23,7 @@ typedef struct Options {
   char *user, *password, *password_file;
   char *certificate_file, *key_file;
   GTlsCertificate *certificate;
-  gboolean allow_anyone, version;
+  gboolean allow_anyone, version, interrupted;
   gint port;
   GMainLoop *loop;
 } Options;
@@ -90,7 +93,9 @@ static void on_media(GstRTSPMediaFactory *factory, GstRTSPMedia *media, gpointer
 }
 
 static gboolean on_signal(gpointer user) {
-  g_main_loop_quit(((Options *)user)->loop);
+  Options *options = user;
+  options->interrupted = TRUE;
+  g_main_loop_quit(options->loop);
   return G_SOURCE_CONTINUE;
 }
 
@@ -264,6 +269,19 @@ static gboolean may_listen(const Options *options) {
   return FALSE;
 }
 
+/* The file of the model that was named, here or in the environment. FALSE with the reason told. */
+static gboolean find_model(Options *options) {
+  const char *named = options->model ? options->model : cored_model_path_default();
+  char why[640] = "no model: name one with --model, or in the environment as CORED_MODEL";
+  char *file = named ? cored_model_path_resolve(named, why, sizeof why) : NULL;
+  g_free(options->model);
+  options->model = g_strdup(file);
+  free(file);
+  if (!options->model)
+    g_printerr("cored-rtsp: %s\n", cored_show(why).text);
+  return options->model != NULL;
+}
+
 /* A file's path is taken as well. */
 static char *to_uri(const char *input) {
   GError *error = NULL;
@@ -283,7 +301,8 @@ static char *to_uri(const char *input) {
 
 static gboolean parse(int *argc, char ***argv, Options *options) {
   const GOptionEntry entries[] = {
-      {"model", 'm', 0, G_OPTION_ARG_FILENAME, &options->model, "The model", "FILE"},
+      {"model", 'm', 0, G_OPTION_ARG_FILENAME, &options->model,
+       "The model: a file or the folder of a run; else what CORED_MODEL names", "PATH"},
       {"listen", 0, 0, G_OPTION_ARG_STRING, &options->listen,
        "Where to listen (127.0.0.1: this machine alone)", "ADDR"},
       {"port", 0, 0, G_OPTION_ARG_INT, &options->port, "Port (8554), 0: any free one", "N"},
@@ -305,6 +324,8 @@ static gboolean parse(int *argc, char ***argv, Options *options) {
       context, "Judges a video and serves it, annotated, over RTSP. Without --user there is no "
                "authentication:\nwhoever reaches the address may watch. Without --tls-certificate "
                "the picture is not encrypted,\nand the password only asked for by digest.");
+  g_option_context_set_description(
+      context, "Ends with Ctrl-C. Exit status: 130 interrupted, 1 it failed, 2 wrong usage.\n");
   g_option_context_add_main_entries(context, entries, NULL);
   g_option_context_add_group(context, gst_init_get_option_group());
   const gboolean ok = g_option_context_parse(context, argc, argv, &error);
@@ -321,8 +342,8 @@ static gboolean read_options(int *argc, char ***argv, Options *options) {
     return FALSE;
   if (options->version)
     return TRUE;
-  if (!options->model)
-    return complain("No model is named: --model FILE.");
+  if (!find_model(options))
+    return FALSE;
   if (options->port < 0 || options->port > 65535)
     return complain("--port wants a number from 0 to 65535.");
   if (*argc != 2)
@@ -366,6 +387,7 @@ int main(int argc, char **argv) {
       g_unix_signal_add(SIGINT, on_signal, &options);
       g_unix_signal_add(SIGTERM, on_signal, &options);
       status = serve(&options);
+      status = options.interrupted ? 130 : status;
       g_main_loop_unref(options.loop);
     }
   }

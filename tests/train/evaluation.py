@@ -27,7 +27,7 @@ except ImportError as missing:
 def table(rows):
     """Is fake, p and log(p / (1 - p)) of the rows of a CSV file."""
     return (np.array([r["label"] == "fake" for r in rows]),
-            *(np.array([float(r[k]) for r in rows]) for k in ("p_fake", "logit")))
+            *(np.array([float(r[k]) for r in rows]) for k in ("p-fake", "logit")))
 
 
 def divide_temperature(model, out, factor):

@@ -47,8 +47,7 @@ const char *cored_advice(CoredRefusalCode code) {
   case CORED_REFUSAL_TAR:
   case CORED_REFUSAL_UNSUPPORTED:
     return "read are files of torch.save (.pth, .pt, .ckpt), Keras HDF5 files (.h5) and "
-           "safetensors; "
-           "in PyTorch: torch.save(model.state_dict(), 'weights.pth')";
+           "safetensors";
   case CORED_REFUSAL_PTH_NO_PICKLE:
   case CORED_REFUSAL_PTH_PICKLE_SIZE:
   case CORED_REFUSAL_PTH_TOP_FOLDERS:
@@ -135,7 +134,9 @@ const char *cored_advice(CoredRefusalCode code) {
   case CORED_REFUSAL_H5_DEPTH:
   case CORED_REFUSAL_KERAS_LAYOUT:
     return "write the model from Keras again: model.save('weights.h5') writes what is read here, "
-           "with any version of Keras";
+           "with any version of Keras; weights alone (.weights.h5) are loaded into the model "
+           "first, "
+           "with model.load_weights('FILE')";
   case CORED_REFUSAL_KERAS_LAYERS:
     return "Keras files are read of Meso-4 and MesoInception-4 only; weights of other networks "
            "have "

@@ -8,7 +8,7 @@
 #include "tools/common/model-path.h"
 
 static const char exit_codes[] = "\nExit status: 0 done, 1 the file was refused or could not be "
-                                 "written, 2 wrong usage.\n";
+                                 "written, 2 wrong usage, 130 interrupted.\n";
 
 int cored_cli_fail(const char *path, const char *code, const char *message) {
   /* The engine's messages name the file themselves. */

@@ -319,6 +319,11 @@ void cored_h5_child(const CoredBytes *bytes, size_t max_data, int fd) {
     damaged(&child, "group", "/");
   if (H5Aexists(root, "layer_names") <= 0 && H5Lexists(root, "model_weights", H5P_DEFAULT) > 0)
     root = open_group(&child, root, "model_weights");
+  if (H5Aexists(root, "layer_names") <= 0 &&
+      (H5Lexists(root, "layers", H5P_DEFAULT) > 0 ||
+       H5Lexists(root, "_layer_checkpoint_dependencies", H5P_DEFAULT) > 0))
+    refuse(&child, CORED_REFUSAL_KERAS_LAYOUT,
+           "a weight file of Keras 3, whose weights carry no names of layers");
   send_layers(&child, root);
   send_all(&child, "Z", 1);
 }

@@ -5,8 +5,11 @@
 #include "scan/tracks.h"
 
 #include <gst/gst.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+
+#include "tools/common/model-path.h"
 
 #define TEXT(x) TEXT_(x)
 #define TEXT_(x) #x
@@ -155,11 +158,28 @@ static gboolean check(ScanOptions *options, GError **error) {
   return fine;
 }
 
+/* The file of the model that was named, here or in the environment. */
+static gboolean find_model(ScanOptions *options, GError **error) {
+  const char *named = options->model ? options->model : cored_model_path_default();
+  char why[640];
+  if (!named || !*named || options->version)
+    return TRUE;
+  char *file = cored_model_path_resolve(named, why, sizeof why);
+  if (!file) {
+    g_set_error_literal(error, G_FILE_ERROR, G_FILE_ERROR_NOENT, why);
+    return FALSE;
+  }
+  g_free(options->model);
+  options->model = g_strdup(file);
+  free(file);
+  return TRUE;
+}
+
 gboolean scan_options_parse(ScanOptions *options, int argc, char **argv, GError **error) {
   *options = (ScanOptions){.every = 1};
   const GOptionEntry entries[] = {
       {"model", 'm', 0, G_OPTION_ARG_FILENAME, &options->model,
-       "Model file (safetensors); else the one that CORED_MODEL names", "FILE"},
+       "Model: a file (safetensors) or the folder of a run; else what CORED_MODEL names", "PATH"},
       {"json", 'j', 0, G_OPTION_ARG_FILENAME, &options->json,
        "Write JSON lines to FILE, - for standard output", "FILE"},
       {"annotate", 'a', 0, G_OPTION_ARG_FILENAME, &options->annotate,
@@ -182,11 +202,8 @@ gboolean scan_options_parse(ScanOptions *options, int argc, char **argv, GError 
   g_option_context_set_description(context, description);
   g_option_context_add_main_entries(context, entries, NULL);
   g_option_context_add_group(context, gst_init_get_option_group());
-  gboolean fine = g_option_context_parse(context, &argc, &argv, error);
-  const char *model = g_getenv("CORED_MODEL");
-  if (fine && !options->model && model && *model)
-    options->model = g_strdup(model);
-  fine = fine && check(options, error);
+  gboolean fine = g_option_context_parse(context, &argc, &argv, error) &&
+                  find_model(options, error) && check(options, error);
   g_option_context_free(context);
   return fine;
 }

@@ -13,7 +13,7 @@ typedef enum ScanExit { /* documented in --help */
 } ScanExit;
 
 typedef struct ScanOptions {
-  char *model; /* NULL: the element's own */
+  char *model; /* a file; NULL: none was named */
   char *json;
   char *annotate;   /* a file, or a folder */
   char **annotated; /* the file of each input, NULL without --annotate */

@@ -53,8 +53,8 @@ static void add_facts(Facts *facts, const EvalResult *result) {
   for (int i = 0; i < result->n_models; i++) {
     const CoredModelInfo *info = &result->infos[i];
     add(facts, make_text("model %d", i + 1),
-        "%s: %s, %d x %d, threshold %.3f, generation %llu, SHA-256 %s", result->paths[i],
-        info->network, info->input_width, info->input_height, info->threshold,
+        "%s: %s, %d x %d, threshold %.3f, generation %llu, SHA-256 of the file %s",
+        result->paths[i], info->network, info->input_width, info->input_height, info->threshold,
         (unsigned long long)info->generation, result->hashes[i]);
   }
   for (int j = 0; j < result->n_tasks; j++) {

@@ -5,14 +5,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tools/common/model-path.h"
+
 #include "escape.h"
 
 static const char help[] =
-    "Usage: cored-eval -w MODEL... -d FOLDER [--tasks A,B,...] [OPTION]...\n"
+    "Usage: cored-eval --model PATH... -d FOLDER [--tasks A,B,...] [OPTION]...\n"
     "Judges models on labelled pictures and videos.\n"
     "\n"
     "What\n"
-    "  -w, --weights PATH      a model, or a folder with one; several, of any networks and sizes,\n"
+    "  -w, -m, --model PATH    (or --weights; else what CORED_MODEL names) a model, or the folder "
+    "of\n"
+    "                          a run; several, of any networks and sizes,\n"
     "                          give the matrix of AUCs; where each continues the one before, task\n"
     "                          by task, forgetting and backward transfer too\n"
     "  -d, --data FOLDER       holds real/ and fake/, or with --tasks NAME/SPLIT/{real,fake}\n"
@@ -41,8 +45,11 @@ static const char help[] =
     "Running\n"
     "      --threads N         (default: one per CPU)\n"
     "      --loader-threads N  (default 1)\n"
-    "      --quiet             no progress bar\n"
-    "      --help, --version\n";
+    "  -q, --quiet             no progress bar\n"
+    "  -h, --help, --version\n"
+    "\n"
+    "Exit status: 0 done, 1 it failed, 2 wrong usage, 74 a file could not be written, 130\n"
+    "interrupted.\n";
 
 enum {
   LONG_SPLIT = 256,
@@ -67,6 +74,7 @@ enum {
 
 static const struct option table[] = {
     {"weights", required_argument, NULL, 'w'},
+    {"model", required_argument, NULL, 'w'},
     {"data", required_argument, NULL, 'd'},
     {"tasks", required_argument, NULL, 't'},
     {"split", required_argument, NULL, LONG_SPLIT},
@@ -141,6 +149,7 @@ static bool apply_data(DataOptions *data, int id, const char *value) {
 static bool apply(EvalOptions *options, int id, const char *value) {
   switch (id) {
   case 'w':
+  case 'm':
     if (options->n_models == MAX_TASKS)
       return complain("too many models:", value);
     options->models[options->n_models++] = value;
@@ -173,6 +182,7 @@ static bool apply(EvalOptions *options, int id, const char *value) {
   case LONG_LOADER_THREADS:
     return whole(value, 1, 64, &options->loader_threads);
   case LONG_QUIET:
+  case 'q':
     return options->quiet = true;
   default:
     return apply_data(&options->data, id, value);
@@ -189,8 +199,10 @@ static bool finish(EvalOptions *options) {
   }
   if (!options->data.folder)
     return complain("no data folder:", "-d FOLDER");
+  if (options->n_models == 0 && cored_model_path_default())
+    options->models[options->n_models++] = cored_model_path_default();
   if (options->n_models == 0)
-    return complain("no model:", "-w PATH");
+    return complain("no model:", "--model PATH");
   return true;
 }
 
@@ -203,7 +215,7 @@ ParseResult eval_options_parse(EvalOptions *options, int argc, char **argv) {
                            .split = "test",
                            .loader_threads = 1,
                            .bootstrap = 1000};
-  for (int id; (id = getopt_long(argc, argv, "w:d:t:h", table, NULL)) != -1;) {
+  for (int id; (id = getopt_long(argc, argv, "w:m:d:t:qh", table, NULL)) != -1;) {
     if (id == 'h' || id == LONG_VERSION) {
       fputs(id == 'h' ? help : "cored-eval " CORED_VERSION "\n", stdout);
       return PARSE_DONE;

@@ -57,7 +57,7 @@ static void print_matrix(const EvalResult *result) {
 static void print_cell(const EvalResult *result, int i, int j) {
   const EvalCell *cell = &result->cells[i * result->n_tasks + j];
   const CoredModelInfo *info = &result->infos[i];
-  printf("model %d (%s, %d x %d, %.12s) on %s\n", i + 1, cored_show(info->network).text,
+  printf("model %d (%s, %d x %d, file %.12s) on %s\n", i + 1, cored_show(info->network).text,
          info->input_width, info->input_height, result->hashes[i],
          cored_show(result->names[j]).text);
   metrics_print(&cell->metrics, info);
@@ -104,11 +104,12 @@ static json_t *model_json(const EvalResult *result, int i) {
                                            "auc", json_figure(info->tasks[t].auc)));
   for (int c = 0; c < info->n_classes; c++)
     json_array_append_new(labels, json_name(info->labels[c]));
-  return json_pack("{s:o,s:s,s:s,s:o,s:o,s:I,s:f,s:f,s:[i,i]}", "path", json_name(result->paths[i]),
-                   "sha256", result->hashes[i], "network", info->network, "labels", labels, "tasks",
-                   tasks, "generation", (json_int_t)info->generation, "threshold", info->threshold,
-                   "temperature", info->temperature, "input", info->input_width,
-                   info->input_height);
+  return json_pack("{s:o,s:s,s:s,s:s,s:s,s:o,s:o,s:I,s:f,s:f,s:[i,i]}", "path",
+                   json_name(result->paths[i]), "file_sha256", result->hashes[i], "weights_sha256",
+                   info->sha256, "sha256", result->hashes[i] /* of the file: its earlier name */,
+                   "network", info->network, "labels", labels, "tasks", tasks, "generation",
+                   (json_int_t)info->generation, "threshold", info->threshold, "temperature",
+                   info->temperature, "input", info->input_width, info->input_height);
 }
 
 static json_t *roc_json(const EvalCell *cell, double temperature) {
@@ -259,7 +260,7 @@ bool eval_write_csv(const EvalResult *result, const EvalOptions *options, CoredE
   FILE *file = open_memstream(&text, &size);
   if (!file)
     return cored_error_set(error, CORED_ERROR_NO_MEMORY, "CSV");
-  fputs("model,task,file,frame,group,group_name,label,p_fake,logit\n", file);
+  fputs("model,task,file,frame,group,group_name,label,p-fake,logit\n", file);
   for (int i = 0; i < result->n_models; i++)
     for (int j = 0; j < result->n_tasks; j++)
       put_cell(file, result, i, j);

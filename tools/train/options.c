@@ -6,6 +6,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "tools/common/model-path.h"
+
 typedef struct OptionRow {
   OptionId id; /* OPTION_NONE: a topic */
   OptionHandler *apply;
@@ -41,10 +43,13 @@ static void print_help(FILE *out) {
              row->value);
     fprintf(out, "  %-30s %s\n", left, row->help);
   }
-  fputs("\nTask 1:  cored-train -s=DeepFake -d=./dataset/\n"
-        "Task 3:  cored-train -s=Face2Face_DeepFake -t=FaceSwap -d=./dataset -w=./weights\n"
-        "Test:    cored-train -d=./dataset/DeepFake/testset -w=./weights/bestmodel.pth --test\n",
-        out);
+  fputs(
+      "\nTask 1:  cored-train -s=DeepFake -d=./dataset/\n"
+      "Task 3:  cored-train -s=Face2Face_DeepFake -t=FaceSwap -d=./dataset -w=./weights\n"
+      "Test:    cored-train -d=./dataset/DeepFake/testset -w=./weights/bestmodel.pth --test\n"
+      "\nExit status: 0 done, 1 it failed, 2 wrong usage, 3 not finite, 4 not published, 74 a file "
+      "could not\nbe written, 130 interrupted.\n",
+      out);
 }
 
 /* "A_B" is two sources unless the data folder holds a folder "A_B". */
@@ -75,9 +80,12 @@ static bool finish(OptionParser *parser) {
   RecipeOptions *recipe = &options->recipe;
   if (!data->folder)
     return options_complain(parser, "no data folder: say -d FOLDER");
+  if (options->test && !options->network.weights)
+    options->network.weights = cored_model_path_default();
   if (options->test)
-    return options->network.weights ? true
-                                    : options_complain(parser, "--test needs a model: say -w FILE");
+    return options->network.weights
+               ? true
+               : options_complain(parser, "--test needs a model: say -w FILE, or set CORED_MODEL");
   if (options->output.overwrite && options->output.resume && !options->output.resume[0])
     return options_complain(parser, "--resume goes on with this folder's run, --overwrite deletes "
                                     "it: say one of them");
@@ -155,6 +163,14 @@ static const char *value_of(const OptionRow *row, int argc, char **argv) {
   return optarg;
 }
 
+/* Names that other tools give the same things; the older ones stay the first. */
+static const struct {
+  const char *name;
+  OptionId id;
+} other_names[] = {{"model", OPTION_WEIGHTS}, {"q", OPTION_QUIET}};
+
+enum { N_OTHER_NAMES = sizeof other_names / sizeof other_names[0] };
+
 static const OptionRow *row_of(int id) {
   int i = 0;
   while ((int)rows[i].id != id)
@@ -163,7 +179,7 @@ static const OptionRow *row_of(int id) {
 }
 
 ParseResult options_parse(Options *options, int argc, char **argv, FILE *out, FILE *err) {
-  struct option table[2 * N_ROWS + 1] = {0};
+  struct option table[2 * N_ROWS + N_OTHER_NAMES + 1] = {0};
   OptionParser parser = {.options = options, .err = err};
   int n = 0, id;
   set_defaults(options);
@@ -172,6 +188,8 @@ ParseResult options_parse(Options *options, int argc, char **argv, FILE *out, FI
       add_long(table, &n, &rows[i], rows[i].brief);
       add_long(table, &n, &rows[i], rows[i].name);
     }
+  for (int i = 0; i < N_OTHER_NAMES; i++)
+    add_long(table, &n, row_of((int)other_names[i].id), other_names[i].name);
   optind = 0;
   opterr = 0;
   /* The leading colon tells a missing value from an unknown option. */

@@ -153,7 +153,7 @@ static void make_facts(Facts *facts, const Run *run, const CoredModel *best) {
   cored_number_format(info->temperature, true, temperature);
   snprintf(next_fact(facts, "fitted"), FACT_SIZE, "threshold %s, temperature %s", threshold,
            temperature);
-  snprintf(next_fact(facts, "weights"), FACT_SIZE, "SHA-256 %s", info->sha256);
+  snprintf(next_fact(facts, "weights"), FACT_SIZE, "SHA-256 of the weights %s", info->sha256);
   const char *config = cored_model_metadata(best, "train.config");
   snprintf(next_fact(facts, "settings"), FACT_SIZE, "%s", config ? config : "");
 }

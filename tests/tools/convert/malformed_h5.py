@@ -39,6 +39,11 @@ def virtual(group):
     group.create_virtual_dataset('kernel:0', layout)
 
 
+def keras3(group):
+    group.create_dataset('kernel:0', data=KERNEL)
+    group.file.create_dataset('layers/conv2d/vars/0', data=KERNEL)
+
+
 def linked(link):
     def build(group):
         group['kernel:0'] = link
@@ -88,6 +93,7 @@ def layout_cases():
     yield 'M73 external storage', 'H5_EXTERNAL', h5(
         dataset((4,), '<f4', external=[('/etc/passwd', 0, 16)]))
     yield 'M73 virtual', 'H5_EXTERNAL', h5(virtual)
+    yield 'M77 weights of Keras 3', 'KERAS_LAYOUT', h5(keras3, layers=None)
     yield 'M73 external link', 'H5_LINK', h5(linked(h5py.ExternalLink('/etc/passwd', '/x')))
     yield 'M73 soft link', 'H5_LINK', h5(linked(h5py.SoftLink('/conv2d_1')))
     yield 'M73 references', 'H5_REFERENCE', h5(dataset((2,), h5py.ref_dtype))
