@@ -5,11 +5,14 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
 
 #include "fuzz/pth-seed.h"
+#include "networks/registry.h"
+#include "tools/convert/advice.h"
 #include "tools/convert/match.h"
 #include "tools/convert/pickle.h"
 #include "tools/convert/reader.h"
@@ -107,6 +110,77 @@ static void allow_lists_are_as_long_as_documented(void **state) {
     for (int k = 0; k < i; k++)
       assert_string_not_equal(cored_refusal_code_name((CoredRefusalCode)i),
                               cored_refusal_code_name((CoredRefusalCode)k));
+}
+
+/* No refusal leaves the user without a next step. */
+static void every_refusal_has_a_next_step(void **state) {
+  (void)state;
+  const char *nothing = cored_advice(CORED_REFUSAL_NONE);
+  for (int i = CORED_REFUSAL_NONE + 1; i < CORED_N_REFUSAL_CODES; i++) {
+    const char *advice = cored_advice((CoredRefusalCode)i);
+    assert_true(strlen(advice) > 20);
+    assert_string_not_equal(advice, nothing);
+  }
+  for (int i = CORED_ERROR_NONE + 1; i < CORED_N_ERROR_CODES; i++) {
+    const CoredError error = {.code = (CoredErrorCode)i, .message = "x"};
+    assert_true(strlen(cored_advice_for_error(&error)) > 20);
+  }
+}
+
+/* A tensor of the shape of a parameter of `network`, for every parameter; the values are shared. */
+static void fill(CoredLooseFile *file, const char *network, const char *prefix, float *values) {
+  CoredGraph *graph = cored_network_graph(cored_network_find(network), 2, NULL);
+  assert_non_null(graph);
+  for (int i = 0; i < graph->n_params; i++) {
+    const CoredParam *param = &graph->params[i];
+    char name[256];
+    snprintf(name, sizeof name, "%s%s", prefix, param->name);
+    CoredLoose *tensor = cored_loose_add(file, name, strlen(name));
+    assert_non_null(tensor);
+    tensor->rank = param->rank;
+    tensor->count = param->count;
+    tensor->data = (const uint8_t *)values;
+    int64_t stride = 1;
+    for (int d = param->rank - 1; d >= 0; stride *= param->dims[d--]) {
+      tensor->dims[d] = param->dims[d];
+      tensor->strides[d] = stride;
+    }
+  }
+  cored_graph_free(graph);
+}
+
+/* Edits and matching with every allocation failing in turn: reported, nothing lost. */
+static void matching_survives_failing_allocations(void **state) {
+  (void)state;
+  float *values = calloc(16 * 1024, sizeof *values); /* meso4's largest parameter */
+  const char *const strip[] = {"outer", NULL}, *const rename[] = {"outer.a.fc2=outer.a.head", NULL},
+                    *const drop[] = {"b.*", NULL};
+  const CoredNameEdits edits = {.strip = strip, .rename = rename, .drop = drop};
+  bool ok = false;
+  long n = 0;
+  while (!ok) {
+    CoredLooseFile file = {0};
+    CoredImportMatch match = {0};
+    CoredRefusal refusal = {0};
+    fill(&file, "meso4", "outer.a.module.", values);
+    fill(&file, "meso4", "b.", values);
+    for (size_t i = 0; i < file.n_tensors; i++) /* an edit of its own for the classifier */
+      if (strstr(file.tensors[i].name, "module.fc2"))
+        memmove(strstr(file.tensors[i].name, "module."), strstr(file.tensors[i].name, "fc2"),
+                strlen(strstr(file.tensors[i].name, "fc2")) + 1);
+    countdown = ++n;
+    ok = cored_names_edit(&file, &edits, &file.notes, &refusal) &&
+         cored_import_match(&file, NULL, &match, &refusal);
+    countdown = 0;
+    assert_int_equal(refusal.code, ok ? CORED_REFUSAL_NONE : CORED_REFUSAL_NO_MEMORY);
+    if (ok)
+      assert_int_equal(match.n_views, 28);
+    cored_import_match_clear(&match);
+    cored_loose_clear(&file);
+    assert_true(n < 20000);
+  }
+  free(values);
+  assert_true(n > 50);
 }
 
 static void good_files_are_read(void **state) {
@@ -237,6 +311,8 @@ static void text_is_shown_safely(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(allow_lists_are_as_long_as_documented),
+      cmocka_unit_test(every_refusal_has_a_next_step),
+      cmocka_unit_test(matching_survives_failing_allocations),
       cmocka_unit_test(good_files_are_read),
       cmocka_unit_test(every_length_but_the_right_one_is_refused),
       cmocka_unit_test(every_changed_byte_is_found_or_harmless),

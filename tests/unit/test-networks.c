@@ -176,6 +176,24 @@ static void class_counts_out_of_range_are_refused(void **state) {
   assert_null(cored_network_find(NULL));
 }
 
+static void names_are_taken_as_people_write_them(void **state) {
+  (void)state;
+  static const char *const same[][2] = {{"Xception", "xception"},
+                                        {"XCEPTION", "xception"},
+                                        {"Efficient", "efficientnet-b0"},
+                                        {"EfficientNet-B0", "efficientnet-b0"},
+                                        {"MesoInception4", "mesoinception4"},
+                                        {"Compact", "cored-compact"}};
+  for (size_t i = 0; i < sizeof same / sizeof *same; i++)
+    assert_string_equal(cored_network_from_name(same[i][0]), same[i][1]);
+  for (size_t i = 0; cored_network_id(i); i++)
+    assert_string_equal(cored_network_from_name(cored_network_id(i)), cored_network_id(i));
+  assert_null(cored_network_from_name("xceptoin"));
+  assert_null(cored_network_from_name(""));
+  assert_null(cored_network_from_name(NULL));
+  assert_null(cored_network_find("Xception")); /* a model file says it as it is */
+}
+
 static void every_op_has_a_layer(void **state) {
   (void)state;
   for (int op = 0; op < CORED_N_OPS; op++) {
@@ -281,6 +299,7 @@ int main(void) {
       cmocka_unit_test(parameter_names_are_unique_and_published),
       cmocka_unit_test(the_classifier_is_marked),
       cmocka_unit_test(class_counts_out_of_range_are_refused),
+      cmocka_unit_test(names_are_taken_as_people_write_them),
       cmocka_unit_test(every_op_has_a_layer),
       cmocka_unit_test(random_bits_are_philox),
       cmocka_unit_test(initial_values_have_their_moments),
