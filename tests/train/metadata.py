@@ -53,7 +53,7 @@ class Metadata(unittest.TestCase):
         with open(path) as f:
             rows = list(csv.DictReader(f))
         return (np.array([r["label"] == "fake" for r in rows]),
-                *(np.array([float(r[k]) for r in rows]) for k in ("p_fake", "logit")))
+                *(np.array([float(r[k]) for r in rows]) for k in ("p-fake", "logit")))
 
     def test_every_required_entry(self):
         for name in self.models:

@@ -129,7 +129,7 @@ class Outputs(unittest.TestCase):
         wrong = collections.Counter()
         with open(table, encoding="utf-8") as f:
             for row in csv.DictReader(f):
-                called_fake = float(row["p_fake"]) >= thresholds[int(row["model"]) - 1]
+                called_fake = float(row["p-fake"]) >= thresholds[int(row["model"]) - 1]
                 wrong[row["model"], row["task"]] += called_fake != (row["label"] == "fake")
         return sum(min(12, n) for n in wrong.values())
 
