@@ -115,7 +115,7 @@ class Evaluation(unittest.TestCase):
         logit = self.scores(0, "B")[2]
         divide_temperature(os.path.join(self.models[0], "best.safetensors"), sharp, 19 / logit.max())
         files = {k: os.path.join(self.tmp.name, "sharp." + k) for k in ("json", "csv")}
-        done = run(EVAL, "-d", self.data, "-t", "B", "-w", sharp, "--quiet", "--json", files["json"], "--csv",
+        done = run(EVAL, "-d", self.data, "-t", "B", "-w", sharp, "--quiet", "--overwrite", "--json", files["json"], "--csv",
                    files["csv"])
         self.assertEqual(done.returncode, 0, done.stderr)
         with open(files["json"]) as f:
@@ -162,7 +162,7 @@ class Evaluation(unittest.TestCase):
         self.assertEqual(done.returncode, 0, done.stderr)
         best, published = (tensors(os.path.join(out, "best.safetensors")), tensors(live))
         self.assertEqual(best[1]["cored.sha256"], published[1]["cored.sha256"])  # the weights that were judged
-        done = run(EVAL, "-d", self.data, "-t", "A", "-w", live, "--quiet", "--json", report)
+        done = run(EVAL, "-d", self.data, "-t", "A", "-w", live, "--quiet", "--overwrite", "--json", report)
         self.assertEqual(done.returncode, 0, done.stderr)
         with open(report) as f:
             self.assertEqual(json.load(f)["models"][0]["sha256"], sha256(live))
@@ -194,7 +194,7 @@ class Evaluation(unittest.TestCase):
     def judge(self, *args, rc=0):
         """Standard output and the JSON of one call."""
         report = os.path.join(self.tmp.name, "judged.json")
-        done = run(EVAL, *args, "--quiet", "--json", report)
+        done = run(EVAL, *args, "--quiet", "--overwrite", "--json", report)
         self.assertEqual(done.returncode, rc, done.stderr)
         with open(report) as f:
             return done.stdout, json.load(f)
@@ -283,7 +283,7 @@ class Evaluation(unittest.TestCase):
         shutil.copytree(os.fsencode(os.path.join(self.data, "A", "test")), folder)
         shutil.copytree(os.fsencode(self.models[0]), model)
         report = os.path.join(self.tmp.name, "odd.json")
-        done = subprocess.run([EVAL, "-d", folder, "-w", model, "--quiet", "--json", report], capture_output=True)
+        done = subprocess.run([EVAL, "-d", folder, "-w", model, "--quiet", "--overwrite", "--json", report], capture_output=True)
         self.assertEqual(done.returncode, 0, done.stderr)
         with open(report, encoding="utf-8") as f:
             odd = json.load(f)
@@ -299,7 +299,7 @@ class Evaluation(unittest.TestCase):
             shutil.copy(os.path.join(self.data, "A", "test", label, "x003z.png"), os.path.join(data, label))
         html = os.path.join(self.tmp.name, "few.html")
         for args in ((data,), (os.path.join(self.data, "A", "test"), "--bootstrap", 0)):
-            text, report = self.judge("-w", self.models[0], "--html", html, "-d", *args)
+            text, report = self.judge("-w", self.models[0], "--overwrite", "--html", html, "-d", *args)
             self.assertIn("no 95% interval: not asked for, or too few groups of a class to tell", text)
             self.assertNotIn("nan", text)
             self.assertEqual(report["results"][0]["metrics"]["auc_interval"], [None, None])

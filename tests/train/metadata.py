@@ -47,7 +47,7 @@ class Metadata(unittest.TestCase):
     def scores(self, name, task):
         """Is fake, p and log(p / (1 - p)) of the validation set, through the inference path."""
         path = os.path.join(self.tmp.name, f"{name}-{task}.csv")
-        done = run(EVAL, "-d", self.data, "-t", task, "--split", "val", "-w", self.models[name], "--quiet", "--csv", path,
+        done = run(EVAL, "-d", self.data, "-t", task, "--split", "val", "-w", self.models[name], "--quiet", "--overwrite", "--csv", path,
                    "--bootstrap", 0)
         self.assertEqual(done.returncode, 0, done.stderr)
         with open(path) as f:

@@ -109,7 +109,7 @@ class Outputs(unittest.TestCase):
     def test_report_of_an_evaluation(self):
         path = os.path.join(self.data, "eval.html")
         table = os.path.join(self.data, "eval.csv")
-        done = kit.run(EVAL, "--quiet", "--html", path, "--csv", table, "-d", self.data, "--tasks", "A,B", "-w",
+        done = kit.run(EVAL, "--quiet", "--overwrite", "--html", path, "--csv", table, "-d", self.data, "--tasks", "A,B", "-w",
                        self.best(self.first), "-w", self.best(self.second))
         self.assertEqual(done.returncode, 0, done)
         checker, text, _ = read_page(path)

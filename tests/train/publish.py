@@ -159,8 +159,12 @@ class Publish(unittest.TestCase):
         outputs = [os.path.join(self.tmp.name, n) for n in ("r.json", "r.csv", "r.html")]
         for name in outputs:
             os.symlink(precious, name)
-        done = run(EVAL, "-w", self.out, "-d", self.data, "-t", "A", "--split", "val", "--bootstrap", 0, "--quiet",
-                   "--json", outputs[0], "--csv", outputs[1], "--html", outputs[2])
+        judge = (EVAL, "-w", self.out, "-d", self.data, "-t", "A", "--split", "val", "--bootstrap", 0, "--quiet", "--json",
+                 outputs[0], "--csv", outputs[1], "--html", outputs[2])
+        done = run(*judge)
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("there already (--overwrite replaces it): '" + outputs[0], done.stderr)
+        done = run(*judge, "--overwrite")
         self.assertEqual(done.returncode, 0, done.stderr)
         with open(precious) as f:
             self.assertEqual(f.read(), "precious")

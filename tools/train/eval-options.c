@@ -4,6 +4,7 @@
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "tools/common/model-path.h"
 
@@ -40,6 +41,7 @@ static const char help[] =
     "name),\n"
     "                          label, p-fake and logit, which is log(p / (1 - p))\n"
     "      --html FILE         a report in one file: curves, matrix, worst mistakes\n"
+    "      --overwrite         replace such files that are there already\n"
     "      --bootstrap N       draws for the intervals (default 1000, 0: none)\n"
     "\n"
     "Running\n"
@@ -65,6 +67,7 @@ enum {
   LONG_JSON,
   LONG_CSV,
   LONG_HTML,
+  LONG_OVERWRITE,
   LONG_BOOTSTRAP,
   LONG_THREADS,
   LONG_LOADER_THREADS,
@@ -90,6 +93,7 @@ static const struct option table[] = {
     {"json", required_argument, NULL, LONG_JSON},
     {"csv", required_argument, NULL, LONG_CSV},
     {"html", required_argument, NULL, LONG_HTML},
+    {"overwrite", no_argument, NULL, LONG_OVERWRITE},
     {"bootstrap", required_argument, NULL, LONG_BOOTSTRAP},
     {"threads", required_argument, NULL, LONG_THREADS},
     {"loader-threads", required_argument, NULL, LONG_LOADER_THREADS},
@@ -175,6 +179,8 @@ static bool apply(EvalOptions *options, int id, const char *value) {
   case LONG_HTML:
     options->html = value;
     return true;
+  case LONG_OVERWRITE:
+    return options->overwrite = true;
   case LONG_BOOTSTRAP:
     return whole(value, 0, 1000000, &options->bootstrap);
   case LONG_THREADS:
@@ -187,6 +193,18 @@ static bool apply(EvalOptions *options, int id, const char *value) {
   default:
     return apply_data(&options->data, id, value);
   }
+}
+
+/* An earlier report is not lost unasked. */
+static bool check_outputs(const EvalOptions *options) {
+  const char *const paths[] = {options->json, options->csv, options->html};
+  for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
+    struct stat st;
+    if (paths[i] && !options->overwrite && lstat(paths[i], &st) == 0 && !S_ISDIR(st.st_mode) &&
+        (st.st_size > 0 || S_ISLNK(st.st_mode)))
+      return complain("there already (--overwrite replaces it):", paths[i]);
+  }
+  return true;
 }
 
 static bool finish(EvalOptions *options) {
@@ -203,7 +221,7 @@ static bool finish(EvalOptions *options) {
     options->models[options->n_models++] = cored_model_path_default();
   if (options->n_models == 0)
     return complain("no model:", "--model PATH");
-  return true;
+  return check_outputs(options);
 }
 
 ParseResult eval_options_parse(EvalOptions *options, int argc, char **argv) {

@@ -17,6 +17,7 @@ typedef struct EvalOptions {
   int threads, loader_threads, bootstrap;
   int input_size; /* 0: the models' own */
   bool quiet;
+  bool overwrite;   /* what is there under the names of json, csv and html */
   char *tasks_text; /* what tasks point into; owned */
 } EvalOptions;
 
