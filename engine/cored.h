@@ -415,13 +415,26 @@ typedef enum CoredColorMatrix {
 } CoredColorMatrix;
 typedef enum CoredColorRange { CORED_RANGE_LIMITED, CORED_RANGE_FULL } CoredColorRange;
 
+/* Where the first chroma sample of a subsampled format lies: on the first luma sample or half-way
+ * to the second, across and down. */
+typedef enum CoredChromaSite {
+  CORED_CHROMA_LEFT,    /* half-way down: MPEG-2, H.264 and what came after them */
+  CORED_CHROMA_CENTER,  /* half-way across and down: JPEG, MPEG-1 */
+  CORED_CHROMA_TOPLEFT, /* on the luma sample: DV, BT.2020 */
+  CORED_CHROMA_TOP      /* half-way across */
+} CoredChromaSite;
+
 typedef struct CoredImage {
   CoredPixelFormat format;
-  int width, height;       /* luma pixels, 1..32768 */
-  const uint8_t *plane[3]; /* in the format's component order as in memory (YV12: Y, V, U) */
-  ptrdiff_t stride[3];     /* bytes; may be negative (bottom-up) */
-  CoredColorMatrix matrix; /* of YUV formats */
-  CoredColorRange range;   /* of YUV and gray formats */
+  int width, height;           /* luma pixels, 1..32768 */
+  const uint8_t *plane[3];     /* in the format's component order as in memory (YV12: Y, V, U) */
+  ptrdiff_t stride[3];         /* bytes; may be negative (bottom-up) */
+  CoredColorMatrix matrix;     /* of YUV formats */
+  CoredColorRange range;       /* of YUV and gray formats */
+  CoredChromaSite chroma_site; /* of subsampled formats */
+  bool interlaced;             /* two fields woven into one picture: everything looks at the top
+                                  one (lines 0, 2, 4, ...) alone, boxes stay those of the frame */
+  double pixel_aspect;         /* width of a pixel by its height, 1/8..8; 0 means 1 */
 } CoredImage;
 
 typedef struct CoredBox { /* pixels of the frame; x, y may be fractional; w, h > 0 */
@@ -454,7 +467,8 @@ typedef struct CoredLocatorParams {
   double scale_factor; /* step between window sizes, > 1; 0 means 1.1 */
   int min_neighbors;   /* a face needs more raw hits than this (as in OpenCV); < 0 means 3, 0 no
                           grouping: every hit is a face */
-  int min_size;        /* smallest face side in pixels; 0 means the cascade's window */
+  int min_size;        /* smallest face side in pixels; 0 means the cascade's window. Where pixels
+                          are not square these are square ones, as large as the shorter side */
   int max_size;        /* largest; 0 means the picture */
 } CoredLocatorParams;
 
@@ -473,6 +487,56 @@ CORED_API void cored_locator_free(CoredLocator *locator); /* NULL is fine */
 CORED_API bool cored_locator_find(CoredLocator *locator, const CoredImage *image,
                                   const CoredLocatorParams *params, CoredFace *faces, int max,
                                   int *n_faces, CoredError *error);
+
+/* ---- Crops ---------------------------------------------------------------------------------- */
+
+/* The one rule by which faces are cut out of pictures, in use as in training and evaluation:
+ *
+ *   - Faces are looked for in the luma as it is seen: of square pixels, and of an interlaced
+ * picture in the top field. "Pixels" of a rule are square ones, as large as the shorter side of the
+ *     stored ones.
+ *   - Of the CORED_MAX_FACES surest faces the largest come first (cored_crop_find).
+ *   - A face is used if its shorter side has min_size pixels (cored_crop_is_large_enough) and its
+ *     sharpness is at least min_sharpness (cored_sharpness).
+ *   - The network sees the square around the face's centre whose side is the longer side of the
+ *     face times 1 + margin, made smaller where the picture is and moved into it (cored_crop_box).
+ *     Boxes keep their fractions of a pixel all along. */
+typedef struct CoredCropParams {
+  double scale_factor;  /* of the search, as in CoredLocatorParams */
+  int min_neighbors;    /* the same */
+  int min_size;         /* 0: any */
+  double min_sharpness; /* 0..1; 0: any */
+  double margin;        /* 0..4 */
+} CoredCropParams;
+
+#define CORED_MAX_FACES 64
+
+/* 1.1, 3, 64, 0.5 and 0.3: what the element does unless told otherwise. */
+CORED_API CoredCropParams cored_crop_params_default(void);
+/* The faces of a picture, the largest first; at most max of them. False as cored_locator_find. */
+CORED_API bool cored_crop_find(CoredLocator *locator, const CoredImage *image,
+                               const CoredCropParams *params, CoredFace *faces, int max,
+                               int *n_faces, CoredError *error);
+CORED_API bool cored_crop_is_large_enough(const CoredCropParams *params, const CoredImage *image,
+                                          const CoredBox *face);
+/* Detail by contrast in the face, 0 (none) to 1 (sharp); 0 for a box of less than 3 x 3 pixels
+ * inside the picture. docs/element.md has the formula. */
+CORED_API double cored_sharpness(const CoredImage *image, const CoredBox *face);
+/* What the network sees; for cored_preprocessor_run. */
+CORED_API CoredBox cored_crop_box(const CoredCropParams *params, const CoredImage *image,
+                                  const CoredBox *face);
+
+typedef struct CoredCrop {
+  int n_faces;   /* in the picture */
+  bool used;     /* one of them passes the rule, and this is the largest such; else the largest */
+  CoredBox face; /* undefined without faces, like the following */
+  CoredBox box;  /* what the network sees */
+  double sharpness; /* of the face */
+} CoredCrop;
+
+/* The whole rule, where one face of a picture is wanted. False as cored_locator_find. */
+CORED_API bool cored_crop_choose(CoredLocator *locator, const CoredImage *image,
+                                 const CoredCropParams *params, CoredCrop *crop, CoredError *error);
 
 #ifdef __cplusplus
 }

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "coredanalyser.h"
 
-#include "coredframe.h"
+#include <math.h>
 
 #include "escape.h"
-#include "vision/sharpness.h"
 
 /* What may continue what, for the tracker. */
 enum { KIND_FACE, KIND_FRAME };
@@ -58,15 +57,21 @@ void cored_analyser_reset(CoredAnalyser *analyser) {
   analyser->searched = FALSE;
 }
 
+/* How faces are cut out, by the element's properties. */
+static CoredCropParams crop_params(const CoredParams *params) {
+  return (CoredCropParams){.scale_factor = params->face_scale_factor,
+                           .min_neighbors = (int)params->face_min_neighbors,
+                           .min_size = (int)params->min_object_size,
+                           .min_sharpness = params->min_sharpness,
+                           .margin = params->roi_padding};
+}
+
 static gboolean search(CoredAnalyser *analyser, const CoredParams *params, const CoredView *view,
                        CoredError *error) {
-  const CoredLocatorParams settings = {.scale_factor = params->face_scale_factor,
-                                       .min_neighbors = (int)params->face_min_neighbors,
-                                       .min_size = (int)params->min_object_size};
-  CoredFace faces[CORED_MAX_OBJECTS];
+  const CoredCropParams crop = crop_params(params);
+  CoredFace faces[CORED_MAX_FACES];
   int n = 0;
-  if (!cored_locator_find(analyser->locator, &view->image, &settings, faces, CORED_MAX_OBJECTS, &n,
-                          error))
+  if (!cored_crop_find(analyser->locator, &view->image, &crop, faces, CORED_MAX_FACES, &n, error))
     return FALSE;
   cored_regions_clear(&analyser->found);
   for (int i = 0; i < n; i++) {
@@ -125,8 +130,14 @@ static void follow(CoredAnalyser *analyser, const CoredParams *params, CoredRegi
       regions->item[faces[i].sighting].track_id = faces[i].id;
 }
 
+/* The whole pixels that a box touches: what is told of a face. */
+static CoredBox whole_pixels(const CoredBox *box) {
+  const double x = floor(box->x), y = floor(box->y);
+  return (CoredBox){x, y, ceil(box->x + box->w) - x, ceil(box->y + box->h) - y};
+}
+
 static void describe_face(CoredFaceResult *face, const CoredRegion *region) {
-  *face = (CoredFaceResult){.box = region->box,
+  *face = (CoredFaceResult){.box = whole_pixels(&region->box),
                             .face_score = region->score,
                             .p_fake = CORED_NOT_COMPUTED,
                             .p_fake_smoothed = CORED_NOT_COMPUTED,
@@ -149,53 +160,44 @@ static void tell_opinion(const CoredAnalyser *analyser, const CoredOpinion *opin
   face->age = analyser->now > opinion->time ? analyser->now - opinion->time : 0;
 }
 
-static void scale_rows(CoredBox *box, double scale) {
-  box->y *= scale;
-  box->h *= scale;
-}
-
 /* One region through the network, if there is enough to see. False on an unreadable picture or
  * output. */
 static gboolean judge_face(CoredAnalyser *analyser, const CoredParams *params,
                            const CoredView *view, const CoredRegion *region, CoredOpinion *opinion,
                            CoredFaceResult *face, CoredError *error) {
-  CoredImage image = view->image;
-  const CoredBox seen =
-      cored_region_crop(region, params->roi_padding, view->par, image.width, image.height);
-  CoredBox crop = seen, box = region->box;
+  const CoredImage *image = &view->image;
+  const CoredCropParams rule = crop_params(params);
+  const CoredBox crop =
+      region->full_frame ? region->box : cored_crop_box(&rule, image, &region->box);
   double p_fake;
   face->quality = cored_judge_quality(analyser->judge, &crop);
-  if (view->interlaced) {
-    const double scale = (double)((image.height + 1) / 2) / image.height;
-    cored_image_take_field(&image);
-    scale_rows(&crop, scale);
-    scale_rows(&box, scale);
-  }
   if (!region->full_frame) {
-    face->sharpness = cored_sharpness(&image, &box);
+    face->sharpness = cored_sharpness(image, &region->box);
     face->quality *= face->sharpness;
     if (face->sharpness < params->min_sharpness) {
       face->reason = CORED_REASON_BLURRED;
       return TRUE;
     }
   }
-  if (!cored_judge_run(analyser->judge, &image, &crop, &p_fake, error)) {
+  if (!cored_judge_run(analyser->judge, image, &crop, &p_fake, error)) {
     face->reason = CORED_REASON_NO_OUTPUT;
     return FALSE;
   }
   if (params->heat_map)
-    cored_judge_heat(analyser->judge, &seen, &face->heat);
+    cored_judge_heat(analyser->judge, &crop, &face->heat);
   if (analyser->shadow && analyser->n_runs % params->shadow_interval == 0) {
     CoredError unused; /* a candidate that fails here simply has no opinion */
-    cored_judge_run(analyser->shadow, &image, &crop, &face->p_shadow, &unused);
+    cored_judge_run(analyser->shadow, image, &crop, &face->p_shadow, &unused);
   }
   cored_opinion_add(opinion, params, p_fake, face->quality, view->number, analyser->now);
   tell_opinion(analyser, opinion, face);
   return TRUE;
 }
 
-static gboolean too_small(const CoredRegion *region, const CoredParams *params) {
-  return !region->full_frame && MIN(region->box.w, region->box.h) < params->min_object_size;
+static gboolean too_small(const CoredView *view, const CoredRegion *region,
+                          const CoredParams *params) {
+  const CoredCropParams rule = crop_params(params);
+  return !region->full_frame && !cored_crop_is_large_enough(&rule, &view->image, &region->box);
 }
 
 static gboolean judge_region(CoredAnalyser *analyser, const CoredParams *params,
@@ -203,7 +205,7 @@ static gboolean judge_region(CoredAnalyser *analyser, const CoredParams *params,
                              CoredFaceResult *face, CoredError *error) {
   CoredOpinion *opinion = cored_opinions_of(&analyser->opinions, region->track_id);
   describe_face(face, region);
-  if (too_small(region, params)) {
+  if (too_small(view, region, params)) {
     face->reason = CORED_REASON_TOO_SMALL;
     return TRUE;
   }

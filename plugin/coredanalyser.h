@@ -12,8 +12,6 @@ typedef struct CoredAnalyser CoredAnalyser;
 
 typedef struct CoredView { /* one frame */
   CoredImage image;
-  gboolean interlaced;          /* two fields woven into one picture */
-  double par;                   /* width of a pixel by its height */
   guint64 number;               /* counts all frames of the stream */
   GstClockTime time;            /* its position, see coredclock.h */
   const CoredRegions *upstream; /* regions that came with the frame */

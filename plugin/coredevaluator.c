@@ -75,11 +75,7 @@ static void follow_settings(CoredEvaluator *evaluator, const CoredParams *params
 }
 
 static void describe_view(CoredView *view, const CoredFrameTask *task, const GstVideoFrame *frame) {
-  const gint par_n = GST_VIDEO_INFO_PAR_N(&task->info), par_d = GST_VIDEO_INFO_PAR_D(&task->info);
   cored_frame_to_image(frame, &view->image);
-  view->interlaced =
-      GST_VIDEO_INFO_IS_INTERLACED(&task->info) && GST_VIDEO_FRAME_IS_INTERLACED(frame);
-  view->par = par_n > 0 && par_d > 0 ? (double)par_n / par_d : 1.0;
   view->number = task->number;
   view->time = task->times.position;
   view->upstream = &task->upstream;

@@ -37,6 +37,21 @@ gboolean cored_pixel_format_from_gst(GstVideoFormat format, CoredPixelFormat *ou
   return FALSE;
 }
 
+gboolean cored_video_info_from_caps(GstVideoInfo *info, const GstCaps *caps) {
+  GstVideoColorimetry named;
+  if (!gst_video_info_from_caps(info, caps))
+    return FALSE;
+  const GstStructure *structure = gst_caps_get_structure(caps, 0);
+  const gchar *text = gst_structure_get_string(structure, "colorimetry");
+  const gchar *site = gst_structure_get_string(structure, "chroma-site");
+  info->chroma_site =
+      site ? gst_video_chroma_site_from_string(site) : GST_VIDEO_CHROMA_SITE_UNKNOWN;
+  if (text && gst_video_colorimetry_from_string(&named, text) &&
+      named.range != GST_VIDEO_COLOR_RANGE_UNKNOWN)
+    info->colorimetry.range = named.range;
+  return TRUE;
+}
+
 /* The engine knows three matrices; the rare others go to the one with the nearest coefficients.
  * An unknown one is guessed by height, as GStreamer itself does. */
 static CoredColorMatrix matrix_of(const GstVideoInfo *info) {
@@ -53,6 +68,21 @@ static CoredColorMatrix matrix_of(const GstVideoInfo *info) {
   }
 }
 
+/* Where the caps do not say, chroma lies where nearly all video has it. */
+static CoredChromaSite chroma_site_of(const GstVideoInfo *info) {
+  const GstVideoChromaSite site = info->chroma_site;
+  if (site == GST_VIDEO_CHROMA_SITE_UNKNOWN)
+    return CORED_CHROMA_LEFT;
+  if (site & GST_VIDEO_CHROMA_SITE_H_COSITED)
+    return site & GST_VIDEO_CHROMA_SITE_V_COSITED ? CORED_CHROMA_TOPLEFT : CORED_CHROMA_LEFT;
+  return site & GST_VIDEO_CHROMA_SITE_V_COSITED ? CORED_CHROMA_TOP : CORED_CHROMA_CENTER;
+}
+
+static double pixel_aspect_of(const GstVideoInfo *info) {
+  const gint n = GST_VIDEO_INFO_PAR_N(info), d = GST_VIDEO_INFO_PAR_D(info);
+  return n > 0 && d > 0 ? (double)n / d : 1.0;
+}
+
 gboolean cored_frame_to_image(const GstVideoFrame *frame, CoredImage *image) {
   if (!cored_pixel_format_from_gst(GST_VIDEO_FRAME_FORMAT(frame), &image->format))
     return FALSE;
@@ -63,6 +93,10 @@ gboolean cored_frame_to_image(const GstVideoFrame *frame, CoredImage *image) {
     image->plane[i] = present ? GST_VIDEO_FRAME_PLANE_DATA(frame, i) : NULL;
     image->stride[i] = present ? GST_VIDEO_FRAME_PLANE_STRIDE(frame, i) : 0;
   }
+  image->interlaced =
+      GST_VIDEO_INFO_IS_INTERLACED(&frame->info) && GST_VIDEO_FRAME_IS_INTERLACED(frame);
+  image->pixel_aspect = pixel_aspect_of(&frame->info);
+  image->chroma_site = chroma_site_of(&frame->info);
   image->matrix = matrix_of(&frame->info);
   image->range = frame->info.colorimetry.range == GST_VIDEO_COLOR_RANGE_0_255 ? CORED_RANGE_FULL
                                                                               : CORED_RANGE_LIMITED;
@@ -190,12 +224,4 @@ GstSegment cored_frame_segment(GstBaseTransform *base) {
   const GstSegment segment = base->segment;
   GST_OBJECT_UNLOCK(base);
   return segment;
-}
-
-void cored_image_take_field(CoredImage *image) {
-  if (image->height < 2)
-    return;
-  image->height = (image->height + 1) / 2;
-  for (guint i = 0; i < G_N_ELEMENTS(image->stride); i++)
-    image->stride[i] *= 2;
 }

@@ -20,6 +20,11 @@
 
 gboolean cored_pixel_format_from_gst(GstVideoFormat format, CoredPixelFormat *out);
 
+/* gst_video_info_from_caps(), which replaces a colorimetry that is missing or names no matrix
+ * ("1:0:0:0") by a default as a whole, and the chroma site with it; here the range and the site
+ * that stand in the caps are kept, and a site that does not is unknown. */
+gboolean cored_video_info_from_caps(GstVideoInfo *info, const GstCaps *caps);
+
 /* Describe a mapped frame. False: the format is none of the above. */
 gboolean cored_frame_to_image(const GstVideoFrame *frame, CoredImage *image);
 
@@ -35,10 +40,5 @@ gboolean cored_frame_map(GstVideoFrame *frame, const GstVideoInfo *info, GstBuff
  * with the object lock held. The copy is of before or after; whoever looks at its format sees what
  * it then computes with. All else that changes it does so in the streaming thread. */
 GstSegment cored_frame_segment(GstBaseTransform *base);
-
-/* The first field of an interleaved picture: every other line, half the height. Judging one field
- * avoids the combing that two moments in one picture show and a detector would take for traces of
- * editing. A picture of one line is left as it is. */
-void cored_image_take_field(CoredImage *image);
 
 #endif /* CORED_FRAME_H */

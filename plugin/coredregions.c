@@ -15,14 +15,16 @@ static double area(const CoredBox *box) {
   return box->w * box->h;
 }
 
+/* In pixels; less of a box in the frame is nothing. */
+#define LEAST_SIDE (1.0 / 16)
+
 /* False when nothing of the box lies in the frame. */
 static gboolean clip(CoredBox *box, gint width, gint height) {
   if (!isfinite(box->x) || !isfinite(box->y) || !isfinite(box->w) || !isfinite(box->h))
     return FALSE;
-  const double x0 = floor(fmax(box->x, 0.0)), y0 = floor(fmax(box->y, 0.0));
-  const double x1 = ceil(fmin(box->x + box->w, width));
-  const double y1 = ceil(fmin(box->y + box->h, height));
-  if (box->w <= 0.0 || box->h <= 0.0 || x1 - x0 < 1.0 || y1 - y0 < 1.0)
+  const double x0 = fmax(box->x, 0.0), y0 = fmax(box->y, 0.0);
+  const double x1 = fmin(box->x + box->w, width), y1 = fmin(box->y + box->h, height);
+  if (x1 - x0 < LEAST_SIDE || y1 - y0 < LEAST_SIDE)
     return FALSE;
   *box = (CoredBox){x0, y0, x1 - x0, y1 - y0};
   return TRUE;
@@ -160,17 +162,4 @@ double cored_box_overlap(const CoredBox *a, const CoredBox *b) {
   if (w <= 0.0 || h <= 0.0)
     return 0.0;
   return w * h / (area(a) + area(b) - w * h);
-}
-
-CoredBox cored_region_crop(const CoredRegion *region, double padding, double par, gint width,
-                           gint height) {
-  if (region->full_frame)
-    return region->box;
-  const CoredBox *box = &region->box;
-  /* Lengths on the screen, in units of a pixel's height. */
-  double side = fmax(box->w * par, box->h) * (1.0 + padding);
-  side = fmin(side, fmin(width * par, height));
-  const double w = side / par, h = side;
-  const double x = box->x + 0.5 * (box->w - w), y = box->y + 0.5 * (box->h - h);
-  return (CoredBox){CLAMP(x, 0.0, width - w), CLAMP(y, 0.0, height - h), w, h};
 }

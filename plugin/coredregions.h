@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Regions of a frame to judge: read from the metas of a buffer, brought into the frame, limited in
- * number, and grown to the square that a network looks at. */
+ * Regions of a frame to judge: read from the metas of a buffer, brought into the frame and limited
+ * in number. */
 #ifndef CORED_REGIONS_H
 #define CORED_REGIONS_H
 
@@ -11,7 +11,7 @@
 #include "cored.h"
 
 typedef struct CoredRegion {
-  CoredBox box;   /* whole pixels, inside the frame, not empty */
+  CoredBox box;   /* inside the frame, not empty; with its fractions of a pixel */
   double score;   /* of whoever found it; 0 unknown */
   gint roi_index; /* which of the buffer's GstVideoRegionOfInterestMeta, -1: none */
   gint64 mtd_id;  /* of the analytics object, -1: none */
@@ -43,11 +43,5 @@ GstVideoRegionOfInterestMeta *cored_buffer_nth_roi(GstBuffer *buffer, gint index
 double cored_box_overlap(const CoredBox *a, const CoredBox *b);
 /* The least overlap of two boxes that are taken for one face. */
 #define CORED_SAME_FACE_OVERLAP 0.3
-
-/* What the network sees of a region: a square (on the screen: pixels need not be square, par is
- * their width by their height) around its centre with the side max(w, h) * (1 + padding), moved
- * into the frame, and made smaller where the frame is. The full frame stays as it is. */
-CoredBox cored_region_crop(const CoredRegion *region, double padding, double par, gint width,
-                           gint height);
 
 #endif /* CORED_REGIONS_H */

@@ -30,7 +30,7 @@ static gboolean set_caps(GstBaseTransform *base, GstCaps *in, GstCaps *out) {
   CoredDetect *self = CORED_DETECT(base);
   CoredPixelFormat format;
   (void)out;
-  if (!gst_video_info_from_caps(&self->info, in) ||
+  if (!cored_video_info_from_caps(&self->info, in) ||
       !cored_pixel_format_from_gst(GST_VIDEO_INFO_FORMAT(&self->info), &format)) {
     GST_WARNING_OBJECT(self, "cannot read %" GST_PTR_FORMAT, in);
     gst_video_info_init(&self->info);

@@ -54,28 +54,23 @@ void cored_data_reader_free(CoredDataReader *reader) {
   free(reader);
 }
 
-/* The square around a face as the element cuts it: side = longer side (1 + margin), moved into the
- * picture, smaller where the picture is. */
-static CoredBox face_crop(const CoredBox *face, double margin, int width, int height) {
-  double side = fmax(face->w, face->h) * (1.0 + margin);
-  side = fmin(side, fmin(width, height));
-  const double x = face->x + 0.5 * (face->w - side), y = face->y + 0.5 * (face->h - side);
-  return (CoredBox){fmin(fmax(x, 0.0), width - side), fmin(fmax(y, 0.0), height - side), side,
-                    side};
-}
-
 static bool find_crop(CoredDataReader *reader, const CoredImage *image, const char *name,
                       CoredBox *box, CoredError *error) {
-  CoredFace face;
-  int n = 0;
+  const CoredCropParams *rule = &reader->params.crop;
+  CoredCrop crop;
   if (!reader->locator)
     return cored_error_set(error, CORED_ERROR_ARGUMENT, "'%s': no cascade to find faces with",
                            name);
-  if (!cored_locator_find(reader->locator, image, NULL, &face, 1, &n, error))
+  if (!cored_crop_choose(reader->locator, image, rule, &crop, error))
     return false;
-  if (n == 0)
-    return cored_error_set(error, CORED_ERROR_DATASET, "'%s': no face found", name);
-  *box = face_crop(&face.box, reader->params.face_margin, image->width, image->height);
+  if (crop.n_faces == 0)
+    return cored_error_set(error, CORED_ERROR_DATASET,
+                           "'%s': no face of %d or more pixels was found", name, rule->min_size);
+  if (!crop.used)
+    return cored_error_set(error, CORED_ERROR_DATASET,
+                           "'%s': the face is blurred (sharpness %.2f, at least %g is needed)",
+                           name, crop.sharpness, rule->min_sharpness);
+  *box = crop.box;
   return true;
 }
 

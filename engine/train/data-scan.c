@@ -121,9 +121,9 @@ static bool has_suffix(const char *name, const char *const *suffixes) {
 /* By these names a file counts; what it is, its content says. One that is named like a picture but
  * is of a kind that is not read is told as a bad one: it must not be missing without a word. */
 static bool is_picture(const char *name) {
-  static const char *const suffixes[] = {"jpg",  "jpeg", "jpe", "jfif", "png",  "webp",
-                                         "bmp",  "dib",  "gif", "tif",  "tiff", "heic",
-                                         "heif", "avif", "jp2", "jxl",  NULL};
+  static const char *const suffixes[] = {"jpg",  "jpeg", "jpe",  "jfif", "png",  "webp",
+                                         "bmp",  "dib",  "gif",  "tif",  "tiff", "heic",
+                                         "heif", "hif",  "avif", "jp2",  "jxl",  NULL};
   return has_suffix(name, suffixes);
 }
 

@@ -13,7 +13,7 @@ CoredDataParams cored_data_params_default(void) {
                            .height = 128,
                            .mean = {0.5F, 0.5F, 0.5F},
                            .std = {0.5F, 0.5F, 0.5F},
-                           .face_margin = 0.3,
+                           .crop = cored_crop_params_default(),
                            .frame_step = 10,
                            .max_frames = 32,
                            .cache_bytes = UINT64_C(2) << 30,

@@ -58,7 +58,7 @@ typedef struct CoredDataParams {
   bool faces;           /* crop faces in pictures */
   bool whole_frames;    /* do not crop faces in videos */
   const char *cascade;  /* for the locator; needed for faces only */
-  double face_margin;   /* side of the crop = longer side of the face times 1 + this */
+  CoredCropParams crop; /* how faces are cut out */
   int frame_step;       /* of a video every n-th frame */
   int max_frames;       /* and at most so many */
   uint64_t cache_bytes; /* for pictures kept in memory */

@@ -152,6 +152,13 @@ static int feed(CoredVideo *video) {
   }
 }
 
+/* The container's word goes before the codec's, as in GStreamer. */
+static double pixel_aspect(const CoredVideo *video) {
+  const AVRational aspect = av_guess_sample_aspect_ratio(
+      video->format, video->format->streams[video->stream], video->frame);
+  return aspect.num > 0 && aspect.den > 0 ? av_q2d(aspect) : 0.;
+}
+
 int cored_video_next(CoredVideo *video, CoredImage *image, CoredError *error) {
   for (;;) {
     int code = avcodec_receive_frame(video->codec, video->frame);
@@ -170,9 +177,10 @@ int cored_video_next(CoredVideo *video, CoredImage *image, CoredError *error) {
       cored_error_set(error, CORED_ERROR_DECODE, "'%s': corrupt video data", video->path);
       return -1;
     }
-    return cored_frame_view(&video->view, video->frame, video->has_matrix ? video->matrix : NULL,
-                            true, video->path, image, error)
-               ? 1
-               : -1;
+    const CoredFrameSource source = {.name = video->path,
+                                     .display_matrix = video->has_matrix ? video->matrix : NULL,
+                                     .is_video = true,
+                                     .pixel_aspect = pixel_aspect(video)};
+    return cored_frame_view(&video->view, video->frame, &source, image, error) ? 1 : -1;
   }
 }

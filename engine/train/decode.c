@@ -6,12 +6,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libavcodec/avcodec.h>
+#include <libavutil/pixdesc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "error.h"
+#include "train/decode-cmyk.h"
 #include "train/frame.h"
 #include "train/structure.h"
 
@@ -146,6 +148,21 @@ static bool decode_one(CoredDecoder *decoder, AVCodecContext *context, uint8_t *
   return true;
 }
 
+/* A JPEG with four components; it has no alpha. */
+static bool is_cmyk(CoredPictureKind kind, const AVFrame *frame) {
+  const AVPixFmtDescriptor *format = av_pix_fmt_desc_get(frame->format);
+  return kind == CORED_PICTURE_JPEG && format && format->nb_components == 4;
+}
+
+/* FFmpeg has checked the data and read the orientation; of the colours it knows but some kinds. */
+static bool view_cmyk(CoredDecoder *decoder, const uint8_t *bytes, size_t size,
+                      const CoredFrameSource *source, CoredImage *image, CoredError *error) {
+  const int width = decoder->frame->width, height = decoder->frame->height;
+  uint8_t *rgb = cored_frame_view_rgb(&decoder->view, width, height, source->name, error);
+  return rgb && cored_cmyk_decode(bytes, size, rgb, width, height, source->name, error) &&
+         cored_frame_view_own(&decoder->view, width, height, source, image, error);
+}
+
 bool cored_decoder_picture(CoredDecoder *decoder, uint8_t *bytes, size_t size, const char *name,
                            CoredImage *image, CoredError *error) {
   const CoredPictureKind kind = cored_picture_kind(bytes, size);
@@ -161,7 +178,9 @@ bool cored_decoder_picture(CoredDecoder *decoder, uint8_t *bytes, size_t size, c
   if (!ok)
     return false;
   const AVFrameSideData *side = av_frame_get_side_data(decoder->frame, AV_FRAME_DATA_DISPLAYMATRIX);
-  return cored_frame_view(&decoder->view, decoder->frame,
-                          side ? (const int32_t *)(const void *)side->data : NULL, false, name,
-                          image, error);
+  const CoredFrameSource source = {
+      .name = name, .display_matrix = side ? (const int32_t *)(const void *)side->data : NULL};
+  return is_cmyk(kind, decoder->frame)
+             ? view_cmyk(decoder, bytes, size, &source, image, error)
+             : cored_frame_view(&decoder->view, decoder->frame, &source, image, error);
 }

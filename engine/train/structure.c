@@ -166,6 +166,52 @@ static bool check_bmp(Walk *walk) {
                       height < 0 ? 0U - (uint32_t)height : (uint32_t)height);
 }
 
+/* ISO/IEC 14496-12: the box "ftyp" with a brand, then those the file is compatible with. */
+static bool has_brand(const uint8_t *bytes, size_t size, const char *brand) {
+  if (size < 16 || memcmp(bytes + 4, "ftyp", 4) != 0)
+    return false;
+  const size_t end = be32(bytes) < size ? be32(bytes) : size;
+  for (size_t at = 8; at + 4 <= end; at += at == 8 ? 8 : 4)
+    if (memcmp(bytes + at, brand, 4) == 0)
+      return true;
+  return false;
+}
+
+/* What a picture that is not read is, so that its owner knows what to do; NULL: who knows. */
+static const char *other_kind(const uint8_t *bytes, size_t size) {
+  static const struct {
+    const char *start;
+    size_t size;
+    const char *name;
+  } starts[] = {{"GIF8", 4, "GIF"},
+                {"II*\0", 4, "TIFF"},
+                {"MM\0*", 4, "TIFF"},
+                {"\0\0\0\x0cjP  ", 8, "JPEG 2000"},
+                {"\0\0\0\x0cJXL ", 8, "JPEG XL"},
+                {"\xff\x0a", 2, "JPEG XL"}};
+  static const char heic_brands[][5] = {"heic", "heix", "heim", "heis", "hevc", "mif1", "msf1"};
+  for (size_t i = 0; i < sizeof starts / sizeof starts[0]; i++)
+    if (size >= starts[i].size && memcmp(bytes, starts[i].start, starts[i].size) == 0)
+      return starts[i].name;
+  if (has_brand(bytes, size, "avif") || has_brand(bytes, size, "avis"))
+    return "AVIF";
+  for (size_t i = 0; i < sizeof heic_brands / sizeof heic_brands[0]; i++)
+    if (has_brand(bytes, size, heic_brands[i]))
+      return "HEIC (HEIF)";
+  return NULL;
+}
+
+static bool refuse_unknown(const Walk *walk) {
+  const char *kind = other_kind(walk->bytes, walk->size);
+  if (kind)
+    return cored_error_set(walk->error, CORED_ERROR_DECODE,
+                           "'%s': a %s picture, which is not read: convert it to JPEG or PNG",
+                           walk->name, kind);
+  return cored_error_set(
+      walk->error, CORED_ERROR_DECODE,
+      walk->size ? "'%s': not a JPEG, PNG, WebP or BMP picture" : "'%s': empty file", walk->name);
+}
+
 bool cored_picture_check(CoredPictureKind kind, uint8_t *bytes, size_t *size, int64_t max_pixels,
                          const char *name, CoredError *error) {
   Walk walk = {bytes, *size, 0, max_pixels, name, error};
@@ -184,9 +230,7 @@ bool cored_picture_check(CoredPictureKind kind, uint8_t *bytes, size_t *size, in
     ok = check_bmp(&walk);
     break;
   case CORED_PICTURE_UNKNOWN:
-    cored_error_set(error, CORED_ERROR_DECODE,
-                    *size ? "'%s': not a JPEG, PNG, WebP or BMP picture" : "'%s': empty file",
-                    name);
+    ok = refuse_unknown(&walk);
   }
   *size = walk.size;
   return ok;

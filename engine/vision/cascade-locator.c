@@ -13,6 +13,7 @@
 #include "face-group.h"
 #include "locator.h"
 #include "luma.h"
+#include "picture.h"
 
 #include "error.h"
 
@@ -30,6 +31,12 @@ typedef struct Layer {
   float scale;
   int width, height; /* of the reduced picture */
 } Layer;
+
+/* The picture with square pixels, in which windows are square and layers are counted. It is never
+ * made: layers are reduced from the stored luma, each axis by its own factor. */
+typedef struct Screen {
+  int width, height;
+} Screen;
 
 typedef struct CascadeLocator {
   CoredLocator base;
@@ -110,14 +117,15 @@ static void set_stride(CascadeLocator *l, ptrdiff_t stride, ptrdiff_t plane) {
       haar_offsets(&l->cascade->features[i], stride, 2 * plane, &l->offsets[i]);
 }
 
-static bool prepare_scratch(CascadeLocator *l, const CoredImage *image, CoredError *error) {
+static bool prepare_scratch(CascadeLocator *l, const CoredImage *image, const Screen *screen,
+                            CoredError *error) {
   const Layer *const first = &l->layers[0];
   const size_t pixels = (size_t)first->width * (size_t)first->height;
   if (pixels > MAX_LAYER)
     return cored_error_set(error, CORED_ERROR_IMAGE,
                            "locator: %dx%d pixels are too many for faces this small; look for "
                            "those of %d pixels or more",
-                           image->width, image->height, image->height / 8);
+                           screen->width, screen->height, screen->height / 8);
   const size_t slack = 4 * CORED_CASCADE_BLOCK; /* what stage_block may read beyond */
   const ptrdiff_t stride = ((ptrdiff_t)first->width + 16) & ~(ptrdiff_t)15;
   const ptrdiff_t plane = stride * (first->height + 1) + (ptrdiff_t)slack;
@@ -144,14 +152,13 @@ static bool window_within(const CoredCascade *c, float scale, int low, int high)
 
 /* The scales at which the window fits the picture and the wanted sizes, smallest first; where none
  * lies between min_size and max_size, the one nearest below max_size. */
-static void list_layers(CascadeLocator *l, const CoredImage *image,
-                        const CoredLocatorSearch *search) {
+static void list_layers(CascadeLocator *l, const Screen *screen, const CoredLocatorSearch *search) {
   const CoredCascade *const c = l->cascade;
   float nearest = 0.f;
   l->n_layers = 0;
   for (double factor = 1.; l->n_layers < MAX_SCALES; factor *= search->scale_factor) {
     const float scale = (float)factor;
-    if (lrint(c->width * factor) > image->width || lrint(c->height * factor) > image->height)
+    if (lrint(c->width * factor) > screen->width || lrint(c->height * factor) > screen->height)
       break;
     if (!window_within(c, scale, 0, search->max_size))
       break;
@@ -165,8 +172,8 @@ static void list_layers(CascadeLocator *l, const CoredImage *image,
     l->layers[l->n_layers++].scale = nearest;
   for (int i = 0; i < l->n_layers; i++) {
     Layer *const layer = &l->layers[i];
-    layer->width = (int)lrintf((float)image->width / layer->scale);
-    layer->height = (int)lrintf((float)image->height / layer->scale);
+    layer->width = (int)lrintf((float)screen->width / layer->scale);
+    layer->height = (int)lrintf((float)screen->height / layer->scale);
   }
 }
 
@@ -279,24 +286,36 @@ static bool scan_layer(CascadeLocator *l, const CoredLuma *luma, const Layer *la
 
 /* ---- The locator ---------------------------------------------------------------------------- */
 
-/* A window at the edge may be a pixel or two larger than what it was reduced from. */
-static void clip_box(CoredBox *box, const CoredImage *image) {
-  box->w = fmin(box->w, image->width - box->x);
-  box->h = fmin(box->h, image->height - box->y);
+static Screen screen_of(const CoredImage *image, const CoredImage *seen) {
+  const CoredPixelShape pixel = cored_pixel_shape(image);
+  const int lines = seen->height * cored_image_interleave(image);
+  return (Screen){(int)lrint(image->width * pixel.w), (int)lrint(lines * pixel.h)};
+}
+
+/* From the screen to the stored frame. A window at the edge may be a pixel or two larger than what
+ * it was reduced from. */
+static void store_box(CoredBox *box, const CoredImage *image) {
+  const CoredPixelShape pixel = cored_pixel_shape(image);
+  box->x /= pixel.w;
+  box->y /= pixel.h;
+  box->w = fmin(box->w / pixel.w, image->width - box->x);
+  box->h = fmin(box->h / pixel.h, image->height - box->y);
 }
 
 static bool cascade_find(CoredLocator *locator, const CoredImage *image,
                          const CoredLocatorSearch *search, CoredFace *faces, int max, int *n_faces,
                          CoredError *error) {
   CascadeLocator *const l = (CascadeLocator *)locator;
-  list_layers(l, image, search);
+  const CoredImage seen = cored_image_seen(image);
+  const Screen screen = screen_of(image, &seen);
+  list_layers(l, &screen, search);
   l->n_hits = 0;
   l->work = l->work_limit = 0;
-  if (!l->n_layers)
+  if (!l->n_layers || seen.width < 2 || seen.height < 2)
     return true;
-  if (!prepare_scratch(l, image, error))
+  if (!prepare_scratch(l, &seen, &screen, error))
     return false;
-  const CoredLuma luma = cored_luma_of(image, l->luma);
+  const CoredLuma luma = cored_luma_of(&seen, l->luma);
   /* Large faces first: they are cheap, and if hits are too many the small ones get lost. */
   for (int i = l->n_layers - 1; i >= 0 && l->n_hits < CORED_MAX_HITS; i--)
     if (!scan_layer(l, &luma, &l->layers[i], error))
@@ -306,7 +325,7 @@ static bool cascade_find(CoredLocator *locator, const CoredImage *image,
     return cored_error_set(error, CORED_ERROR_NO_MEMORY, "locator: no memory for %d hits",
                            l->n_hits);
   for (int i = 0; i < found; i++)
-    clip_box(&faces[i].box, image);
+    store_box(&faces[i].box, image);
   *n_faces = found;
   return true;
 }

@@ -3,6 +3,9 @@
 
 #include "error.h"
 
+/* Real material has 1/2 to 2; a search for faces costs the ratio's multiple. */
+#define MAX_PIXEL_ASPECT 8.
+
 /* Rows of the table, by shape. pu and pv are the planes of U and V. */
 #define PLANAR_YUV(hs, vs, pu, pv, bytes, bits)                                                    \
   {                                                                                                \
@@ -118,8 +121,40 @@ bool cored_image_check(const CoredImage *image, CoredError *error) {
     return cored_error_set(error, CORED_ERROR_IMAGE,
                            "picture: unknown colour matrix %d or range %d", (int)image->matrix,
                            (int)image->range);
+  if ((unsigned)image->chroma_site > CORED_CHROMA_TOP)
+    return cored_error_set(error, CORED_ERROR_IMAGE, "picture: unknown chroma site %d",
+                           (int)image->chroma_site);
+  if (!(image->pixel_aspect == 0. ||
+        (image->pixel_aspect >= 1. / MAX_PIXEL_ASPECT && image->pixel_aspect <= MAX_PIXEL_ASPECT)))
+    return cored_error_set(error, CORED_ERROR_IMAGE,
+                           "picture: pixels must be 1/%g to %g times as wide as high, not %g",
+                           MAX_PIXEL_ASPECT, MAX_PIXEL_ASPECT, image->pixel_aspect);
   for (int p = 0; p < layout->n_planes; p++)
     if (!check_plane(image, layout, p, error))
       return false;
   return true;
+}
+
+CoredPixelShape cored_pixel_shape(const CoredImage *image) {
+  const double aspect = image->pixel_aspect == 0. ? 1. : image->pixel_aspect;
+  return aspect >= 1. ? (CoredPixelShape){aspect, 1.} : (CoredPixelShape){1., 1. / aspect};
+}
+
+int cored_image_interleave(const CoredImage *image) {
+  return image->interlaced && image->height > 1 ? 2 : 1;
+}
+
+CoredImage cored_image_seen(const CoredImage *image) {
+  const int step = cored_image_interleave(image);
+  CoredImage seen = *image;
+  seen.height = (image->height + step - 1) / step;
+  seen.interlaced = false;
+  for (size_t p = 0; p < sizeof seen.stride / sizeof seen.stride[0]; p++)
+    seen.stride[p] *= step;
+  return seen;
+}
+
+CoredBox cored_box_seen(const CoredImage *image, const CoredBox *box) {
+  const int step = cored_image_interleave(image);
+  return (CoredBox){box->x, box->y / step, box->w, box->h / step};
 }

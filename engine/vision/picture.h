@@ -38,4 +38,20 @@ size_t cored_plane_row_bytes(const CoredPixelLayout *layout, int plane, int widt
 /* Format, sizes, plane pointers and strides are in range and agree; IMAGE error otherwise. */
 bool cored_image_check(const CoredImage *image, CoredError *error);
 
+/* Square pixels are as large as the shorter side of the stored ones: so many of them a stored pixel
+ * is wide and high, one of the two 1. image has passed the check, here and below. */
+typedef struct CoredPixelShape {
+  double w, h;
+} CoredPixelShape;
+CoredPixelShape cored_pixel_shape(const CoredImage *image);
+
+/* Lines of the frame for each line that is looked at: 2 in an interlaced picture, else 1. A picture
+ * of one line is no two fields. */
+int cored_image_interleave(const CoredImage *image);
+/* What is looked at as a picture of its own: the top field of an interlaced picture, any other as
+ * it is. */
+CoredImage cored_image_seen(const CoredImage *image);
+/* The same place in that picture, whose lines are as high as two of the frame's. */
+CoredBox cored_box_seen(const CoredImage *image, const CoredBox *box);
+
 #endif /* CORED_VISION_PICTURE_H */

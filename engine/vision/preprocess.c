@@ -6,10 +6,10 @@
  * but a few rows of floats is ever stored between. YUV planes are resized as they are and
  * converted at output resolution; values outside 0..1 are clipped after the conversion.
  *
- * Chroma siting: horizontally subsampled chroma lies on the even luma columns (MPEG-2, H.264 and
- * everything after them), vertically subsampled chroma half-way between two luma rows. The edge
- * at luma position x is therefore at x/2 + 1/4 on the horizontal chroma axis, at y/2 on the
- * vertical one. */
+ * Chroma siting: where the first chroma sample lies s luma samples behind the first luma sample,
+ * the edge at luma position x is at x/2 + 1/4 - s/2 on the chroma axis. s is 0 or 1/2 by the
+ * picture's site. Down a field it is half of that: in 4:2:0 the chroma of the top field lies a
+ * quarter of the field's line distance below its luma (ISO/IEC 13818-2, figure 6-2). */
 #include "picture.h"
 #include "resize-kernels.h"
 #include "error.h"
@@ -147,20 +147,35 @@ static CoredColorMap color_map(const CoredPreprocessor *p, const CoredImage *ima
 /* A box side on a component's axis. */
 static CoredAxisKey axis_key(double start, double len, int side, int sub, double site, int out) {
   const double factor = 1. / (1 << sub);
-  return (CoredAxisKey){.start = start * factor + (sub ? site : 0.),
+  return (CoredAxisKey){.start = start * factor + (sub ? 0.25 - 0.5 * site : 0.),
                         .len = len * factor,
                         .in = cored_component_side(side, sub),
                         .out = out};
 }
 
+/* How many luma samples of what is seen the first chroma sample lies behind the first luma sample.
+ */
+typedef struct Site {
+  double across, down;
+} Site;
+
+static Site site_of(const CoredImage *image) {
+  static const Site sites[] = {[CORED_CHROMA_LEFT] = {0., 0.5},
+                               [CORED_CHROMA_CENTER] = {0.5, 0.5},
+                               [CORED_CHROMA_TOPLEFT] = {0., 0.},
+                               [CORED_CHROMA_TOP] = {0.5, 0.}};
+  const Site site = sites[image->chroma_site];
+  return (Site){site.across, site.down / cored_image_interleave(image)};
+}
+
 static bool find_tables(CoredPreprocessor *p, const CoredImage *image, const CoredBox *box,
-                        Run *run) {
+                        const Site *site, Run *run) {
   for (int c = 0; c < run->layout->n_components; c++) {
     const CoredComponent *const comp = &run->layout->component[c];
     const CoredAxisKey across =
-        axis_key(box->x, box->w, image->width, comp->h_sub, 0.25, p->out_width);
+        axis_key(box->x, box->w, image->width, comp->h_sub, site->across, p->out_width);
     const CoredAxisKey down =
-        axis_key(box->y, box->h, image->height, comp->v_sub, 0., p->out_height);
+        axis_key(box->y, box->h, image->height, comp->v_sub, site->down, p->out_height);
     PlanePass *const plane = &run->plane[comp->plane];
     ComponentPass *const pass = &run->component[c];
     pass->plane = comp->plane;
@@ -266,12 +281,15 @@ bool cored_preprocessor_run(CoredPreprocessor *preprocessor, const CoredImage *i
                             const CoredBox *box, float *out, CoredError *error) {
   if (!cored_image_check(image, error) || !check_box(image, box, error))
     return false;
+  const CoredImage seen = cored_image_seen(image);
+  const CoredBox area = cored_box_seen(image, box);
+  const Site site = site_of(image);
   Run run = {.layout = cored_pixel_layout(image->format)};
-  if (!find_tables(preprocessor, image, box, &run) || !lay_out_scratch(preprocessor, &run))
+  if (!find_tables(preprocessor, &seen, &area, &site, &run) || !lay_out_scratch(preprocessor, &run))
     return cored_error_set(error, CORED_ERROR_NO_MEMORY,
                            "preprocessor: no memory for a region of %gx%g pixels", box->w, box->h);
-  run.map = color_map(preprocessor, image, run.layout);
-  point_at_planes(image, &run);
+  run.map = color_map(preprocessor, &seen, run.layout);
+  point_at_planes(&seen, &run);
   for (int y = 0; y < preprocessor->out_height; y++)
     make_row(preprocessor, &run, y, out + (size_t)y * preprocessor->out_width * 3);
   return true;

@@ -309,6 +309,11 @@ static void open_reference(const char *path) {
 
 double reference_p_fake(const char *model_path, const GstVideoInfo *info, GstBuffer *buffer,
                         const CoredBox *box) {
+  return reference_p_fake_sited(model_path, info, buffer, box, CORED_CHROMA_LEFT);
+}
+
+double reference_p_fake_sited(const char *model_path, const GstVideoInfo *info, GstBuffer *buffer,
+                              const CoredBox *box, CoredChromaSite site) {
   CoredError error;
   GstVideoFrame frame;
   assert_true(gst_video_frame_map(&frame, info, buffer, GST_MAP_READ));
@@ -322,6 +327,7 @@ double reference_p_fake(const char *model_path, const GstVideoInfo *info, GstBuf
   image.matrix = info->colorimetry.matrix == GST_VIDEO_COLOR_MATRIX_BT2020  ? CORED_MATRIX_BT2020
                  : info->colorimetry.matrix == GST_VIDEO_COLOR_MATRIX_BT709 ? CORED_MATRIX_BT709
                                                                             : CORED_MATRIX_BT601;
+  image.chroma_site = site;
   image.range = info->colorimetry.range == GST_VIDEO_COLOR_RANGE_0_255 ? CORED_RANGE_FULL
                                                                        : CORED_RANGE_LIMITED;
 

@@ -56,9 +56,12 @@ GstBuffer *frame_new(const GstVideoInfo *info, guint seed, guint number);
 GstBuffer *frame_new_padded(const GstVideoInfo *info, guint seed, guint number, guint pad);
 void frame_add_roi(GstBuffer *frame, const char *type, guint x, guint y, guint w, guint h);
 
-/* p-fake of a box of a frame, computed with the public engine only. */
+/* p-fake of a box of a frame, computed with the public engine only; chroma is on the left, or where
+ * site says. */
 double reference_p_fake(const char *model, const GstVideoInfo *info, GstBuffer *frame,
                         const CoredBox *box);
+double reference_p_fake_sited(const char *model, const GstVideoInfo *info, GstBuffer *frame,
+                              const CoredBox *box, CoredChromaSite site);
 
 double result_double(const GstStructure *result, const char *field); /* fails when absent */
 guint result_uint(const GstStructure *result, const char *field);

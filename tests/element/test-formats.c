@@ -101,6 +101,108 @@ static void colorimetry_is_taken_from_the_caps(void **state) {
   }
 }
 
+static double p_with(const char *format, const char *more) {
+  Rig rig;
+  const GstStructure *result;
+  char *caps = caps_of(format, 64, 48, more);
+  rig_open(&rig, support_model(MODEL), caps, "inference-region", "full-frame", NULL);
+  GstBuffer *out = rig_frame(&rig, frame_new(&rig.info, 9, 0), &result);
+  const double p = result_double(result, "p-fake");
+  gst_buffer_unref(out);
+  rig_close(&rig);
+  g_free(caps);
+  return p;
+}
+
+/* "1:0:0:0" is what parsers of GStreamer write for full range without a matrix; 64 x 48 then has
+ * that of BT.601. */
+static void the_range_counts_without_a_matrix(void **state) {
+  (void)state;
+  static const char *const of_yuv[] = {"I420", "NV12", "Y42B", "Y444", "YUY2", "I420_10LE"};
+  for (guint i = 0; i < G_N_ELEMENTS(of_yuv); i++) {
+    const double full = p_with(of_yuv[i], ",colorimetry=(string)1:4:0:0");
+    const double limited = p_with(of_yuv[i], ",colorimetry=(string)2:4:0:0");
+    assert_true(full != limited);
+    assert_true(p_with(of_yuv[i], ",colorimetry=(string)1:0:0:0") == full);
+    assert_true(p_with(of_yuv[i], ",colorimetry=(string)1:0:5:1") == full);
+    assert_true(p_with(of_yuv[i], ",colorimetry=(string)2:0:0:0") == limited);
+    assert_true(p_with(of_yuv[i], ",colorimetry=(string)0:0:0:0") == limited);
+    assert_true(p_with(of_yuv[i], "") == limited);
+  }
+  assert_true(p_with("GRAY8", ",colorimetry=(string)1:0:0:0") ==
+              p_with("GRAY8", ",colorimetry=(string)1:4:0:0"));
+  assert_true(p_with("GRAY8", ",colorimetry=(string)2:0:0:0") !=
+              p_with("GRAY8", ",colorimetry=(string)1:4:0:0"));
+}
+
+static void chroma_lies_where_the_caps_say(void **state) {
+  (void)state;
+  static const char *const sites[] = {"mpeg2", "jpeg", "cosited", "v-cosited"};
+  static const CoredChromaSite meant[] = {CORED_CHROMA_LEFT, CORED_CHROMA_CENTER,
+                                          CORED_CHROMA_TOPLEFT, CORED_CHROMA_TOP};
+  const CoredBox box = {0, 0, 64, 48};
+  double seen[G_N_ELEMENTS(sites)];
+  for (guint i = 0; i < G_N_ELEMENTS(sites); i++) {
+    Rig rig;
+    char *more = g_strdup_printf(",chroma-site=(string)%s", sites[i]);
+    char *caps = caps_of("I420", 64, 48, more);
+    rig_open(&rig, support_model(MODEL), caps, "inference-region", "full-frame", NULL);
+    GstBuffer *frame = frame_new(&rig.info, 9, 0);
+    const double expected =
+        reference_p_fake_sited(support_model(MODEL), &rig.info, frame, &box, meant[i]);
+    gst_buffer_unref(frame);
+    rig_close(&rig);
+    seen[i] = p_with("I420", more);
+    assert_true(ABS(seen[i] - expected) <= TOLERANCE);
+    for (guint j = 0; j < i; j++)
+      assert_true(seen[i] != seen[j]);
+    g_free(caps);
+    g_free(more);
+  }
+  assert_true(p_with("I420", "") == seen[0]);
+  /* Also beside a colorimetry that GStreamer replaces. */
+  assert_true(p_with("I420", ",colorimetry=2:0:0:0,chroma-site=(string)mpeg2") == seen[0]);
+  assert_true(p_with("I420", ",colorimetry=2:0:0:0,chroma-site=(string)jpeg") == seen[1]);
+  /* No format of full chroma cares. */
+  assert_true(p_with("Y444", ",chroma-site=(string)jpeg") == p_with("Y444", ""));
+}
+
+/* So that a model is trained, with nothing said, on what it will see, with nothing said. */
+static void the_crop_rule_has_the_defaults_of_the_properties(void **state) {
+  (void)state;
+  const CoredCropParams rule = cored_crop_params_default();
+  GstElement *element = gst_element_factory_make("coreddetect", NULL);
+  double scale_factor, min_sharpness, padding;
+  guint min_neighbors, min_size;
+  g_object_get(element, "face-scale-factor", &scale_factor, "face-min-neighbors", &min_neighbors,
+               "min-object-size", &min_size, "min-sharpness", &min_sharpness, "roi-padding",
+               &padding, NULL);
+  assert_true(rule.scale_factor == scale_factor && rule.min_neighbors == (int)min_neighbors &&
+              rule.min_size == (int)min_size && rule.min_sharpness == min_sharpness &&
+              rule.margin == padding);
+  gst_object_unref(element);
+}
+
+/* Neither judged as if they were square, nor a crash: nothing is said, and why. */
+static void absurd_pixels_are_not_judged(void **state) {
+  (void)state;
+  static const char *const aspects[] = {"1/9", "100/1", "1/2147483647"};
+  for (guint i = 0; i < G_N_ELEMENTS(aspects); i++) {
+    Rig rig;
+    const GstStructure *result;
+    char *more = g_strdup_printf(",pixel-aspect-ratio=(fraction)%s", aspects[i]);
+    char *caps = caps_of("I420", 64, 48, more);
+    rig_open(&rig, support_model(MODEL), caps, "inference-region", "full-frame", NULL);
+    GstBuffer *out = rig_frame(&rig, frame_new(&rig.info, 9, 0), &result);
+    assert_string_equal(gst_structure_get_string(result, "verdict"), "unknown");
+    assert_string_equal(gst_structure_get_string(result, "reason"), "no-output");
+    gst_buffer_unref(out);
+    rig_close(&rig);
+    g_free(caps);
+    g_free(more);
+  }
+}
+
 /* Lines of the second field must have no influence. */
 static void one_field_of_interlaced_frames_is_judged(void **state) {
   (void)state;
@@ -204,6 +306,10 @@ int main(void) {
       cmocka_unit_test(full_frames_of_every_format_and_size),
       cmocka_unit_test(a_region_is_padded_and_kept_inside),
       cmocka_unit_test(colorimetry_is_taken_from_the_caps),
+      cmocka_unit_test(the_range_counts_without_a_matrix),
+      cmocka_unit_test(chroma_lies_where_the_caps_say),
+      cmocka_unit_test(the_crop_rule_has_the_defaults_of_the_properties),
+      cmocka_unit_test(absurd_pixels_are_not_judged),
       cmocka_unit_test(one_field_of_interlaced_frames_is_judged),
       cmocka_unit_test(a_cropped_picture_is_judged_as_what_is_left),
       cmocka_unit_test(other_formats_are_refused_in_the_caps),

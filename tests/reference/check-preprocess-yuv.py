@@ -3,7 +3,7 @@
 """The preprocessor on every pixel format, matrix and range, odd sizes, padded and bottom-up rows,
 against an independent double-precision computation with dense filter matrices."""
 from preprocess_numpy import expected
-from vision_engine import FORMATS, MATRICES, RANGES, Preprocessor, cpus, image, np
+from vision_engine import FORMATS, MATRICES, RANGES, SITES, Preprocessor, cpus, image, np
 
 rng = np.random.default_rng(7)
 # Largest error allowed, of an output range of 1: float rounding only.
@@ -85,16 +85,20 @@ def main():
                     for rg in RANGES:
                         pad, up = int(rng.choice([0, 1, 13, 64])), bool(rng.integers(2))
                         planes = [in_memory(p, pad, up) for p in planes_of(fmt, comps)]
-                        picture = image(fmt, *size, planes, matrix, rg)
+                        site, woven = str(rng.choice(list(SITES))), bool(rng.integers(2))
+                        picture = image(fmt, *size, planes, matrix, rg, site, woven)
                         for box in boxes(*size):
-                            want = expected(fmt, comps, sub, size, box, out_size, matrix, rg)
+                            want = expected(fmt, comps, sub, size, box, out_size, matrix, rg,
+                                            site, woven)
                             for pre in pres:
                                 got = pre.run(picture, box) * np.array(std) + np.array(mean)
                                 diff = np.abs(got - want).max()
-                                assert diff <= BOUND, (fmt, size, matrix, rg, pad, up, box, diff)
+                                assert diff <= BOUND, (fmt, size, matrix, rg, site, woven,
+                                                       pad, up, box, diff)
                                 worst, cases = max(worst, diff), cases + 1
     print(f'NumPy {np.__version__}, double precision: {cases} comparisons over {len(FORMATS)} '
-          f'formats, {len(MATRICES)} matrices, 2 ranges, {len(cpus())} CPU paths; '
+          f'formats, {len(MATRICES)} matrices, 2 ranges, {len(SITES)} chroma sites, fields, '
+          f'{len(cpus())} CPU paths; '
           f'largest difference {worst:.2e} of 1')
 
 

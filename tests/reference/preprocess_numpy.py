@@ -26,14 +26,23 @@ def filter_matrix(start, length, size, out):
     return full
 
 
-def expected(fmt, comps, sub, size, box, out_size, matrix, rg):
-    width, height = size
+# How many luma samples the first chroma sample lies right of and below the first luma sample.
+SITES = {'left': (0, .5), 'center': (.5, .5), 'topleft': (0, 0), 'top': (.5, 0)}
+
+
+def expected(fmt, comps, sub, size, box, out_size, matrix, rg, site='left', interlaced=False):
+    across_site, down_site = SITES[site]
+    if interlaced and size[1] > 1:
+        # The top field alone. Its chroma belongs to the frame's: in the field's lines half as far.
+        comps = [comp[::2] for comp in comps]
+        box = (box[0], box[1] / 2, box[2], box[3] / 2)
+        down_site /= 2
     depth = 10 if '10' in fmt else 8
     planes = []
     for i, comp in enumerate(comps):
         hs, vs = sub if i else (0, 0)
-        x, w = box[0] / 2 ** hs + (.25 if hs else 0), box[2] / 2 ** hs
-        y, h = box[1] / 2 ** vs, box[3] / 2 ** vs
+        x, w = box[0] / 2 ** hs + (.25 - across_site / 2 if hs else 0), box[2] / 2 ** hs
+        y, h = box[1] / 2 ** vs + (.25 - down_site / 2 if vs else 0), box[3] / 2 ** vs
         across = filter_matrix(x, w, comp.shape[1], out_size[0])
         down = filter_matrix(y, h, comp.shape[0], out_size[1])
         planes.append(down @ comp.astype(np.float64) @ across.T)

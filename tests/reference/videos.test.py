@@ -2,13 +2,15 @@
 """The whole way on real videos: cored-scan with the published MesoNet weights against NumPy.
 
 Every frame is judged by the element; of every twentieth the probability is computed anew from the raw
-frame of the same decoder, the box that the element reports and the published HDF5 file. Prints a
+frame of the same decoder, the face that the engine's locator finds there (the element reports its box
+in whole pixels) and the published HDF5 file. Prints a
 table of the verdicts: these networks are from 2018 and know one forgery each.
 
     videos.test.py CONVERT SCAN SHARED
 
 Exit code 77: a module, GStreamer's decoders or the material are absent."""
 import json
+import math
 import os
 import re
 import subprocess
@@ -20,12 +22,15 @@ try:
     import numpy as np
     import meso_numpy
     from preprocess_numpy import expected
+    from vision_engine import Locator, image
 except ImportError as missing:
     print('skipped:', missing)
     sys.exit(77)
 
 TOLERANCE = 1e-4
-EVERY = 20
+EVERY = 20  # of these the element looks for faces in each (detect-interval)
+CASCADE = '/usr/share/opencv4/lbpcascades/lbpcascade_frontalface_improved.xml'
+MIN_SIZE = 64  # the element's default min-object-size
 PADDING = 0.3  # the element's default roi-padding
 SIZE = 256
 CHROMA = {'I420': (1, 1), 'Y42B': (1, 0), 'Y444': (0, 0)}
@@ -78,10 +83,20 @@ def frames_of(video, fmt, width, height):
     assert not data and decoder.wait() == 0, f'{video}: the decoder gave a part of a frame'
 
 
-def crop_of(face, width, height):
-    """The square that the network looks at, as the documentation of roi-padding has it."""
-    side = min(max(face['w'], face['h']) * (1 + PADDING), width, height)
-    x, y = face['x'] + (face['w'] - side) / 2, face['y'] + (face['h'] - side) / 2
+def exact(face, found):
+    """The one of the found boxes that the reported one is in whole pixels."""
+    for x, y, w, h, _ in found:
+        left, top = math.floor(x), math.floor(y)
+        if (left, top, math.ceil(x + w) - left, math.ceil(y + h) - top) == \
+                (face['x'], face['y'], face['w'], face['h']):
+            return x, y, w, h
+    raise AssertionError(f'{face} is none of {found}')
+
+
+def crop_of(box, width, height):
+    """The square that the network looks at, as the documentation of the crop rule has it."""
+    side = min(max(box[2:]) * (1 + PADDING), width, height)
+    x, y = box[0] + (box[2] - side) / 2, box[1] + (box[3] - side) / 2
     return (min(max(x, 0), width - side), min(max(y, 0), height - side), side, side)
 
 
@@ -105,11 +120,13 @@ def check_video(video, judged, weights):
     """Largest difference over the sampled frames and the number of faces compared."""
     fmt, width, height, matrix = caps_of(video)
     worst, compared = 0.0, 0
+    locator = Locator(CASCADE)
     for number, planes in frames_of(video, fmt, width, height):
+        found = locator.find(image(fmt, width, height, planes), min_size=MIN_SIZE)
         for h5, frames in judged.items():
             for face in frames.get(number, {}).get('faces', []):
                 box = (0, 0, width, height) if face.get('full-frame') else \
-                    crop_of(face, width, height)
+                    crop_of(exact(face, found), width, height)
                 rgb = expected(fmt, planes, CHROMA[fmt], (width, height), box, (SIZE, SIZE),
                                matrix, 'limited')
                 difference = abs(1 - meso_numpy.p_real(weights[h5], rgb) - face['p-fake'])
@@ -132,8 +149,8 @@ def blurred_share(model, video, tool):
 def main(convert, tool, shared):
     weights = {h5.stem: h5 for h5 in sorted(Path(shared, 'data/weights/mesonet').glob('*.h5'))}
     videos = sorted(Path(shared, 'data/videos').resolve().glob('*/*.mp4'))
-    if not weights or not videos:
-        print('skipped: no published weights or videos in', shared)
+    if not weights or not videos or not Path(CASCADE).exists():
+        print('skipped: no published weights or videos in', shared, 'or no', CASCADE)
         return 77
     judged, verdicts = {}, {}
     with tempfile.TemporaryDirectory() as folder:

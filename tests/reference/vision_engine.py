@@ -14,6 +14,7 @@ FORMATS = ['I420', 'YV12', 'NV12', 'NV21', 'Y42B', 'Y444', 'YUY2', 'UYVY', 'RGB'
            'BGRX', 'XRGB', 'XBGR', 'GRAY8', 'I420_10LE', 'P010_10LE']
 MATRICES = {'bt601': 0, 'bt709': 1, 'bt2020': 2}
 RANGES = {'limited': 0, 'full': 1}
+SITES = {'left': 0, 'center': 1, 'topleft': 2, 'top': 3}
 CPU_C, CPU_AVX2, CPU_AVX512 = 0, 1, 3
 
 
@@ -24,7 +25,8 @@ class Error(C.Structure):
 class Image(C.Structure):
     _fields_ = [('format', C.c_int), ('width', C.c_int), ('height', C.c_int),
                 ('plane', C.c_void_p * 3), ('stride', C.c_ssize_t * 3), ('matrix', C.c_int),
-                ('range', C.c_int)]
+                ('range', C.c_int), ('chroma_site', C.c_int), ('interlaced', C.c_bool),
+                ('pixel_aspect', C.c_double)]
 
 
 class Box(C.Structure):
@@ -57,11 +59,13 @@ def cpus():
     return [mask for mask in (CPU_C, CPU_AVX2, CPU_AVX512) if mask & have == mask]
 
 
-def image(fmt, width, height, planes, matrix='bt601', rng='limited'):
+def image(fmt, width, height, planes, matrix='bt601', rng='limited', site='left',
+          interlaced=False, pixel_aspect=0.):
     """planes: 2-D uint8 arrays of whole rows; their strides are taken as they are. The arrays have
     to outlive the description."""
     out = Image(format=FORMATS.index(fmt), width=width, height=height, matrix=MATRICES[matrix],
-                range=RANGES[rng])
+                range=RANGES[rng], chroma_site=SITES[site], interlaced=interlaced,
+                pixel_aspect=pixel_aspect)
     for i, plane in enumerate(planes):
         out.plane[i] = plane.ctypes.data
         out.stride[i] = plane.strides[0]

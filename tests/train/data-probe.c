@@ -3,7 +3,8 @@
  * data-sets.py.
  *
  *   data-probe [-m MAP] [-c CASCADE] [-f] [-s STEP] [-n FRAMES] [-p MAX_PIXELS] [-v VIDEO_BYTES]
- *              [-k CACHE_BYTES] [-j THREADS] [-w SIZE] [-o FILE] ROOT [OTHER_ROOT]
+ *              [-k CACHE_BYTES] [-j THREADS] [-w SIZE] [-S PERCENT_SHARP] [-o FILE] ROOT
+ *              [OTHER_ROOT]
  *
  * -o writes the inputs of all samples as raw floats. */
 #include <stdio.h>
@@ -51,7 +52,7 @@ int main(int argc, char **argv) {
   CoredDataScan scan = {0};
   const char *out = NULL;
   CoredError error = {0};
-  for (int option; (option = getopt(argc, argv, "m:c:fs:n:p:v:k:j:w:o:")) != -1;) {
+  for (int option; (option = getopt(argc, argv, "m:c:fs:n:p:v:k:j:w:S:o:")) != -1;) {
     if (option == 'm')
       scan.map = optarg;
     else if (option == 'c')
@@ -72,6 +73,8 @@ int main(int argc, char **argv) {
       params.threads = atoi(optarg);
     else if (option == 'w')
       params.width = params.height = atoi(optarg);
+    else if (option == 'S')
+      params.crop.min_sharpness = atoi(optarg) / 100.0;
     else if (option == 'o')
       out = optarg;
     else

@@ -189,6 +189,23 @@ class DataSets(unittest.TestCase):
         self.assertIn("not a JPEG", facts.bad()["text.jpg"])
         self.assertIn("pixels", probe("-p", 100, self.root).error[1] + "pixels")
 
+    def test_content_decides_whatever_the_name(self):
+        path = os.path.join(self.tmp.name, "x.jpg")
+        picture(9).save(path)
+        jpg = open(path, "rb").read()
+        heic = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100)
+        for name, data in {"IMG_1.HEIC": jpg, "IMG_2.heif": jpg, "IMG_3.HEIC": heic, "IMG_4.jpg": heic,
+                           "IMG_5.gif": b"GIF89a" + bytes(40), "IMG_6.tiff": b"II*\0" + bytes(40)}.items():
+            self.write(name, data)
+        facts = probe(self.root)
+        self.assertEqual(facts.values["ignored"], "0")
+        self.assertEqual(sorted(facts.bad()), ["IMG_3.HEIC", "IMG_4.jpg", "IMG_5.gif", "IMG_6.tiff"])
+        for name in ("IMG_3.HEIC", "IMG_4.jpg"):
+            self.assertEqual(facts.bad()[name],
+                             "a HEIC (HEIF) picture, which is not read: convert it to JPEG or PNG")
+        self.assertIn("GIF", facts.bad()["IMG_5.gif"])
+        self.assertIn("TIFF", facts.bad()["IMG_6.tiff"])
+
     def test_every_flipped_byte_is_survived(self):
         path = os.path.join(self.tmp.name, "x")
         rng = np.random.default_rng(1)
@@ -268,7 +285,7 @@ class DataSets(unittest.TestCase):
         facts = probe(self.root)
         self.assertEqual(facts.values["samples"], "3")
         self.assertEqual(sorted(facts.bad()), ["anim.gif", "clip.wmv", "scan.tiff"])
-        self.assertIn("not a JPEG, PNG, WebP or BMP", facts.bad()["anim.gif"])
+        self.assertIn("a GIF picture", facts.bad()["anim.gif"])
 
     def test_folders_beside_the_classes(self):
         os.mkdir(self.path("fake2"))
@@ -577,7 +594,7 @@ class DataSets(unittest.TestCase):
         self.assertEqual(facts.bad(), {})
         self.assertEqual({f["frames"] for n, f in facts.files.items() if n.endswith(".mp4")}, {2})
         facts = probe("-c", cascade, "-f", "-w", SIZE, "-n", 1, self.root)
-        self.assertEqual(facts.bad(), {"base.png": "no face found"})
+        self.assertEqual(facts.bad(), {"base.png": "no face of 64 or more pixels was found"})
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "vision/sharpness.h"
+#include "cored.h"
 
 #include <math.h>
 #include <string.h>

@@ -32,6 +32,8 @@ static const char help[] =
     "      --whole-frames      do not crop faces in videos\n"
     "      --cascade FILE      face cascade (default: of opencv-data)\n"
     "      --face-margin X     side of the crop is the face's times 1 + X (default 0.3)\n"
+    "      --min-object-size N leave out faces whose shorter side has fewer pixels (default 64)\n"
+    "      --min-sharpness X   leave out faces with less detail, 0 to 1 (default 0.5)\n"
     "      --frame-step N      every N-th frame of a video (default 10)\n"
     "      --max-frames N      at most N frames of a video (default 32)\n"
     "\n"
@@ -62,6 +64,8 @@ enum {
   LONG_WHOLE_FRAMES,
   LONG_CASCADE,
   LONG_FACE_MARGIN,
+  LONG_MIN_OBJECT_SIZE,
+  LONG_MIN_SHARPNESS,
   LONG_FRAME_STEP,
   LONG_MAX_FRAMES,
   LONG_JSON,
@@ -88,6 +92,8 @@ static const struct option table[] = {
     {"whole-frames", no_argument, NULL, LONG_WHOLE_FRAMES},
     {"cascade", required_argument, NULL, LONG_CASCADE},
     {"face-margin", required_argument, NULL, LONG_FACE_MARGIN},
+    {"min-object-size", required_argument, NULL, LONG_MIN_OBJECT_SIZE},
+    {"min-sharpness", required_argument, NULL, LONG_MIN_SHARPNESS},
     {"frame-step", required_argument, NULL, LONG_FRAME_STEP},
     {"max-frames", required_argument, NULL, LONG_MAX_FRAMES},
     {"json", required_argument, NULL, LONG_JSON},
@@ -142,7 +148,11 @@ static bool apply_data(DataOptions *data, int id, const char *value) {
     data->cascade = value;
     return true;
   case LONG_FACE_MARGIN:
-    return number(value, 0.0, 4.0, &data->face_margin);
+    return number(value, 0.0, 4.0, &data->crop.margin);
+  case LONG_MIN_OBJECT_SIZE:
+    return whole(value, 0, 32768, &data->crop.min_size);
+  case LONG_MIN_SHARPNESS:
+    return number(value, 0.0, 1.0, &data->crop.min_sharpness);
   case LONG_FRAME_STEP:
     return whole(value, 1, 1000000, &data->frame_step);
   default:
@@ -226,7 +236,7 @@ static bool finish(EvalOptions *options) {
 
 ParseResult eval_options_parse(EvalOptions *options, int argc, char **argv) {
   *options = (EvalOptions){.data = {.max_bad = 1.0,
-                                    .face_margin = 0.3,
+                                    .crop = cored_crop_params_default(),
                                     .frame_step = 10,
                                     .max_frames = 32,
                                     .cache_mib = 2048},

@@ -105,7 +105,11 @@ bool options_apply_data(OptionParser *parser, OptionId id, const char *value) {
     data->cascade = value;
     return true;
   case OPTION_FACE_MARGIN:
-    return parse_number(parser, value, 0.0, 4.0, &data->face_margin);
+    return parse_number(parser, value, 0.0, 4.0, &data->crop.margin);
+  case OPTION_MIN_OBJECT_SIZE:
+    return parse_int(parser, value, 0, 32768, &data->crop.min_size);
+  case OPTION_MIN_SHARPNESS:
+    return parse_number(parser, value, 0.0, 1.0, &data->crop.min_sharpness);
   case OPTION_FRAME_STEP:
     return parse_int(parser, value, 1, 1000000, &data->frame_step);
   case OPTION_MAX_FRAMES:

@@ -24,6 +24,8 @@ OPTION(FACES, data, "", "faces", "", "crop faces in pictures too, as the element
 OPTION(WHOLE_FRAMES, data, "", "whole-frames", "", "do not crop faces in videos")
 OPTION(CASCADE, data, "", "cascade", "FILE", "face cascade (default: of opencv-data)")
 OPTION(FACE_MARGIN, data, "", "face-margin", "X", "side of the crop is the face's times 1 + X (default 0.3)")
+OPTION(MIN_OBJECT_SIZE, data, "", "min-object-size", "N", "leave out faces whose shorter side has fewer pixels (default 64)")
+OPTION(MIN_SHARPNESS, data, "", "min-sharpness", "X", "leave out faces with less detail, 0 to 1 (default 0.5)")
 OPTION(FRAME_STEP, data, "", "frame-step", "N", "every N-th frame of a video (default 10)")
 OPTION(MAX_FRAMES, data, "", "max-frames", "N", "at most N frames of a video (default 32)")
 OPTION(CACHE, data, "", "cache", "MIB", "memory for decoded pictures, and again for video frames (default 2048)")

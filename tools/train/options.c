@@ -119,7 +119,7 @@ static void set_defaults(Options *options) {
   *options = (Options){
       .loader_threads = 1,
       .data = {.max_bad = 1.0,
-               .face_margin = 0.3,
+               .crop = cored_crop_params_default(),
                .frame_step = 10,
                .max_frames = 32,
                .cache_mib = 2048,

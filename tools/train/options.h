@@ -26,7 +26,7 @@ typedef struct DataOptions {
   const char *map;
   bool faces, whole_frames;
   const char *cascade; /* NULL: the system's */
-  double face_margin;
+  CoredCropParams crop;
   int frame_step, max_frames;
   int cache_mib;
   double max_bad; /* per cent of the files of a set */

@@ -93,7 +93,7 @@ static CoredDataParams params_of(const SetNeeds *needs) {
   params.faces = options->faces;
   params.whole_frames = options->whole_frames;
   params.cascade = needs->cascade;
-  params.face_margin = options->face_margin;
+  params.crop = options->crop;
   params.frame_step = options->frame_step;
   params.max_frames = options->max_frames;
   params.cache_bytes = params.video_bytes = (uint64_t)options->cache_mib << 20;
