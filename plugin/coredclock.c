@@ -33,6 +33,12 @@ static gboolean is_cut(const CoredClock *clock, const GstBuffer *buffer) {
   return (pts > now ? pts - now : now - pts) > LEAP;
 }
 
+/* Backwards from an end that is not told nothing can be counted. */
+static gboolean has_time(const GstSegment *segment) {
+  return segment->format == GST_FORMAT_TIME &&
+         (segment->rate > 0.0 || GST_CLOCK_TIME_IS_VALID(segment->stop));
+}
+
 static gboolean is_reversed(const GstSegment *segment) {
   return segment->format == GST_FORMAT_TIME && segment->rate < 0.0;
 }
@@ -42,7 +48,7 @@ static gboolean is_reversed(const GstSegment *segment) {
 static GstClockTime begin_counting(const CoredClock *clock, const GstSegment *segment,
                                    GstClockTime frame) {
   GstClockTime position = GST_CLOCK_TIME_NONE;
-  if (segment->format != GST_FORMAT_TIME)
+  if (!has_time(segment))
     return clock->started ? clock->position + frame : 0;
   if (clock->started)
     position = gst_segment_position_from_running_time(segment, GST_FORMAT_TIME,
@@ -74,7 +80,7 @@ static void set(CoredClock *clock, const GstSegment *segment, GstClockTime pts) 
 
 static void translate(CoredClock *clock, const GstSegment *segment) {
   clock->running_time = clock->stream_time = clock->position;
-  if (segment->format != GST_FORMAT_TIME)
+  if (!has_time(segment))
     return;
   /* Before the segment it is negative. */
   if (gst_segment_to_running_time_full(segment, GST_FORMAT_TIME, clock->position,

@@ -60,6 +60,20 @@ static void frames_without_time_stamps_are_counted(void **state) {
   }
 }
 
+/* Backwards from an end that nobody told: time stamps are taken as they are. */
+static void a_reversed_segment_may_have_no_end(void **state) {
+  (void)state;
+  Stream s;
+  gboolean cut;
+  begin(&s, 25);
+  s.segment.rate = -1.0;
+  assert_int_equal(tick(&s, NONE, &cut), 0);
+  cored_clock_renew(&s.clock);
+  assert_int_equal(tick(&s, 4000 * MS, &cut), 4000);
+  assert_int_equal(s.clock.stream_time, 4000 * MS);
+  assert_int_equal(tick(&s, NONE, &cut), 3960);
+}
+
 /* Counted from the last time stamp; what frames were counted too far is waited for. */
 static void mixed_streams_stay_monotonic(void **state) {
   (void)state;
@@ -264,6 +278,7 @@ static void max_fps_goes_by_it(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(frames_without_time_stamps_are_counted),
+      cmocka_unit_test(a_reversed_segment_may_have_no_end),
       cmocka_unit_test(mixed_streams_stay_monotonic),
       cmocka_unit_test(cuts_are_where_time_does_not_go_on),
       cmocka_unit_test(the_first_discont_may_come_late),

@@ -2,8 +2,11 @@
  * Without libFuzzer: every seed, then mutations of seeds from a fixed random sequence.
  *
  *   fuzz-X [MUTATIONS]             default 20000
- *   fuzz-X --seeds FOLDER          write the seeds as files, for libFuzzer
- *   fuzz-X --replay FILE...        run these files, findings of earlier runs */
+ *   fuzz-X --replay FILE...        run these files, a corpus or findings of earlier runs
+ *
+ * With both:
+ *
+ *   fuzz-X --seeds FOLDER          write the seeds as files */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +14,32 @@
 #include "fuzz.h"
 
 #define SIZE ((size_t)1 << 20)
+
+static int write_seeds(const char *folder, uint8_t *data) {
+  size_t size;
+  for (size_t i = 0; (size = cored_fuzz_seed(i, data, SIZE)) > 0; i++) {
+    char path[4096];
+    snprintf(path, sizeof path, "%s/seed-%03zu", folder, i);
+    FILE *const file = fopen(path, "wb");
+    if (!file || fwrite(data, 1, size, file) != size || fclose(file) != 0) {
+      perror(path);
+      return 1;
+    }
+  }
+  return 0;
+}
+
+#ifdef CORED_LIBFUZZER
+
+int LLVMFuzzerInitialize(int *argc, char ***argv);
+int LLVMFuzzerInitialize(int *argc, char ***argv) {
+  static uint8_t data[SIZE];
+  if (*argc == 3 && strcmp((*argv)[1], "--seeds") == 0)
+    exit(write_seeds((*argv)[2], data));
+  return 0;
+}
+
+#else
 
 static uint64_t next_random(uint64_t *state) {
   uint64_t x = *state += 0x9e3779b97f4a7c15u;
@@ -59,20 +88,6 @@ static size_t mutate(uint8_t *data, size_t size, uint64_t *state) {
   return size;
 }
 
-static int write_seeds(const char *folder, uint8_t *data) {
-  size_t size;
-  for (size_t i = 0; (size = cored_fuzz_seed(i, data, SIZE)) > 0; i++) {
-    char path[4096];
-    snprintf(path, sizeof path, "%s/seed-%03zu", folder, i);
-    FILE *const file = fopen(path, "wb");
-    if (!file || fwrite(data, 1, size, file) != size || fclose(file) != 0) {
-      perror(path);
-      return 1;
-    }
-  }
-  return 0;
-}
-
 static int replay(int n, char **paths, uint8_t *data) {
   for (int i = 0; i < n; i++) {
     FILE *const file = fopen(paths[i], "rb");
@@ -115,3 +130,5 @@ int main(int argc, char **argv) {
   free(data);
   return result;
 }
+
+#endif

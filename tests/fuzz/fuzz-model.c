@@ -4,62 +4,16 @@
  *   1  a header; the data part is zeros
  *   2  an edit of a valid file's header: 2 bytes place, 1 byte how many to take out, text to put in
  *   3  1 byte number of a metadata entry, text of its new value
- * With 2 and 3 the hashes are made anew, so that what lies behind them is reached. */
+ * With 1 to 3 the hashes are made anew, so that what lies behind them is reached. The self-test has
+ * a target of its own. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "cored.h"
 #include "fuzz.h"
-#include "model/file.h"
+#include "model-seed.h"
 #include "model/format.h"
-#include "model/hash.h"
-#include "model/model.h"
-#include "model/safetensors.h"
-#include "model/text.h"
 #include "model/trust.h"
-
-/* A valid file of random weights, made once: its header's text and its data part. */
-static struct {
-  char *header;
-  size_t header_size;
-  uint8_t *data;
-  size_t data_size;
-} base;
-
-static void make_base(void) {
-  CoredModelInfo info;
-  if (base.header || !cored_model_info_init(&info, "meso4", 2, NULL))
-    return;
-  CoredModel *const made = cored_model_new_random(&info, 1, NULL);
-  CoredModel *const model =
-      made ? cored_model_with_metadata(made, "cored.stores", "{}", NULL) : NULL;
-  CoredTensorView *const sorted = model ? cored_weights_sorted(model->weights) : NULL;
-  CoredMetadata metadata = {0};
-  if (!sorted || !cored_metadata_copy(&metadata, &model->metadata))
-    abort();
-  const char *const zeros = "0000000000000000000000000000000000000000000000000000000000000000";
-  cored_metadata_set(&metadata, CORED_KEY_CANARY,
-                     "{\"seed\":2020,\"tolerance\":0.001,\"logits\":[0,0.5]}");
-  cored_metadata_set(&metadata, CORED_KEY_SHA256, cored_model_info(model)->sha256);
-  cored_metadata_set(&metadata, CORED_KEY_HEADER_SHA256, zeros);
-  CoredEntry entries[64];
-  for (size_t i = 0; i < metadata.n; i++)
-    entries[i] = (CoredEntry){.key = metadata.pairs[i].key, .value = metadata.pairs[i].value};
-  const size_t n = cored_model_n_tensors(model);
-  size_t size;
-  char *const header = cored_safetensors_header(sorted, n, entries, metadata.n, &size);
-  CoredText data = {0};
-  for (size_t i = 0; i < n; i++)
-    cored_text_add_bytes(&data, sorted[i].data, sorted[i].size);
-  base.header = header + 8;
-  base.header_size = size - 8;
-  base.data = (uint8_t *)data.s;
-  base.data_size = data.n;
-  cored_metadata_clear(&metadata);
-  free(sorted);
-  cored_model_unref(model);
-  cored_model_unref(made);
-}
 
 /* Twice: as it is, and by a reader who trusts one key that signed nothing. */
 static void load_as(const void *bytes, size_t size, const CoredTrust *trust) {
@@ -79,40 +33,31 @@ static void load(const void *bytes, size_t size) {
   load_as(bytes, size, &trust);
 }
 
+static const ModelSeed *base(void) {
+  return model_seed("meso4", 256);
+}
+
 /* Load text as the header of a file; hashes made anew where they can be found. */
 static void load_header(const char *text, size_t n, const void *data, size_t data_size) {
-  static const char key[] = "\"" CORED_KEY_HEADER_SHA256 "\":\"";
-  uint8_t *const file = malloc(8 + n + data_size);
-  if (!file)
-    return;
-  for (int i = 0; i < 8; i++)
-    file[i] = (uint8_t)((uint64_t)n >> 8 * i);
-  memcpy(file + 8, text, n);
-  if (data_size)
-    memcpy(file + 8 + n, data, data_size);
-  uint8_t *const found = memmem(file, 8 + n, key, sizeof key - 1);
-  if (found && (size_t)(file + 8 + n - found) > sizeof key + 64) {
-    uint8_t *const digits = found + sizeof key - 1;
-    char hex[CORED_HASH_SIZE];
-    cored_hash_header(file, 8 + n, (uint64_t)(digits - file), 0, hex);
-    memcpy(digits, hex, 64);
-  }
-  load(file, 8 + n + data_size);
+  size_t size;
+  uint8_t *const file = model_seed_file(text, n, data, data_size, &size);
+  if (file)
+    load(file, size);
   free(file);
 }
 
 static void load_edit(const uint8_t *data, size_t size) {
   if (size < 3)
     return;
-  const size_t at = (size_t)(data[0] | data[1] << 8) % base.header_size;
-  const size_t left = base.header_size - at;
+  const size_t at = (size_t)(data[0] | data[1] << 8) % base()->header_size;
+  const size_t left = base()->header_size - at;
   const size_t out = data[2] < left ? data[2] : left;
   CoredText text = {0};
-  cored_text_add_bytes(&text, base.header, at);
+  cored_text_add_bytes(&text, base()->header, at);
   cored_text_add_bytes(&text, (const char *)data + 3, size - 3);
-  cored_text_add_bytes(&text, base.header + at + out, left - out);
+  cored_text_add_bytes(&text, base()->header + at + out, left - out);
   if (!text.failed)
-    load_header(text.s, text.n, base.data, base.data_size);
+    load_header(text.s, text.n, base()->data, base()->data_size);
   cored_text_clear(&text);
 }
 
@@ -126,28 +71,15 @@ static void load_value(const uint8_t *data, size_t size) {
   if (size < 1)
     return;
   char *const value = strndup((const char *)data + 1, size - 1);
-  CoredText key = {0}, text = {0};
-  cored_text_add_json_string(&key, keys[data[0] % (sizeof keys / sizeof *keys)]);
-  cored_text_add(&key, ":");
-  const char *const at = memmem(base.header, base.header_size, key.s, key.n);
-  if (at && value) {
-    const char *end = at + key.n + 1;
-    while (*end != '"')
-      end += *end == '\\' ? 2 : 1;
-    cored_text_add_bytes(&text, base.header, (size_t)(at - base.header));
-    cored_text_add(&text, key.s);
-    cored_text_add_json_string(&text, value);
-    cored_text_add_bytes(&text, end + 1, (size_t)(base.header + base.header_size - end - 1));
-    load_header(text.s, text.n, base.data, base.data_size);
-  }
+  CoredText header = {0};
+  if (value && model_seed_set(base(), keys[data[0] % (sizeof keys / sizeof *keys)], value, &header))
+    load_header(header.s, header.n, base()->data, base()->data_size);
   free(value);
-  cored_text_clear(&key);
-  cored_text_clear(&text);
+  cored_text_clear(&header);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   static const uint8_t zeros[4096];
-  make_base();
   if (size < 1)
     return 0;
   switch (data[0] & 3) {
@@ -192,17 +124,18 @@ static const char *const seeds[] = {
 
 size_t cored_fuzz_seed(size_t index, uint8_t *out, size_t max) {
   const size_t n = sizeof seeds / sizeof *seeds;
-  make_base();
   if (index == n) { /* the valid file itself */
-    const size_t size = 9 + base.header_size + base.data_size;
-    if (size > max)
+    size_t size;
+    uint8_t *const file = model_seed_file(base()->header, base()->header_size, base()->data,
+                                          base()->data_size, &size);
+    if (!file || 1 + size > max) {
+      free(file);
       return 0;
-    memset(out, 0, 9);
-    for (int i = 0; i < 8; i++)
-      out[1 + i] = (uint8_t)((uint64_t)base.header_size >> 8 * i);
-    memcpy(out + 9, base.header, base.header_size);
-    memcpy(out + 9 + base.header_size, base.data, base.data_size);
-    return size;
+    }
+    out[0] = 0;
+    memcpy(out + 1, file, size);
+    free(file);
+    return 1 + size;
   }
   if (index > n)
     return 0;
