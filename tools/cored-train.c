@@ -17,7 +17,10 @@ int main(int argc, char **argv) {
   if (parsed == PARSE_OK) {
     av_log_set_level(AV_LOG_QUIET); /* what a decoder says comes as our own errors */
     stop_on_signals();
-    status = options.test ? (int)test_mode(&options) : (int)run_train(&options, &parallel);
+    if (!options.test)
+      status = (int)run_train(&options, &parallel);
+    else /* one process says what it finds, the others have nothing to add */
+      status = parallel.rank == 0 ? (int)test_mode(&options) : RUN_OK;
   }
   options_clear(&options);
   return parallel_stop(&parallel, status);

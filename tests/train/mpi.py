@@ -152,6 +152,12 @@ class Ranks(unittest.TestCase):
         self.assertIn("samples could not be read", text)
         self.assertIn("best: epoch", text)
 
+    def test_one_process_tells_the_figures(self):
+        done = run("mpirun", "--oversubscribe", "-np", 2, TRAIN, "--test", "-w", self.task1, "-d",
+                   os.path.join(self.data, "A", "val"), "--quiet", env=MPI)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(done.stdout.count("AUC"), 1, done.stdout)
+
     def test_training_batch_norm_is_each_processes_own(self):
         """As documented: a different normalization, so a different result, yet the same again and again."""
         one, two = self.train(1, "-m", "FT"), self.train(2, "-m", "FT")

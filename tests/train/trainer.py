@@ -284,6 +284,8 @@ class Trainer(unittest.TestCase):
             (["-t", "C"], 1, "C/train"),
             (["-t", "a"], 1, "there is no task 'a': expected a folder '" + self.data + "/a/train', found A, B in"),
             (["-t", "A", "-s", "b", "-w", self.task1], 1, "there is no task 'b'"),
+            (["-t", "caf\udce9"], 1, "the task 'caf\\xe9': expected a name of at most 63 bytes of UTF-8"),
+            (["-t", "A" * 64], 1, "found a longer one"),
             (["-t", "A", "--resume", "--overwrite"], 2, "say one of them"),
             (["-t", "A", "--resume", "/nowhere"], 1, "/nowhere"),
             (["-t", "A", "-s", "B"], 2, "-w PATH"),

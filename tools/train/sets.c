@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "error.h"
+#include "escape.h"
 #include "stop.h"
 
 enum { LISTED_FILES = 20 };
@@ -207,6 +208,13 @@ static void list_tasks(const char *folder, char *out, size_t size) {
 
 static bool check_task(const DataOptions *options, const char *name, CoredError *error) {
   char tasks[256];
+  /* The model file keeps it. */
+  if (strlen(name) >= CORED_LABEL_SIZE || !cored_utf8_is_valid(name, strlen(name)))
+    return cored_error_set(error, CORED_ERROR_DATASET,
+                           "the task '%s': expected a name of at most %d bytes of UTF-8, found %s; "
+                           "rename its folder",
+                           name, CORED_LABEL_SIZE - 1,
+                           strlen(name) >= CORED_LABEL_SIZE ? "a longer one" : "other bytes");
   if (is_folder(options->folder, name, "."))
     return true;
   list_tasks(options->folder, tasks, sizeof tasks);
