@@ -132,8 +132,10 @@ static void read_classes(const CoredPickle *p, const char *key, const CoredPickl
   size_t used = 0;
   for (int i = 0; i < names.n; i++) {
     char name[64];
-    if (!names.name[i])
+    if (!names.name[i]) {
+      hints->classes[0] = '\0'; /* nobody says what the index in between is */
       return;
+    }
     cored_escape(names.name[i]->text, names.name[i]->count, name, sizeof name);
     if (used + strlen(name) + 2 > sizeof hints->classes) {
       hints->classes[0] = '\0';
@@ -184,6 +186,28 @@ void cored_hints_text(const char *key, const char *value, CoredHints *hints) {
   }
 }
 
+/* The number at `at` counts something: "epoch_64", "bs-128", "batch_size_128", "step 256". */
+static bool is_count(const char *name, const char *at) {
+  static const char *const counted[] = {"epoch",      "epochs",    "ep",    "bs",
+                                        "batch",      "batchsize", "iter",  "iteration",
+                                        "iterations", "step",      "steps", "iters"};
+  for (int word = 0; word < 2; word++) {
+    const char *end = at;
+    while (end > name && strchr("_-. ", end[-1]))
+      end--;
+    at = end;
+    while (at > name && isalpha((unsigned char)at[-1]))
+      at--;
+    const size_t length = (size_t)(end - at);
+    for (size_t i = 0; i < sizeof counted / sizeof *counted; i++)
+      if (strlen(counted[i]) == length && strncasecmp(at, counted[i], length) == 0)
+        return true;
+    if (length != strlen("size") || strncasecmp(at, "size", length) != 0)
+      return false;
+  }
+  return false;
+}
+
 void cored_hints_name(const char *path, CoredHints *hints) {
   static const int usual[] = {64,  96,  112, 128, 160, 192, 224, 240, 256, 260,
                               288, 299, 300, 320, 336, 380, 384, 448, 456, 512};
@@ -196,9 +220,12 @@ void cored_hints_name(const char *path, CoredHints *hints) {
     char *end;
     const long size = strtol(at, &end, 10);
     const bool starts = at == name || strchr("_-.x ", at[-1]), ends = strchr("_-.xp ", *end);
-    for (size_t i = 0; starts && ends && i < sizeof usual / sizeof *usual; i++)
-      if (usual[i] == size)
+    const bool meant = starts && ends && hints->width == 0 && !is_count(name, at);
+    for (size_t i = 0; meant && i < sizeof usual / sizeof *usual; i++)
+      if (usual[i] == size) {
         set_size(hints, "the file's name", size, size);
+        hints->size_of_name = true;
+      }
     at = end;
   }
 }

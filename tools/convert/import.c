@@ -122,22 +122,33 @@ static bool list_assumed(const CoredImportOptions *o, const CoredModelInfo *info
   return used == 0 || cored_lines_add(lines, "assumed, where it is not so say otherwise:%s", text);
 }
 
-static bool warn_of_size(const CoredImportOptions *o, const CoredModelInfo *info,
-                         const CoredHints *hints, CoredLines *lines) {
-  const int published = cored_network_find(info->network)->published_size;
-  const bool same = hints->width == info->input_width && hints->height == info->input_height;
-  if (o->input_width > 0 || same)
+static bool warn_of_hint(const CoredModelInfo *info, const CoredHints *hints, CoredLines *lines) {
+  if (hints->width == 0 ||
+      (hints->width == info->input_width && hints->height == info->input_height))
     return true;
-  if (hints->width > 0)
-    return cored_lines_add(lines, "warning: %s says %dx%d, not %dx%d; is it --input-size=%dx%d?",
-                           hints->size_key, hints->width, hints->height, info->input_width,
-                           info->input_height, hints->width, hints->height);
-  return published == info->input_width ||
-         cored_lines_add(lines,
+  return cored_lines_add(lines, "warning: %s says %dx%d, not %dx%d; is it --input-size=%dx%d?",
+                         hints->size_key, hints->width, hints->height, info->input_width,
+                         info->input_height, hints->width, hints->height);
+}
+
+/* What the checkpoint itself says settles it, a number in the name of the file does not. */
+static bool warn_of_published(const CoredModelInfo *info, const CoredHints *hints,
+                              CoredLines *lines) {
+  const int published = cored_network_find(info->network)->published_size;
+  if (published == info->input_width || hints->width == published ||
+      (hints->width > 0 && !hints->size_of_name))
+    return true;
+  return cored_lines_add(lines,
                          "warning: published weights of %s are for %dx%d, not %dx%d; is it "
                          "--input-size=%d?",
                          info->network, published, published, info->input_width, info->input_height,
                          published);
+}
+
+static bool warn_of_size(const CoredImportOptions *o, const CoredModelInfo *info,
+                         const CoredHints *hints, CoredLines *lines) {
+  return o->input_width > 0 ||
+         (warn_of_hint(info, hints, lines) && warn_of_published(info, hints, lines));
 }
 
 static bool warn_of_classes(const CoredImportOptions *o, const CoredModelInfo *info,

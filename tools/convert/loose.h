@@ -44,6 +44,7 @@ typedef struct CoredLoose {
   size_t count;
   const uint8_t *data; /* first element; not necessarily aligned */
   bool swapped;        /* big endian */
+  bool stripped;       /* the user took a beginning off its name (names.c) */
   bool used;           /* is a parameter of the network (match.c) */
 } CoredLoose;
 

@@ -3,13 +3,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "networks/registry.h"
 #include "tools/convert/match.h"
 
 typedef struct Hit { /* a parameter's name at the end of a tensor's */
   const char *prefix;
   size_t length;
-  bool fits;
+  bool fits, stripped;
 } Hit;
 
 typedef struct Hits {
@@ -61,7 +60,8 @@ static bool add_hits(const CoredLoose *tensor, const CoredParam *const *body, si
       return false;
     hits->hit[hits->n++] = (Hit){.prefix = tensor->name,
                                  .length = (size_t)(at - tensor->name),
-                                 .fits = cored_match_same_shape(*param, tensor, &as_matrix)};
+                                 .fits = cored_match_same_shape(*param, tensor, &as_matrix),
+                                 .stripped = tensor->stripped};
   }
   return true;
 }
@@ -84,41 +84,49 @@ static bool collect_groups(const Hits *hits, CoredMatchGroups *groups) {
     CoredMatchGroup *group = &groups->group[groups->n - 1];
     group->named++;
     group->fitting += hit->fits;
+    group->stripped += hit->stripped;
   }
   return true;
 }
 
 /* ---- The best -------------------------------------------------------------------------------- */
 
-static bool is_usual(const char *component, size_t length) {
-  static const char *const usual[] = {"model",    "net",      "network", "encoder",
-                                      "backbone", "detector", "student", "module"};
-  char name[64];
-  for (size_t i = 0; i < sizeof usual / sizeof *usual; i++)
-    if (strlen(usual[i]) == length && memcmp(component, usual[i], length) == 0)
+/* A component of a name, up to its dot or the end of the name, is what a checkpoint keeps beside
+ * its model. */
+static bool is_beside(const char *component, size_t length) {
+  static const char *const kinds[] = {
+      "optimizer", "optimizers", "optim",          "optimizer_state", "lr_scheduler",
+      "scheduler", "exp_avg",    "exp_avg_sq",     "momentum_buffer", "ema",
+      "ema_model", "model_ema",  "averaged_model", "shadow_params",   "teacher",
+      "criterion", "loss_fn",    "loss_func",      "loss_function",   "n_averaged"};
+  for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+    if (strlen(kinds[i]) == length && memcmp(component, kinds[i], length) == 0)
       return true;
-  if (length >= sizeof name)
-    return false;
-  memcpy(name, component, length);
-  name[length] = '\0';
-  return cored_network_named(name) != NULL;
+  return false;
 }
 
-/* Every component of the prefix is one that wrappers usually have. */
-static bool is_usual_prefix(const CoredMatchGroup *group) {
-  for (size_t at = 0; at < group->length;) {
-    const char *dot = memchr(group->prefix + at, '.', group->length - at);
-    const size_t end = dot ? (size_t)(dot - group->prefix) : group->length;
-    if (!is_usual(group->prefix + at, end - at))
-      return false;
+bool cored_match_is_beside(const char *name, size_t length) {
+  for (size_t at = 0; at < length;) {
+    const char *dot = memchr(name + at, '.', length - at);
+    const size_t end = dot ? (size_t)(dot - name) : length;
+    if (is_beside(name + at, end - at))
+      return true;
     at = end + 1;
   }
-  return true;
+  return false;
 }
 
-/* Of the prefixes under which everything is there: none at all, then usual ones, then others. */
+/* The user took a prefix off the names of all that lies at the top: that is the network meant. */
+static bool is_chosen(const CoredMatchGroup *group) {
+  return group->length == 0 && group->stripped == group->named;
+}
+
+/* Averages and teachers count only where nothing else is complete. Of several others none is taken
+ * unasked: they may be copies, or the branches of a detector that is more than this network. */
 static int preference(const CoredMatchGroup *group) {
-  return group->length == 0 ? 2 : is_usual_prefix(group);
+  if (is_chosen(group))
+    return 2;
+  return !cored_match_is_beside(group->prefix, group->length);
 }
 
 static void choose_complete(CoredMatchGroups *groups) {
@@ -134,6 +142,20 @@ static void choose_complete(CoredMatchGroups *groups) {
       most = now;
     }
   }
+}
+
+/* A group that fits in half already is one: branches often differ in their first layer only. */
+bool cored_match_is_copy(const CoredMatchGroups *groups, size_t i) {
+  const CoredMatchGroup *group = &groups->group[i];
+  return i != groups->best && group->length > 0 && 2 * group->fitting >= groups->body &&
+         (cored_match_is_beside(group->prefix, group->length) ||
+          is_chosen(&groups->group[groups->best]));
+}
+
+bool cored_match_is_candidate(const CoredMatchGroups *groups, size_t i) {
+  const CoredMatchGroup *group = &groups->group[i];
+  return group->fitting == groups->body &&
+         preference(group) == preference(&groups->group[groups->best]);
 }
 
 static void choose_closest(CoredMatchGroups *groups) {

@@ -176,18 +176,33 @@ static bool refuse_name(Matcher *m, const char *name) {
                       "there is no network '%.64s'; there are %s", name, names);
 }
 
+/* How to take this one of several complete groups: not by --strip where its names would meet those
+ * at the top. */
+static bool list_candidate(Matcher *m, const CoredMatchGroup *group, bool at_top) {
+  char prefix[160];
+  cored_escape(group->prefix, group->length, prefix, sizeof prefix);
+  return group->length == 0 ||
+         (at_top
+              ? PROBLEM(m, "to take those without a prefix, leave these out: --drop '%s*'", prefix)
+              : PROBLEM(m, "to take these: --strip '%s'; to leave them out: --drop '%s*'", prefix,
+                        prefix));
+}
+
 static bool refuse_ambiguous(Matcher *m) {
-  for (size_t i = 0, listed = 0; i < m->groups.n && listed < MAX_LISTED; i++) {
-    const CoredMatchGroup *group = &m->groups.group[i];
-    char prefix[160];
-    if (group->fitting < m->groups.body)
+  const CoredMatchGroups *groups = &m->groups;
+  bool at_top = false;
+  for (size_t i = 0; i < groups->n; i++)
+    at_top = at_top || (groups->group[i].length == 0 && cored_match_is_candidate(groups, i));
+  for (size_t i = 0, listed = 0; i < groups->n && listed < MAX_LISTED; i++) {
+    if (!cored_match_is_candidate(groups, i))
       continue;
     listed++;
-    cored_escape(group->prefix, group->length, prefix, sizeof prefix);
-    if (!PROBLEM(m, "to take these: --strip '%s'", prefix))
+    if (!list_candidate(m, &groups->group[i], at_top))
       return false;
   }
-  return cored_refuse(m->refusal, CORED_REFUSAL_STATE_DICT_AMBIGUOUS,
+  return PROBLEM(m, "copies may be left out; of a detector with several branches one alone judges "
+                    "otherwise than the whole") &&
+         cored_refuse(m->refusal, CORED_REFUSAL_STATE_DICT_AMBIGUOUS,
                       "the file holds the parameters of %s more than once", m->match->network);
 }
 
@@ -224,32 +239,19 @@ static bool can_be_head(const Matcher *m, const CoredLoose *tensor, const char *
          bias->dims[0] == tensor->dims[0];
 }
 
-/* The group whose prefix a name has when that group is another copy of the network, or NULL. */
-static const CoredMatchGroup *copy_of(const Matcher *m, const char *name) {
+/* The name lies in a group that is another copy of the network. */
+static bool in_copy(const Matcher *m, const char *name) {
   for (size_t i = 0; i < m->groups.n; i++) {
     const CoredMatchGroup *group = &m->groups.group[i];
-    if (i != m->groups.best && group->length > 0 && 2 * group->fitting >= m->groups.body &&
-        strncmp(name, group->prefix, group->length) == 0 &&
+    if (cored_match_is_copy(&m->groups, i) && strncmp(name, group->prefix, group->length) == 0 &&
         strncmp(m->prefix, group->prefix, group->length) != 0)
-      return group;
+      return true;
   }
-  return NULL;
+  return false;
 }
 
-/* What a checkpoint keeps beside its model, by a component of the name. */
 static bool is_beside(const char *name) {
-  static const char *const kinds[] = {
-      "optimizer", "optimizers", "optim",          "optimizer_state", "lr_scheduler",
-      "scheduler", "exp_avg",    "exp_avg_sq",     "momentum_buffer", "ema",
-      "ema_model", "model_ema",  "averaged_model", "shadow_params",   "teacher",
-      "criterion", "loss_fn",    "loss_func",      "loss_function",   "n_averaged"};
-  for (const char *at = name; at; at = strchr(at, '.') ? strchr(at, '.') + 1 : NULL)
-    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
-      const size_t length = strlen(kinds[i]);
-      if (strncmp(at, kinds[i], length) == 0 && strchr(".", at[length]))
-        return true;
-    }
-  return false;
+  return cored_match_is_beside(name, strlen(name));
 }
 
 /* Without the prefix of the network's parameters. */
@@ -276,7 +278,7 @@ static size_t find_heads(Matcher *m, bool list) {
   for (size_t i = 0; i < m->n; i++) {
     const CoredLoose *tensor = m->by_name[i];
     if (!base_of(tensor, base) || !can_be_head(m, tensor, base) || is_beside(inner_name(m, base)) ||
-        copy_of(m, base))
+        in_copy(m, base))
       continue;
     if (found++ == 0)
       memcpy(m->head, base, strlen(base) + 1);
@@ -418,7 +420,7 @@ static bool sort_rest(Matcher *m) {
     const CoredLoose *tensor = m->by_name[i];
     if (tensor->used)
       continue;
-    if (copy_of(m, tensor->name))
+    if (in_copy(m, tensor->name))
       copies++;
     else if (is_beside(inner_name(m, tensor->name)))
       beside++;

@@ -23,14 +23,13 @@ typedef struct CoredImportMatch {
  * that they fit best when it is NULL.
  *
  * The parameters may lie under any prefix: the one under which all of the network before its
- * classifier is there, with the right shapes. Where there are several, that without a prefix
- * counts, else that whose prefix is made of wrappers' usual names only ("model.net."); else the
- * file is refused. The classifier may lie elsewhere, under any name, if only one tensor fits it. A
- * single output (a logit for a sigmoid) becomes two classes with the logits (0, x): the same
- * probability. Copies of the network (ema, teacher) and states of an optimizer are left out, other
- * tensors are problems. Names are changed in file by cored_names_tidy. On PARAMETERS and
- * NETWORK_UNKNOWN the list is in match->problems. The caller clears match in either case; the views
- * point into file. */
+ * classifier is there, with the right shapes. Where there are several beside averages and teachers
+ * (ema), that counts whose prefix the user stripped; else the file is refused. The classifier may
+ * lie elsewhere, under any name, if only one tensor fits it. A single output (a logit for a
+ * sigmoid) becomes two classes with the logits (0, x): the same probability. Copies of the network
+ * (ema, teacher) and states of an optimizer are left out, other tensors are problems. Names are
+ * changed in file by cored_names_tidy. On PARAMETERS and NETWORK_UNKNOWN the list is in
+ * match->problems. The caller clears match in either case; the views point into file. */
 bool cored_import_match(CoredLooseFile *file, const char *network, CoredImportMatch *match,
                         CoredRefusal *refusal);
 void cored_import_match_clear(CoredImportMatch *match);
@@ -43,6 +42,7 @@ typedef struct CoredMatchGroup {
   const char *prefix; /* in a tensor's name, `length` bytes of it */
   size_t length;
   int named, fitting; /* parameters before the classifier there, and those of the right shape */
+  int stripped;       /* those whose names the user took a beginning off */
 } CoredMatchGroup;
 
 typedef struct CoredMatchGroups {
@@ -50,12 +50,23 @@ typedef struct CoredMatchGroups {
   size_t n;
   size_t best;    /* where the network is looked for; n when no name is there */
   int body;       /* parameters before the classifier */
-  bool ambiguous; /* several prefixes hold all of them, and none is to be preferred */
+  bool ambiguous; /* several prefixes hold all of them, and none was asked for */
 } CoredMatchGroups;
 
 /* False when memory is lacking. The caller frees groups->group. */
 bool cored_match_groups(const CoredLooseFile *file, const CoredGraph *graph,
                         CoredMatchGroups *groups);
+
+/* Several complete groups: this is one of those between which nothing decides. */
+bool cored_match_is_candidate(const CoredMatchGroups *groups, size_t i);
+
+/* Group i is another copy of the network, to be left out: an average or a teacher of it, or what
+ * the user passed over with --strip. Anything else that is like the network may be a branch of a
+ * detector that does not work without it. groups->best has to be there. */
+bool cored_match_is_copy(const CoredMatchGroups *groups, size_t i);
+
+/* Among the components of the name is one of what a checkpoint keeps beside its model. */
+bool cored_match_is_beside(const char *name, size_t length);
 
 /* Equal shapes, or (*as_matrix) a 1x1 convolution stored as a matrix. */
 bool cored_match_same_shape(const CoredParam *param, const CoredLoose *tensor, bool *as_matrix);

@@ -34,7 +34,7 @@ static size_t begins_with(const char *name, const char *start, size_t length) {
 static bool is_dropped(const CoredShown *name, const char *const *drop, size_t *matches) {
   bool dropped = false;
   for (size_t i = 0; drop && drop[i]; i++)
-    if (fnmatch(drop[i], name->text, 0) == 0) {
+    if (fnmatch(drop[i], name->text, FNM_NOESCAPE) == 0) { /* shown names hold "\\x1b" */
       matches[i]++;
       dropped = true;
     }
@@ -55,8 +55,9 @@ static void rename_shown(CoredShown *name, const char *const *renames, size_t *m
   }
 }
 
-/* Each beginning once, in their order, so that several take away nested ones. */
-static void strip_shown(CoredShown *name, const char *const *strips, size_t *matches) {
+/* Each beginning once, in their order, so that several take away nested ones; true when one did. */
+static bool strip_shown(CoredShown *name, const char *const *strips, size_t *matches) {
+  bool stripped = false;
   for (size_t i = 0; strips && strips[i]; i++) {
     size_t length = begins_with(name->text, strips[i], strlen(strips[i]));
     if (length > 0 && name->text[length] && strchr("./", name->text[length]))
@@ -65,7 +66,9 @@ static void strip_shown(CoredShown *name, const char *const *strips, size_t *mat
       continue;
     memmove(name->text, name->text + length, strlen(name->text + length) + 1);
     matches[i]++;
+    stripped = true;
   }
+  return stripped;
 }
 
 static bool set_name(CoredLoose *tensor, const CoredShown *name, CoredRefusal *refusal) {
@@ -129,7 +132,7 @@ bool cored_names_edit(CoredLooseFile *file, const CoredNameEdits *edits, CoredLi
       continue;
     }
     rename_shown(&name, edits->rename, renamed);
-    strip_shown(&name, edits->strip, stripped);
+    file->tensors[i].stripped = strip_shown(&name, edits->strip, stripped);
     if (strcmp(name.text, old.text) != 0 && !set_name(&file->tensors[i], &name, refusal))
       return false;
     i++;

@@ -10,7 +10,7 @@
 typedef struct CoredNameEdits {
   const char *const *strip;  /* beginnings to take away, of whole components: "model" or "model." */
   const char *const *rename; /* "OLD=NEW": a whole name, or its first components */
-  const char *const *drop;   /* glob patterns of tensors to leave out */
+  const char *const *drop;   /* glob patterns (* ? [...]) of tensors to leave out; no escapes */
 } CoredNameEdits;
 
 /* Drop, rename and strip, in this order. Refused: an edit that fits no tensor, a malformed one, and

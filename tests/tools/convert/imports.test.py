@@ -168,16 +168,49 @@ def test_extra_tensors(folder):
     assert "tried cored-compact under 'model.': " in said, said
     import_it(path, '--drop', 'neck.*')
     assert digest(path) == plain
-    # Student and teacher, and two of which neither is the usual one.
-    both = renamed(compact(), lambda n: 'student.' + n) | renamed(compact(), lambda n: 'old.' + n)
-    write(path, both)
-    assert "stripped the prefix 'student.'" in import_it(path)
+    # Student and teacher, and two of which neither is an average of the other.
+    for beside in ('teacher.', 'model_ema.module.', 'net.ema.'):
+        write(path, renamed(compact(), lambda n: 'student.' + n) |
+              renamed(compact(), lambda n: beside + n))
+        assert "stripped the prefix 'student.'" in import_it(path)
     both = renamed(compact(), lambda n: 'first.' + n) | renamed(compact(), lambda n: 'second.' + n)
     write(path, both)
     said = import_it(path, status=1)
     assert "--strip 'first.'" in said and "--strip 'second.'" in said, said
     assert 'left out' in import_it(path, '--strip', 'second')
     assert 'left out' in import_it(path, '--drop', 'first.*')
+
+
+def test_branches(folder):
+    """Half of a detector with two branches is not taken unasked."""
+    path = folder / 'm.pth'
+    write(path, compact())
+    import_it(path)
+    plain = digest(path)
+    for one, other in (('backbone.', 'backbone_freq.'), ('encoder.', 'srm_encoder.'),
+                       ('model.net.', 'model.frequency.')):
+        write(path, {one + n: shape for n, shape in compact().items()} |
+              {other + n: shape for n, shape in compact().items()})
+        said = import_it(path, status=1)
+        assert 'STATE_DICT_AMBIGUOUS' in said and 'several branches' in said, said
+        for prefix in (one, other):
+            assert f"--strip '{prefix}'; to leave them out: --drop '{prefix}*'" in said, said
+        assert 'of other copies of the network' in import_it(path, '--strip', one)
+        assert digest(path) == plain
+        assert 'copies' not in import_it(path, '--drop', other + '*')
+        assert digest(path) == plain
+    # One of them at the top: only the other can be left out.
+    write(path, compact() | renamed(compact(), lambda n: 'freq.' + n))
+    said = import_it(path, status=1)
+    assert "--drop 'freq.*'" in said and '--strip' not in said.split('what to do')[0], said
+    import_it(path, '--drop', 'freq.*')
+    assert digest(path) == plain
+    # A second branch with another first layer, as those that look at spectra have it.
+    freq = renamed(compact(), lambda n: 'freq.' + n) | {'freq.stem.weight': (16, 12, 3, 3)}
+    write(path, compact() | freq)
+    assert 'unknown: freq.stem.weight (16x12x3x3)' in import_it(path, status=1)
+    import_it(path, '--drop', 'freq.*')
+    assert digest(path) == plain
 
 
 def test_edits(folder):
@@ -193,6 +226,9 @@ def test_edits(folder):
         assert ': SETTINGS: ' in said and 'fits the name of no tensor' in said, said
     for option in ('--rename=x', '--rename==x', '--rename=x=', '--strip='):
         assert ': SETTINGS: ' in import_it(path, option, status=1)
+    write(path, compact() | {'a\x1bb': (3,), 'a\\b': (3,)})
+    said = import_it(path, '--drop=a\\x1bb', '--drop=a\\b')
+    assert said.count('1 tensors, as asked for') == 2, said
     write(path, compact())
     said = import_it(path, '--rename=stem=head', status=1)
     assert 'TENSOR_DUPLICATE' in said and 'what to do: ' in said, said
@@ -246,6 +282,13 @@ def test_assumptions(folder):
     said = import_it(path, '-q')
     assert "warning: class_to_idx says classes 'real,fake'" in said and 'assumed' not in said, said
     assert 'warning' not in import_it(path, '--labels=real,fake')
+    gap = dictionary(real=integer(0), fake=integer(2))
+    write(path, compact(), [('class_to_idx', gap)])
+    said = import_it(path)
+    assert 'warning' not in said, said
+    write(path, compact(), [('class_to_idx', gap), ('label2id', order)])
+    said = import_it(path)
+    assert "warning: label2id says classes 'real,fake'" in said, said
     names = EMPTY_LIST + MARK + text('Fake') + text('Real') + b'e'
     write(path, compact(), [('classes', names)])
     assert 'warning' not in import_it(path)
@@ -256,9 +299,68 @@ def test_assumptions(folder):
     named = folder / 'compact-299.pth'
     write(named, compact())
     assert "the file's name says 299x299" in import_it(named)
-    named = folder / 'compact-b0299a.pth'
+    for name in ('compact-b0299a', 'compact_epoch_64', 'compact_bs-256', 'compact.ep.64',
+                 'compact_batch_size_64', 'compact Iter 320', 'epochs-64'):
+        named = folder / f'{name}.pth'
+        write(named, compact())
+        assert 'warning' not in import_it(named), name
+    named = folder / 'compact_img_size_224_epoch_64.pth'
     write(named, compact())
-    assert 'warning' not in import_it(named)
+    assert "the file's name says 224x224" in import_it(named)
+
+
+def efficientnet_b0():
+    """Names and shapes of EfficientNet-B0: 128 pixels are assumed, published weights are for 224."""
+    shapes = {}
+
+    def conv(name, *shape):
+        shapes[name + '.weight'] = shape
+
+    def batch_norm(name, n):
+        for part in ('weight', 'bias', 'running_mean', 'running_var'):
+            shapes[f'{name}.{part}'] = (n,)
+
+    conv('_conv_stem', 32, 3, 3, 3)
+    batch_norm('_bn0', 32)
+    channels, block = 32, 0
+    for repeats, kernel, expand, wide in ((1, 3, 1, 16), (2, 3, 6, 24), (2, 5, 6, 40), (3, 3, 6, 80),
+                                          (3, 5, 6, 112), (4, 5, 6, 192), (1, 3, 6, 320)):
+        for _ in range(repeats):
+            where, inner = f'_blocks.{block}.', channels * expand
+            if expand > 1:
+                conv(where + '_expand_conv', inner, channels, 1, 1)
+                batch_norm(where + '_bn0', inner)
+            conv(where + '_depthwise_conv', inner, 1, kernel, kernel)
+            batch_norm(where + '_bn1', inner)
+            for part, to, of in (('reduce', channels // 4, inner), ('expand', inner, channels // 4)):
+                conv(f'{where}_se_{part}', to, of, 1, 1)
+                shapes[f'{where}_se_{part}.bias'] = (to,)
+            conv(where + '_project_conv', wide, inner, 1, 1)
+            batch_norm(where + '_bn2', wide)
+            channels, block = wide, block + 1
+    conv('_conv_head', 1280, 320, 1, 1)
+    batch_norm('_bn1', 1280)
+    return shapes | {'_fc.weight': (2, 1280), '_fc.bias': (2,)}
+
+
+def test_published_size(folder):
+    """What the published weights are for is said, unless the file itself says its size."""
+    path = folder / 'b0.pth'
+    write(path, efficientnet_b0())
+    published = 'published weights of efficientnet-b0 are for 224x224, not 128x128'
+    assert published in import_it(path)
+    assert 'warning' not in import_it(path, '--input-size=128')
+    for name in ('b0_bs-128', 'b0_epoch_64', 'b0_128'):
+        path = path.rename(folder / f'{name}.pth')
+        said = import_it(path)
+        assert published in said and 'name says' not in said, (name, said)
+    path = path.rename(folder / 'b0_256.pth')
+    said = import_it(path)
+    assert "the file's name says 256x256" in said and published in said, said
+    path = path.rename(folder / 'b0_224.pth')
+    assert "the file's name says 224x224" in import_it(path)
+    write(path, efficientnet_b0(), [('img_size', integer(128))])
+    assert 'warning' not in import_it(path)
 
 
 def test_dictionaries(folder):
