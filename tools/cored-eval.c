@@ -3,6 +3,7 @@
 #include <libavutil/log.h>
 
 #include "train/eval-run.h"
+#include "train/run.h"
 #include "train/stop.h"
 
 static int run(const EvalOptions *options) {
@@ -15,10 +16,11 @@ static int run(const EvalOptions *options) {
   ok = ok && (!options->json || eval_write_json(&result, options, &error)) &&
        (!options->csv || eval_write_csv(&result, options, &error)) &&
        (!options->html || eval_write_html(&result, options, &error));
-  if (!ok && !stop_asked())
+  const RunStatus status = ok ? RUN_OK : run_status_of(&error);
+  if (status != RUN_OK && status != RUN_INTERRUPTED)
     ui_line(&ui, "cored-eval: %s", error.message);
   eval_result_clear(&result);
-  return ok ? 0 : stop_asked() ? EXIT_INTERRUPTED : error.code == CORED_ERROR_WRITE ? 74 : 1;
+  return (int)status;
 }
 
 int main(int argc, char **argv) {

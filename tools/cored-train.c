@@ -7,12 +7,26 @@
 #include "train/stop.h"
 #include "train/test-mode.h"
 
+/* What one process cannot read in its command line ends the others with it: they would wait. */
+static ParseResult agree_on_options(const Parallel *parallel, ParseResult parsed, bool test) {
+  const ParseResult worst = (ParseResult)parallel_max(parallel, (int)parsed);
+  if (worst != PARSE_OK)
+    return worst;
+  const bool some_test = parallel_max(parallel, test), some_train = parallel_max(parallel, !test);
+  if (!some_test || !some_train)
+    return PARSE_OK;
+  if (parallel->rank == 0)
+    fputs("cored-train: --test was given to some of the processes only\n", stderr);
+  return PARSE_ERROR;
+}
+
 int main(int argc, char **argv) {
   Parallel parallel;
   Options options;
   if (!parallel_start(&parallel, &argc, &argv))
     return RUN_FAILED;
-  const ParseResult parsed = options_parse(&options, argc, argv, stdout, stderr);
+  const ParseResult own = options_parse(&options, argc, argv, stdout, stderr);
+  const ParseResult parsed = agree_on_options(&parallel, own, own == PARSE_OK && options.test);
   int status = parsed == PARSE_DONE ? RUN_OK : RUN_USAGE;
   if (parsed == PARSE_OK) {
     av_log_set_level(AV_LOG_QUIET); /* what a decoder says comes as our own errors */

@@ -11,7 +11,7 @@ import unittest
 
 TRAIN = os.path.abspath(sys.argv.pop(1))
 
-from trainer_kit import SIDE, make_task, np, run, sha256, tensors  # noqa: E402
+from trainer_kit import FULL_DISK, SIDE, interrupt_on_full_disk, make_task, np, run, sha256, tensors  # noqa: E402
 
 MPI = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", "OMPI_MCA_btl": "self,vader",
        "OMPI_MCA_btl_vader_single_copy_mechanism": "none"}
@@ -122,6 +122,33 @@ class Ranks(unittest.TestCase):
         status, text = self.launch([], [], ["-d", other])
         self.assertEqual(status, 1, text)
         self.assertEqual(text.count("process 2 does not read the same files"), 1, text)
+
+    def test_processes_of_other_command_lines_are_refused(self):
+        for args, code, text in ((["--frobnicate"], 2, "--frobnicate"), (["--test"], 2, "--test was given to some"),
+                                 (["-me", "3"], 1, "process 1 has other settings"),
+                                 (["-lr", "0.5"], 1, "process 1 has other settings")):
+            status, message = self.launch([], args)
+            self.assertEqual(status, code, message)
+            self.assertEqual(message.count(text), 1, message)
+
+    def test_full_disk_outranks_an_interruption(self):
+        out = os.path.join(self.tmp.name, "out")
+        command = ["mpirun", "--oversubscribe", "-np", "2", *FULL_DISK, TRAIN, "-d", self.data, "-t", "A", "-n", "Compact",
+                   "-me", "100000", *map(str, OPTIONS), "--output", out]
+        environment = dict(os.environ, OPENBLAS_NUM_THREADS="1", **MPI)
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as training:
+            for line in training.stderr:
+                if "built without MPI" in line:
+                    self.skipTest("built without MPI")
+                if line.startswith("   1  "):
+                    break
+            children = f"/proc/{training.pid}/task/{training.pid}/children"
+            with open(children) as f:
+                for pid in map(int, f.read().split()):
+                    interrupt_on_full_disk(pid)
+            text = training.communicate(timeout=100)[1]
+        self.assertEqual(training.returncode, 74, text)
+        self.assertEqual(text.count("File too large"), 1, text)
 
     def lose_files(self, *args):
         """Half of the training files go after the first epoch: soon a batch has none for one process only."""

@@ -22,7 +22,8 @@ import unittest
 TRAIN = os.path.abspath(sys.argv.pop(1))
 KILLS = int(os.environ.get("CORED_TEST_KILLS", "4"))
 
-from trainer_kit import SIDE, SMALL, make_task, np, picture, run, sha256, tensors  # noqa: E402
+from trainer_kit import (FULL_DISK, SIDE, SMALL, interrupt_on_full_disk, make_task, np, picture, run,  # noqa: E402
+                         sha256, tensors)
 
 
 def repositioned(data, key, value):
@@ -233,6 +234,34 @@ class Trainer(unittest.TestCase):
         self.assertEqual(os.path.getsize(self.best()), sizes["best.safetensors"])
         self.assertIn("resuming in epoch 3", self.train(*args, "-me", 4, "--resume"))
 
+    def test_full_disk_outranks_an_interruption(self):
+        process = subprocess.Popen([*FULL_DISK, TRAIN, "-d", self.data, "-t", "A", "-me", "100000", "--output",
+                                    self.out, *map(str, SMALL)], stderr=subprocess.PIPE, text=True)
+        for line in process.stderr:
+            if line.startswith("   1  "):
+                break
+        while not os.path.exists(os.path.join(self.out, "last.checkpoint")):
+            time.sleep(0.01)
+        interrupt_on_full_disk(process.pid)
+        log = process.communicate(timeout=120)[1]
+        self.assertEqual(process.returncode, 74, log)
+        self.assertIn("File too large", log)
+        self.assertIn("resuming in epoch", self.train("-t", "A", "-me", 1, "--output", self.out, "--resume", *SMALL))
+
+    def test_interrupted_test(self):
+        args = [TRAIN, "--test", "-w", self.best(self.task1), "-d", os.path.join(self.data, "A", "train"), "--quiet"]
+        caught = re.compile(r"SigCgt:\s*[0-9a-f]*[2367abef]$", re.MULTILINE)  # SIGINT has its handler
+        for _ in range(50):
+            with subprocess.Popen(args, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+                while process.poll() is None and not caught.search(open(f"/proc/{process.pid}/status").read()):
+                    pass
+                process.send_signal(signal.SIGINT)
+                log = process.communicate(timeout=60)[1]
+            if process.returncode != 0:  # else it was faster
+                break
+        self.assertEqual(process.returncode, 130, log)
+        self.assertNotIn("cored-train:", log)
+
     def test_bad_files(self):
         data = os.path.join(self.tmp.name, "dataset")
         shutil.copytree(os.path.join(self.data, "A"), os.path.join(data, "A"))
@@ -338,6 +367,80 @@ class Trainer(unittest.TestCase):
                 shutil.copy(os.path.join(kept, name), alone)
                 self.assertIn("earlier run (" + name, self.train(*args, "--output", alone, rc=1))
                 shutil.rmtree(alone)
+
+    def hashes(self, folder=None):
+        folder = folder or self.out
+        return {n: sha256(os.path.join(folder, n)) for n in sorted(os.listdir(folder))}
+
+    def test_overwrite_deletes_nothing_for_a_run_that_cannot_begin(self):
+        self.train("-t", "A", "-me", 2, "--checkpoint-every", 1, *SMALL, "--output", self.out)
+        whole = os.path.join(self.tmp.name, "elsewhere")
+        self.train("-t", "A", "-me", 1, *SMALL, "--output", whole)
+        before = self.hashes()
+        damaged = os.path.join(self.tmp.name, "damaged.checkpoint")
+        data = bytearray(open(os.path.join(whole, "last.checkpoint"), "rb").read())
+        data[len(data) // 2] ^= 1
+        with open(damaged, "wb") as f:
+            f.write(data)
+        link, links = (os.path.join(self.tmp.name, n) for n in ("link.checkpoint", "links"))
+        os.symlink(os.path.join(self.out, "epoch-0001.checkpoint"), link)
+        os.mkdir(links)
+        os.symlink(os.path.join(self.out, "last.checkpoint"), os.path.join(links, "last.checkpoint"))
+        for args, code, text in ((["--resume", damaged], 1, "damaged"),
+                                 (["--resume", "/nowhere"], 1, "/nowhere"),
+                                 (["--resume", whole, "--seed", 5], 1, "other settings: seed"),
+                                 (["--resume", link], 1, "which --overwrite deletes"),
+                                 (["--resume", links], 1, "which --overwrite deletes"),
+                                 (["--trace", "/proc/no/folder"], 74, "/proc/no"),
+                                 (["--tensorboard", "/proc/no/folder"], 74, "/proc/no")):
+            message = self.train("-t", "A", "-me", 3, *SMALL, "--overwrite", "--output", self.out, *args, rc=code)
+            self.assertIn(text, message)
+            self.assertEqual(self.hashes(), before, args)
+        self.train("-t", "A", "-me", 2, *SMALL, "--overwrite", "--output", self.out, "--resume", whole)
+        self.assertFalse(os.path.exists(os.path.join(self.out, "epoch-0001.checkpoint")))
+        self.assertTrue(os.path.exists(self.best()))
+
+    def test_a_later_best_model_is_not_given_up_for_an_older_state(self):
+        args = ["-t", "A", *SMALL, "--output", self.out]
+        self.train(*args, "-me", 3, "--checkpoint-every", 1)
+        early = os.path.join(self.out, "epoch-0001.checkpoint")
+        self.assertNotEqual(tensors(self.best())[1]["train.epoch"], "1")
+        before = self.hashes()
+        message = self.train(*args, "-me", 2, "--resume", early, rc=1)
+        self.assertIn("-o FOLDER goes on elsewhere", message)
+        self.assertEqual(self.hashes(), before)
+        log = self.train(*args[:-1], os.path.join(self.tmp.name, "other"), "-me", 2, "--resume", early)
+        self.assertIn("resuming in epoch 2 ", log)
+        self.train(*args, "-me", 3, "--resume", os.path.join(self.out, "last.checkpoint"))
+
+    def test_a_best_model_that_cannot_be_read_is_not_taken_for_missing(self):
+        args = ["-t", "A", *SMALL]
+        self.train(*args, "--output", self.out, "-me", 2)
+        data = bytearray(open(self.best(), "rb").read())
+        data[len(data) // 2] ^= 1
+        with open(self.best(), "wb") as f:
+            f.write(data)
+        before = self.hashes()
+        other = os.path.join(self.tmp.name, "other")
+        for extra in (["--resume", "--output", self.out], ["--resume", self.out, "--output", other]):
+            self.assertIn("the best model so far cannot be read", self.train(*args, "-me", 3, *extra, rc=1))
+            self.assertEqual(self.hashes(), before)
+            self.assertFalse(os.path.exists(other))
+
+    def test_a_checkpoint_that_cannot_be_read_is_something_to_resume(self):
+        args = ["-t", "A", "-me", 2, *SMALL, "--output", self.out, "--resume"]
+        last = os.path.join(self.out, "last.checkpoint")
+        os.mkdir(self.out)
+        with open(last, "wb") as f:
+            f.write(b"no checkpoint at all, but somebody's")
+        before = self.hashes()
+        self.assertIn("last.checkpoint", self.train(*args, rc=1))
+        self.assertEqual({n: h for n, h in self.hashes().items() if n != ".lock"}, before)
+        os.unlink(last)
+        os.symlink("/nowhere/last.checkpoint", last)
+        self.assertIn("last.checkpoint", self.train(*args, rc=1))
+        os.unlink(last)
+        self.assertIn("starting anew", self.train(*args))
 
     def test_the_best_model_goes_along(self):
         """The best epoch of the part before may never be beaten; it is delivered all the same."""

@@ -4,6 +4,8 @@
 import hashlib
 import json
 import os
+import resource
+import signal
 import struct
 import subprocess
 import sys
@@ -44,6 +46,17 @@ def run(program, *args, cwd=None, timeout=300, **options):
     environment = dict(os.environ, OPENBLAS_NUM_THREADS="1", **options.pop("env", {}))
     return subprocess.run([program, *map(str, args)], cwd=cwd, timeout=timeout, capture_output=True, text=True,
                           env=environment, **options)
+
+
+FULL_DISK = ("env", "--ignore-signal=XFSZ")  # before a program that interrupt_on_full_disk is for
+
+
+def interrupt_on_full_disk(pid):
+    """From one moment on it can write nothing, and is asked to stop."""
+    os.kill(pid, signal.SIGSTOP)
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
+    os.kill(pid, signal.SIGINT)
+    os.kill(pid, signal.SIGCONT)
 
 
 SMALL = ("-n", "Compact", "--input-size", SIDE, "-nb", 8, "--threads", 1, "--optimizer", "adamw", "-lr", 0.003,

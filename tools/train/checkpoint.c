@@ -150,6 +150,10 @@ void checkpoint_free(Checkpoint *checkpoint) {
   free(checkpoint);
 }
 
+const char *checkpoint_path(const Checkpoint *checkpoint) {
+  return checkpoint->path;
+}
+
 const json_t *checkpoint_position(const Checkpoint *checkpoint) {
   return checkpoint->position;
 }

@@ -18,6 +18,7 @@ typedef struct Checkpoint Checkpoint;
 /* Read and verify; nothing is applied yet. */
 Checkpoint *checkpoint_load(const char *path, CoredError *error);
 void checkpoint_free(Checkpoint *checkpoint); /* NULL is fine */
+const char *checkpoint_path(const Checkpoint *checkpoint);
 const json_t *checkpoint_position(const Checkpoint *checkpoint);
 /* Refuses a checkpoint of other settings, naming the first that differs. */
 bool checkpoint_check_config(const Checkpoint *checkpoint, const json_t *config, CoredError *error);

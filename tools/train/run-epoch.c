@@ -177,7 +177,7 @@ static RunStatus check_weights(Run *run, CoredError *error) {
 
 /* What one process finds, all have to leave for: else the others would wait for it in a sum. */
 static RunStatus agree(const Run *run, RunStatus status) {
-  return (RunStatus)parallel_max(run->parallel, (int)status);
+  return run_agree(run->parallel, status);
 }
 
 RunStatus run_epoch(Run *run, CoredError *error) {

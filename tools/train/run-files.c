@@ -152,7 +152,8 @@ static bool check_earlier_run(const Run *run, CoredError *error) {
                          run->folder, found);
 }
 
-void run_delete_earlier(const Run *run) {
+/* With --overwrite, what an earlier run left goes. */
+static void delete_earlier(const Run *run) {
   DIR *dir =
       run->options->output.overwrite && run->parallel->rank == 0 ? opendir(run->folder) : NULL;
   for (const struct dirent *entry; dir && (entry = readdir(dir));)
@@ -202,8 +203,8 @@ static void remove_made(Run *run) {
   }
 }
 
-void run_close_folder(Run *run, bool began) {
-  if (run->lock >= 0 && !began)
+void run_close_folder(Run *run) {
+  if (run->lock >= 0 && !run->began)
     remove_made(run);
   if (run->lock >= 0)
     close(run->lock);
@@ -395,7 +396,14 @@ bool run_keep_epoch(Run *run, CoredError *error) {
           keep_checkpoint(run, name, error));
 }
 
-/* A folder's last whole checkpoint, its previous one with a word about the last, or the file. */
+/* Not even a link that leads nowhere, perhaps only now. */
+static bool is_absent(const char *path) {
+  struct stat st;
+  return lstat(path, &st) != 0 && (errno == ENOENT || errno == ENOTDIR);
+}
+
+/* A folder's last whole checkpoint, its previous one with a word about the last, or the file. The
+ * error is NOT_FOUND where there is none, else the first that kept one from being read. */
 static Checkpoint *find_checkpoint(Run *run, const char *path, bool *is_last, CoredError *error) {
   static const char *const names[] = {"last.checkpoint", "previous.checkpoint"};
   struct stat st;
@@ -405,16 +413,20 @@ static Checkpoint *find_checkpoint(Run *run, const char *path, bool *is_last, Co
   for (int i = 0; i < 2; i++) {
     char *file;
     CoredError reason = {0};
-    if (asprintf(&file, "%s/%s", place, names[i]) < 0)
-      break;
+    if (asprintf(&file, "%s/%s", place, names[i]) < 0) {
+      cored_error_set(error, CORED_ERROR_NO_MEMORY, "checkpoint");
+      return NULL;
+    }
     Checkpoint *checkpoint = checkpoint_load(file, &reason);
+    if (reason.code == CORED_ERROR_NOT_FOUND && !is_absent(file))
+      reason.code = CORED_ERROR_OPEN;
     free(file);
     *is_last = i == 0 && place == run->folder;
     if (checkpoint)
       return checkpoint;
     if (reason.code != CORED_ERROR_NOT_FOUND)
       ui_line(&run->ui, "%s", reason.message);
-    if (error)
+    if (i == 0 || error->code == CORED_ERROR_NOT_FOUND)
       *error = reason;
   }
   return NULL;
@@ -434,55 +446,128 @@ static bool has_later_best(const Run *run) {
   return there && !first;
 }
 
-/* The model of run->at.best_epoch in folder; NULL if it is another one's or not there. */
-static CoredModel *load_best(const Run *run, const char *folder) {
+/* Into *best the model of run->at.best_epoch in folder, NULL if there is none. The epoch of one
+ * that is of another goes into other, "" else. False: there is one, but it cannot be read. */
+static bool load_best(const Run *run, const char *folder, CoredModel **best, char other[32],
+                      CoredError *error) {
+  CoredError reason = {0};
   char *path, wanted[32];
+  *best = NULL;
+  other[0] = '\0';
   if (asprintf(&path, "%s/best.safetensors", folder) < 0)
-    return NULL;
-  CoredModel *model = cored_model_load(path, NULL, NULL);
+    return cored_error_set(error, CORED_ERROR_NO_MEMORY, "best model");
+  CoredModel *model = cored_model_load(path, NULL, &reason);
+  const bool absent = reason.code == CORED_ERROR_NOT_FOUND && is_absent(path);
   free(path);
-  const char *epoch = model ? cored_model_metadata(model, KEY_EPOCH) : NULL;
+  if (!model)
+    return absent || cored_error_set(error, reason.code,
+                                     "the best model so far cannot be read; move it away to go on "
+                                     "without it. %s",
+                                     reason.message);
+  const char *epoch = cored_model_metadata(model, KEY_EPOCH);
   snprintf(wanted, sizeof wanted, "%d", run->at.best_epoch);
   /* Earlier versions did not write the epoch. */
-  if (model && (!epoch || strcmp(epoch, wanted) == 0) &&
-      strcmp(cored_model_info(model)->network, run->info.network) == 0)
-    return model;
+  if ((!epoch || strcmp(epoch, wanted) == 0) &&
+      strcmp(cored_model_info(model)->network, run->info.network) == 0) {
+    *best = model;
+    return true;
+  }
+  snprintf(other, 32, "%s", epoch ? epoch : "another network");
   cored_model_unref(model);
-  return NULL;
+  return true;
+}
+
+/* Does --resume name a file of the run's own folder that the run would not go on from by itself? */
+static bool goes_back(const Run *run) {
+  const char *path = run->options->output.resume;
+  struct stat st;
+  if (!path[0] || stat(path, &st) != 0 || S_ISDIR(st.st_mode) || !goes_on_here(run))
+    return false;
+  char *last = run_path(run, "last.checkpoint");
+  const bool is_last = last && same_place(path, last);
+  free(last);
+  return !is_last;
+}
+
+/* The state that was resumed may be the best there is. */
+static bool look_anew(Run *run, CoredError *error) {
+  ui_line(&run->ui,
+          "the best model so far, of epoch %d, is not beside the checkpoint: the best is "
+          "looked for anew",
+          run->at.best_epoch);
+  run->at.best = -(double)INFINITY;
+  run->at.best_epoch = 0;
+  return run->at.next_batch > 0 || run_judge_resumed(run, &run->resumed.is_best, error);
 }
 
 /* The best model so far is a file beside the checkpoint, and a run that goes on elsewhere takes it
- * along. Without it the best is looked for anew, beginning with the state that was resumed. */
-static bool resume_best(Run *run, CoredError *error) {
-  if (run->parallel->rank != 0 || run->at.best_epoch == 0)
+ * along. Without it the best is looked for anew, beginning with the state that was resumed. A model
+ * of a later epoch is not given up for an earlier state, though. */
+static bool find_best(Run *run, CoredError *error) {
+  const bool back = goes_back(run);
+  char other[32];
+  CoredModel *best;
+  if (run->parallel->rank != 0 || (run->at.best_epoch == 0 && !back))
     return true;
-  char *from = resumed_folder(run), *path = run_path(run, "best.safetensors");
-  CoredModel *best = from ? load_best(run, from) : NULL;
-  bool ok = true;
-  if (best) {
-    if (!same_place(from, run->folder))
-      ok = path && cored_model_save_beside(best, path, error);
-  } else {
-    ui_line(&run->ui,
-            "the best model so far, of epoch %d, is not beside the checkpoint: the best is "
-            "looked for anew",
-            run->at.best_epoch);
-    run->at.best = -(double)INFINITY;
-    run->at.best_epoch = 0;
-    ok = run->at.next_batch > 0 || run_judge_resumed(run, error);
-  }
-  cored_model_unref(best);
+  char *from = resumed_folder(run);
+  bool ok = from ? load_best(run, from, &best, other, error)
+                 : cored_error_set(error, CORED_ERROR_NO_MEMORY, "best model");
+  const bool here = ok && same_place(from, run->folder);
   free(from);
+  if (!ok)
+    return false;
+  if (back && other[0])
+    return cored_error_set(error, CORED_ERROR_ARGUMENT,
+                           "going on from '%s' would replace '%s/best.safetensors', whose epoch is "
+                           "%s: -o FOLDER goes on elsewhere, --overwrite without --resume begins "
+                           "anew",
+                           run->options->output.resume, run->folder, other);
+  if (!best)
+    return run->at.best_epoch == 0 || look_anew(run, error);
+  if (!here)
+    run->resumed.best = best;
+  else
+    cored_model_unref(best);
+  return true;
+}
+
+/* By a link from elsewhere too: what is resumed is not deleted. */
+static bool check_source(const Run *run, const Checkpoint *checkpoint, CoredError *error) {
+  char *path = run->options->output.overwrite ? realpath(checkpoint_path(checkpoint), NULL) : NULL;
+  char *slash = path ? strrchr(path, '/') : NULL;
+  if (slash)
+    slash[slash == path] = '\0';
+  const bool inside = path && same_place(path, run->folder);
   free(path);
+  return !inside || cored_error_set(error, CORED_ERROR_ARGUMENT,
+                                    "'%s' is a file of the run in '%s', which --overwrite deletes: "
+                                    "go on in another folder",
+                                    checkpoint_path(checkpoint), run->folder);
+}
+
+static bool write_resumed(Run *run, CoredError *error) {
+  const Resumed *resumed = &run->resumed;
+  char *path = run_path(run, "best.safetensors");
+  bool ok = path || cored_error_set(error, CORED_ERROR_NO_MEMORY, "best model");
+  ok = ok && (!resumed->best || cored_model_save_beside(resumed->best, path, error)) &&
+       (!resumed->is_best || run_save_best(run, error)) &&
+       (goes_on_here(run) || run_save_checkpoint(run, error));
+  free(path);
+  if (ok && resumed->is_last && run->at.epoch > 0 && run->at.next_batch == 0)
+    ok = run_keep_epoch(run, error); /* should the run have died before it came to that */
   return ok;
+}
+
+bool run_begin_files(Run *run, CoredError *error) {
+  delete_earlier(run);
+  return !run->resumed.found || write_resumed(run, error);
 }
 
 bool run_resume(Run *run, CoredError *error) {
   const char *path = run->options->output.resume;
   if (!path)
     return true;
-  bool is_last = false;
-  Checkpoint *checkpoint = find_checkpoint(run, path, &is_last, error);
+  Checkpoint *checkpoint = find_checkpoint(run, path, &run->resumed.is_last, error);
   if (!checkpoint && error->code == CORED_ERROR_NOT_FOUND && !path[0]) {
     if (has_later_best(run))
       return cored_error_set(error, CORED_ERROR_NOT_FOUND,
@@ -490,14 +575,15 @@ bool run_resume(Run *run, CoredError *error) {
                              "--overwrite begins anew",
                              run->folder);
     ui_line(&run->ui, "nothing to resume in '%s': starting anew", run->folder);
+    *error = (CoredError){0};
     return true;
   }
-  bool ok = checkpoint && checkpoint_check_config(checkpoint, run->config, error) &&
-            checkpoint_restore(checkpoint, run->trainer, error) &&
-            read_position(run, checkpoint_position(checkpoint), error);
-  ok = ok && resume_best(run, error) && (goes_on_here(run) || run_save_checkpoint(run, error));
-  if (ok && is_last && run->at.epoch > 0 && run->at.next_batch == 0)
-    ok = run_keep_epoch(run, error); /* should the run have died before it came to that */
+  const bool ok = checkpoint && check_source(run, checkpoint, error) &&
+                  checkpoint_check_config(checkpoint, run->config, error) &&
+                  checkpoint_restore(checkpoint, run->trainer, error) &&
+                  read_position(run, checkpoint_position(checkpoint), error) &&
+                  find_best(run, error);
+  run->resumed.found = ok;
   checkpoint_free(checkpoint);
   if (ok)
     ui_line(&run->ui, "resuming in epoch %d at batch %llu", run->at.epoch + 1,

@@ -113,12 +113,12 @@ bool run_validate(Run *run, bool *better, CoredError *error) {
   return ok;
 }
 
-bool run_judge_resumed(Run *run, CoredError *error) {
+bool run_judge_resumed(Run *run, bool *better, CoredError *error) {
   CoredMetrics metrics[MAX_TASKS] = {0};
   int n;
-  bool ok = measure(run, metrics, &n, error);
-  if (ok && note_best(run, select_score(run->options->recipe.select, metrics, n), run->at.epoch))
-    ok = run_save_best(run, error);
+  const bool ok = measure(run, metrics, &n, error);
+  if (ok)
+    *better = note_best(run, select_score(run->options->recipe.select, metrics, n), run->at.epoch);
   clear_all(metrics, n);
   return ok;
 }

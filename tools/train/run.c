@@ -6,15 +6,21 @@
 #include <string.h>
 
 #include "error.h"
+#include "model/hash.h"
 #include "model/model.h"
-#include "stop.h"
 #include "tools/convert/pth-write.h"
 #include "trace.h"
 
-static RunStatus status_of(const CoredError *error) {
-  if (stop_asked() || error->code == CORED_ERROR_CANCELLED) /* perhaps asked of another process */
+RunStatus run_status_of(const CoredError *error) {
+  if (error->code == CORED_ERROR_CANCELLED)
     return RUN_INTERRUPTED;
   return error->code == CORED_ERROR_WRITE ? RUN_DISK : RUN_FAILED;
+}
+
+RunStatus run_agree(const Parallel *parallel, RunStatus status) {
+  const int weight = status == RUN_OK ? 0 : status == RUN_INTERRUPTED ? 1 : (int)status + 1;
+  const int most = parallel_max(parallel, weight);
+  return most == 0 ? RUN_OK : most == 1 ? RUN_INTERRUPTED : (RunStatus)(most - 1);
 }
 
 /* The schedule counts steps, the options count epochs. */
@@ -83,21 +89,21 @@ static bool set_up(Run *run, CoredError *error) {
     return cored_error_set(error, CORED_ERROR_NO_MEMORY, "settings");
   if (!make_trainer(run, error))
     return false;
-  run_delete_earlier(run);
   return run_resume(run, error) && run_open_events(run, error);
 }
 
-static void tear_down(Run *run, bool began) {
+static void tear_down(Run *run) {
   for (int i = 0; i < MAX_TASKS; i++)
     prediction_clear(&run->val[i]);
   cored_loader_free(run->loader);
   cored_trainer_free(run->trainer);
   data_sets_close(&run->sets);
   weights_clear(&run->models);
+  cored_model_unref(run->resumed.best);
   json_decref(run->config);
   json_decref(run->at.history);
   cored_tensorboard_close(run->board, NULL); /* every epoch was flushed */
-  run_close_folder(run, began);
+  run_close_folder(run);
 }
 
 bool run_save_best(Run *run, CoredError *error) {
@@ -135,47 +141,55 @@ static RunStatus end_epoch(Run *run, CoredError *error) {
   /* Before the checkpoint, which holds the teacher too. */
   if (recipe->self_training && (run->at.epoch + 1) % recipe->self_training == 0 &&
       !cored_trainer_replace_teacher(run->trainer, error)) {
-    status = status_of(error);
+    status = run_status_of(error);
   } else if (run->parallel->rank == 0) {
     if (!close_epoch(run, error))
-      status = status_of(error);
+      status = run_status_of(error);
   } else {
     run->at.epoch++;
     run->at.next_batch = 0;
     run->at.sums = (LossSums){0};
   }
-  return (RunStatus)parallel_max(run->parallel, (int)status);
+  return run_agree(run->parallel, status);
 }
 
-/* What comes before the first step. */
-static RunStatus begin(Run *run, CoredError *error) {
+/* What comes before the very first step. */
+static bool prepare(Run *run, CoredError *error) {
   const char *trace = run->options->output.trace;
-  RunStatus status = run_fill_stores(run, error) ? RUN_OK : status_of(error);
-  if (status == RUN_OK && trace && run->parallel->rank == 0 &&
-      !trace_start(trace, run->models.student, error))
-    status = status_of(error);
-  return (RunStatus)parallel_max(run->parallel, (int)status);
+  if (run->at.epoch > 0 || run->at.next_batch > 0)
+    return true;
+  return run_fill_stores(run, error) &&
+         (!trace || run->parallel->rank != 0 || trace_start(trace, run->models.student, error));
+}
+
+/* The folder is touched once no process has anything against the run any more. */
+static RunStatus begin(Run *run, CoredError *error) {
+  RunStatus status = run_agree(run->parallel, prepare(run, error) ? RUN_OK : run_status_of(error));
+  if (status != RUN_OK)
+    return status;
+  run->began = true;
+  status = run_begin_files(run, error) ? RUN_OK : run_status_of(error);
+  return run_agree(run->parallel, status);
+}
+
+/* Between two steps; what fails in the middle of an epoch's end leaves the checkpoint before. */
+static RunStatus save_interrupted(Run *run, CoredError *error) {
+  if (!run_save_checkpoint(run, error))
+    return run_status_of(error);
+  ui_line(&run->ui, "interrupted in epoch %d; go on with --resume", run->at.epoch + 1);
+  return RUN_INTERRUPTED;
 }
 
 static RunStatus train(Run *run, CoredError *error) {
-  if (run->at.epoch == 0 && run->at.next_batch == 0) {
-    const RunStatus status = begin(run, error);
-    if (status != RUN_OK)
-      return status;
-  }
-  while (run->at.epoch < run->options->recipe.epochs) {
-    RunStatus status = run_epoch(run, error);
+  RunStatus status = begin(run, error);
+  while (status == RUN_OK && run->at.epoch < run->options->recipe.epochs) {
+    status = run_epoch(run, error);
     if (status == RUN_OK)
       status = end_epoch(run, error);
-    if (status == RUN_INTERRUPTED) {
-      if (!run_save_checkpoint(run, error))
-        return status_of(error);
-      ui_line(&run->ui, "interrupted in epoch %d; go on with --resume", run->at.epoch + 1);
-    }
-    if (status != RUN_OK)
-      return status;
+    else if (status == RUN_INTERRUPTED)
+      status = save_interrupted(run, error);
   }
-  return RUN_OK;
+  return status;
 }
 
 static RunStatus publish(Run *run, const CoredModel *best, CoredError *error) {
@@ -187,7 +201,7 @@ static RunStatus publish(Run *run, const CoredModel *best, CoredError *error) {
     cored_error_set(error, CORED_ERROR_NO_MEMORY, "the publish gate");
   if (!result || !gate_judge(result, &job, &run->ui, error) ||
       !gate_publish(result, best, options->output.publish, &run->ui, error))
-    status = status_of(error);
+    status = run_status_of(error);
   else if (!result->passed)
     status = RUN_REJECTED;
   free(result);
@@ -223,7 +237,7 @@ static RunStatus deliver(Run *run, CoredError *error) {
   if (best)
     tell_temperature(run, best);
   if (!best || !write_best(run, best, error))
-    status = status_of(error);
+    status = run_status_of(error);
   else if (run->options->output.publish)
     status = publish(run, best, error);
   cored_model_unref(best);
@@ -231,13 +245,48 @@ static RunStatus deliver(Run *run, CoredError *error) {
   return status;
 }
 
+/* The last process whose hash is not that of process 0; 0: none. */
+static int find_other(const Run *run, const char hash[CORED_HASH_SIZE]) {
+  char first[CORED_HASH_SIZE];
+  memcpy(first, hash, sizeof first);
+  parallel_broadcast(run->parallel, first, sizeof first);
+  const bool differs = memcmp(first, hash, sizeof first) != 0;
+  return parallel_max(run->parallel, differs ? run->parallel->rank : 0);
+}
+
+/* What decides which steps a process takes and what they give. */
+static json_t *shared_settings(const Run *run) {
+  const CoredModel *teacher = run->models.teacher;
+  return json_pack("{s:O,s:i,s:f,s:i,s:I,s:s,s:s}", "config", run->config, "epochs",
+                   run->options->recipe.epochs, "max_bad", run->options->data.max_bad, "epoch",
+                   run->at.epoch, "next_batch", (json_int_t)run->at.next_batch, "student",
+                   cored_model_info(run->models.student)->sha256, "teacher",
+                   teacher ? cored_model_info(teacher)->sha256 : "");
+}
+
+/* A process of other settings would wait for sums that nobody makes, or spoil those of all. */
+static bool check_same_settings(Run *run, CoredError *error) {
+  char hash[CORED_HASH_SIZE] = "";
+  json_t *settings = shared_settings(run);
+  char *text = settings ? json_dumps(settings, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
+  if (text)
+    cored_hash_bytes(text, strlen(text), hash);
+  const bool missing = parallel_max(run->parallel, !text);
+  json_decref(settings);
+  free(text);
+  if (missing)
+    return cored_error_set(error, CORED_ERROR_NO_MEMORY, "settings");
+  const int other = find_other(run, hash);
+  return other == 0 ||
+         cored_error_set(error, CORED_ERROR_ARGUMENT,
+                         "process %d has other settings than process 0: every process has to be "
+                         "given the same command line, weights and checkpoint",
+                         other);
+}
+
 /* Processes share out batches by number: all have to have read the same files. */
 static bool check_same_data(Run *run, CoredError *error) {
-  char first[sizeof run->manifest];
-  memcpy(first, run->manifest, sizeof first);
-  parallel_broadcast(run->parallel, first, sizeof first);
-  const int rank = run->parallel->rank, differs = memcmp(first, run->manifest, sizeof first) != 0;
-  const int other = parallel_max(run->parallel, differs ? rank : 0);
+  const int other = find_other(run, run->manifest);
   if (run->parallel->ranks > cored_loader_batch(run->loader))
     ui_line(&run->ui, "warning: %d processes, but batches of %d samples: some have nothing to do",
             run->parallel->ranks, cored_loader_batch(run->loader));
@@ -251,7 +300,8 @@ static bool check_same_data(Run *run, CoredError *error) {
 /* Of the processes that know why the run failed, the first says so: it need not be process 0. */
 static void tell(Run *run, const CoredError *error) {
   const Parallel *parallel = run->parallel;
-  const int turn = error->code == CORED_ERROR_NONE ? 0 : parallel->ranks - parallel->rank;
+  const bool knows = error->code != CORED_ERROR_NONE && error->code != CORED_ERROR_CANCELLED;
+  const int turn = knows ? parallel->ranks - parallel->rank : 0;
   if (parallel_max(parallel, turn) != turn || turn == 0)
     return;
   run->ui.silent = false;
@@ -266,18 +316,17 @@ RunStatus run_train(const Options *options, Parallel *parallel) {
   CoredError error = {0};
   RunStatus status = RUN_OK;
   if (!set_up(&run, &error))
-    status = status_of(&error);
-  status = (RunStatus)parallel_max(parallel, (int)status);
-  if (status == RUN_OK && !check_same_data(&run, &error))
+    status = run_status_of(&error);
+  status = run_agree(parallel, status);
+  if (status == RUN_OK && (!check_same_data(&run, &error) || !check_same_settings(&run, &error)))
     status = RUN_FAILED;
-  const bool began = status == RUN_OK;
-  if (began)
+  if (status == RUN_OK)
     status = train(&run, &error);
   if (status == RUN_OK && parallel->rank == 0)
     status = deliver(&run, &error);
-  status = (RunStatus)parallel_max(parallel, (int)status);
+  status = run_agree(parallel, status);
   if (status != RUN_OK && status != RUN_INTERRUPTED)
     tell(&run, &error);
-  tear_down(&run, began);
+  tear_down(&run);
   return status;
 }

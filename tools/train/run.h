@@ -43,6 +43,14 @@ typedef struct RunPosition {
   json_t *history; /* a row per finished epoch */
 } RunPosition;
 
+/* What --resume found, until the first file is written. */
+typedef struct Resumed {
+  bool found;
+  bool is_last;     /* it is the last checkpoint of the run's own folder */
+  bool is_best;     /* with the best model missing, the state itself is the best so far */
+  CoredModel *best; /* to be taken along from another folder; NULL: none */
+} Resumed;
+
 /* How fast this process trains, since its first batch. */
 typedef struct RunPace {
   double began;
@@ -69,21 +77,28 @@ typedef struct Run {
   RunPace pace;
   Prediction val[MAX_TASKS]; /* of the last validation */
   RunPosition at;
+  Resumed resumed;
+  bool began;              /* nothing can refuse the run any more, and its folder is its own */
   CoredTensorboard *board; /* NULL: no event file */
 } Run;
 
 RunStatus run_train(const Options *options, Parallel *parallel);
+/* The exit code that an error stands for. */
+RunStatus run_status_of(const CoredError *error);
+/* What all processes leave with: an error, of whichever process, outranks an interruption. */
+RunStatus run_agree(const Parallel *parallel, RunStatus status);
 
 /* run-files.c: the folder and what is in it. */
 bool run_open_folder(Run *run, CoredError *error);
-/* Before the first file is written: with --overwrite, what an earlier run left goes. */
-void run_delete_earlier(const Run *run);
-/* began: training did; else folders that were made for it go again. */
-void run_close_folder(Run *run, bool began);
+/* The first writing: with --overwrite, what an earlier run left goes; what was resumed comes. */
+bool run_begin_files(Run *run, CoredError *error);
+/* Folders that were made for a run that did not begin go again. */
+void run_close_folder(Run *run);
 bool run_save_checkpoint(Run *run, CoredError *error);
 /* The last checkpoint, at the end of an epoch, under its other names: the best one's, every 20th's.
  */
 bool run_keep_epoch(Run *run, CoredError *error);
+/* Reads only: run_begin_files writes. */
 bool run_resume(Run *run, CoredError *error);
 bool run_write_history(const Run *run, CoredError *error);
 char *run_path(const Run *run, const char *name);
@@ -106,7 +121,7 @@ bool run_save_best(Run *run, CoredError *error);
 
 /* run-validate.c: all sets, a row of the history, and whether the model is the best so far. */
 bool run_validate(Run *run, bool *better, CoredError *error);
-/* The state that was resumed, at the end of an epoch, as the best so far. */
-bool run_judge_resumed(Run *run, CoredError *error);
+/* Is the state that was resumed, at the end of an epoch, fit to be the best so far? */
+bool run_judge_resumed(Run *run, bool *better, CoredError *error);
 
 #endif /* CORED_TOOLS_TRAIN_RUN_H */

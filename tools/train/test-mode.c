@@ -35,11 +35,12 @@ RunStatus test_mode(const Options *options) {
                            &error) &&
          report(&prediction, info, &error);
   }
-  if (!ok)
+  const RunStatus status = ok ? RUN_OK : run_status_of(&error);
+  if (status != RUN_OK && status != RUN_INTERRUPTED)
     ui_line(&ui, "cored-train: %s", error.message);
   prediction_clear(&prediction);
   evaluator_free(evaluator);
   cored_dataset_free(set);
   cored_model_unref(model);
-  return ok ? RUN_OK : RUN_FAILED;
+  return status;
 }
