@@ -98,6 +98,8 @@ void cored_alerts_feed(CoredAlerts *alerts, const CoredResult *result, GstClockT
       feed_face(alerts, &result->faces[i], result->threshold, now, settings, func, user);
   }
   for (guint i = alerts->n; i-- > 0;) {
+    if (i >= alerts->n) /* who was told stopped the element, which ended them all */
+      continue;
     const CoredAlert alert = alerts->item[i];
     if (!is_over(&alert, now, settings))
       continue;

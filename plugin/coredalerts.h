@@ -50,7 +50,7 @@ typedef struct CoredAlertSettings {
   GstClockTime interval;     /* between updates, 0: every result */
 } CoredAlertSettings;
 
-/* Called for every change; must not change the alerts. */
+/* Called for every change; of the alerts it may only end all. */
 typedef void (*CoredAlertFunc)(gpointer user, CoredAlertState state, const CoredAlert *alert,
                                GstClockTime now);
 

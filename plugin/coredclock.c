@@ -20,19 +20,6 @@ void cored_clock_renew(CoredClock *clock) {
   clock->stamp = GST_CLOCK_TIME_NONE;
 }
 
-static gboolean is_cut(const CoredClock *clock, const GstBuffer *buffer) {
-  const GstClockTime pts = GST_BUFFER_PTS(buffer), now = clock->position;
-  if (!clock->started)
-    return FALSE;
-  if (GST_BUFFER_IS_DISCONT(buffer) && !clock->first)
-    return TRUE;
-  if (clock->fresh || !GST_CLOCK_TIME_IS_VALID(pts) || pts == clock->stamp)
-    return FALSE;
-  if (GST_CLOCK_TIME_IS_VALID(clock->stamp) && pts < clock->stamp)
-    return TRUE;
-  return (pts > now ? pts - now : now - pts) > LEAP;
-}
-
 /* Backwards from an end that is not told nothing can be counted. */
 static gboolean has_time(const GstSegment *segment) {
   return segment->format == GST_FORMAT_TIME &&
@@ -41,6 +28,20 @@ static gboolean has_time(const GstSegment *segment) {
 
 static gboolean is_reversed(const GstSegment *segment) {
   return segment->format == GST_FORMAT_TIME && segment->rate < 0.0;
+}
+
+static gboolean is_cut(const CoredClock *clock, const GstBuffer *buffer,
+                       const GstSegment *segment) {
+  const GstClockTime pts = GST_BUFFER_PTS(buffer), now = clock->position;
+  if (!clock->started)
+    return FALSE;
+  if (GST_BUFFER_IS_DISCONT(buffer) && !clock->first)
+    return TRUE;
+  if (clock->fresh || !GST_CLOCK_TIME_IS_VALID(pts) || pts == clock->stamp)
+    return FALSE;
+  if (GST_CLOCK_TIME_IS_VALID(clock->stamp) && (pts < clock->stamp) != is_reversed(segment))
+    return TRUE;
+  return (pts > now ? pts - now : now - pts) > LEAP;
 }
 
 /* Of a frame that comes first, or first behind a gap, and has no time stamp: running time goes on
@@ -92,7 +93,7 @@ static void translate(CoredClock *clock, const GstSegment *segment) {
 gboolean cored_clock_tick(CoredClock *clock, const GstBuffer *buffer, const GstSegment *segment,
                           const GstVideoInfo *info) {
   const GstClockTime pts = GST_BUFFER_PTS(buffer), frame = cored_frame_duration(info);
-  const gboolean cut = is_cut(clock, buffer), first = clock->fresh;
+  const gboolean cut = is_cut(clock, buffer, segment), first = clock->fresh;
   if (cut)
     cored_clock_renew(clock);
   if (GST_CLOCK_TIME_IS_VALID(pts) && pts != clock->stamp)

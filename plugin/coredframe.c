@@ -182,6 +182,8 @@ static void apply_crop(GstVideoFrame *frame, const GstVideoInfo *info, GstBuffer
     w_sub = MAX(w_sub, GST_VIDEO_FORMAT_INFO_W_SUB(finfo, c));
     h_sub = MAX(h_sub, GST_VIDEO_FORMAT_INFO_H_SUB(finfo, c));
   }
+  if (GST_VIDEO_INFO_IS_INTERLACED(info))
+    h_sub++; /* a pair of lines of every plane, so that the first field stays the first */
   const guint x = crop->x >> w_sub << w_sub, y = crop->y >> h_sub << h_sub;
   for (guint plane = 0; plane < GST_VIDEO_FRAME_N_PLANES(frame); plane++) {
     gint component[GST_VIDEO_MAX_COMPONENTS];

@@ -182,7 +182,8 @@ static gboolean read_keys(CoredSource *source, CoredError *error) {
 /* Where signatures count, nobody may bring back an old model that was signed once. */
 static gboolean may_follow(const CoredSource *source, const CoredNet *old, const CoredNet *net,
                            CoredError *error) {
-  if (!source->trust || !old || net->info->generation >= old->info->generation)
+  if (!source->trust || !old || g_strcmp0(old->key_id, net->key_id) != 0 ||
+      net->info->generation >= old->info->generation)
     return TRUE;
   return cored_error_set(error, CORED_ERROR_GENERATION,
                          "%s: expected generation %" G_GUINT64_FORMAT

@@ -87,15 +87,22 @@ static void find_mode(CoredDetect *self) {
     gst_element_post_message(GST_ELEMENT(self), gst_message_new_latency(GST_OBJECT(self)));
 }
 
+/* So many frames mode=delay keeps at the most. Time stamps may stand still or crawl: frames that
+ * come twice as fast as the caps say are still kept for as long as they should be. */
+static guint64 most_delayed(const CoredDetect *self, GstClockTime latency) {
+  const GstClockTime frame = cored_frame_duration(&self->info);
+  return 2 * (latency / (frame ? frame : SHORT_FRAME) + 4);
+}
+
 /* Buffers that are kept while others go on. */
 static guint kept_buffers(CoredDetect *self) {
-  const GstClockTime frame = cored_frame_duration(&self->info);
   GstClockTime latency;
   const CoredMode mode = decide_mode(self, &latency);
   if (mode == CORED_MODE_SYNC)
     return 0;
   /* In latest one is evaluated and the next one waits. */
-  return 2 + (guint)(latency / (frame ? frame : SHORT_FRAME));
+  return 2 +
+         (mode == CORED_MODE_DELAY ? (guint)MIN(most_delayed(self, latency), G_MAXUINT / 2) : 0);
 }
 
 static gboolean propose_allocation(GstBaseTransform *base, GstQuery *decide, GstQuery *query) {
@@ -346,11 +353,9 @@ static GstBuffer *release_oldest(CoredDetect *self) {
   return buffer;
 }
 
-/* Time stamps may stand still or crawl: frames that come twice as fast as the caps say, each in
- * twice the memory, are still kept for as long as they should be. */
+/* Each in twice its memory. */
 static gboolean are_too_many(const CoredDetect *self) {
-  const GstClockTime frame = cored_frame_duration(&self->info);
-  const guint64 most = 2 * (self->latency / (frame ? frame : SHORT_FRAME) + 4);
+  const guint64 most = most_delayed(self, self->latency);
   return self->delayed.length > most ||
          self->delayed_bytes / MAX(GST_VIDEO_INFO_SIZE(&self->info), 1) > 2 * most;
 }

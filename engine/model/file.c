@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -176,6 +177,19 @@ static void target_clear(Target *target) {
   free(target->temporary);
 }
 
+/* /dev/stdout, /dev/fd/N and their like: a name of something that is open already, whatever that
+ * is. Renaming over it would replace the name for everybody and leave the file that was meant
+ * empty. */
+static bool is_descriptor(const char *path) {
+  char link[PATH_MAX], folder[PATH_MAX];
+  const char *const slash = strrchr(path, '/');
+  char *const above = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
+  const bool in_proc = above && realpath(above, folder) && strncmp(folder, "/proc/", 6) == 0;
+  const ssize_t n = readlink(path, link, sizeof link);
+  free(above);
+  return in_proc || (n > 6 && strncmp(link, "/proc/", 6) == 0);
+}
+
 /* Where to write: in the same folder, under a name no reader looks for. */
 static bool target_init(Target *target, const char *path, const CoredPlacement *placement,
                         CoredError *error) {
@@ -187,7 +201,7 @@ static bool target_init(Target *target, const char *path, const CoredPlacement *
     goto no_memory;
   struct stat st;
   /* /dev/stdout and its like are links: what they lead to counts, even if it is not followed. */
-  if (stat(target->path, &st) == 0 && !S_ISREG(st.st_mode)) {
+  if (is_descriptor(path) || (stat(target->path, &st) == 0 && !S_ISREG(st.st_mode))) {
     target_clear(target);
     return cored_error_set(error, CORED_ERROR_NOT_REGULAR,
                            "%s: exists and is not a regular file, so it is not replaced", path);
@@ -353,7 +367,7 @@ static int create_empty(const Target *target, CoredError *error) {
 
 int cored_file_create(const char *path, unsigned mode, CoredError *error) {
   struct stat st;
-  if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)) {
+  if (is_descriptor(path) || (stat(path, &st) == 0 && !S_ISREG(st.st_mode))) {
     const int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
     if (fd < 0)
       fail_errno(error, CORED_ERROR_WRITE, path, "cannot be opened");

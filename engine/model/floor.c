@@ -194,12 +194,16 @@ bool cored_floor_raise(const char *path, const char *key_id, uint64_t generation
   if (!cored_hex_parse(key_id, sizeof bytes, bytes))
     return cored_error_set(error, CORED_ERROR_ARGUMENT, "%s: '%s' is no id of a key", model,
                            key_id);
-  const int fd = lock(path, error);
-  if (fd < 0)
-    return false;
-  bool ok = read_floors(&floors, path, error);
-  ok = ok && raise(&floors, path, key_id, generation, model, error);
-  free(floors.floors);
-  close(fd);
+  /* Who names the file by a link shares it with who does not. */
+  char *const resolved = realpath(path, NULL);
+  const char *const file = resolved ? resolved : path;
+  const int fd = lock(file, error);
+  bool ok = fd >= 0 && read_floors(&floors, file, error);
+  if (fd >= 0) {
+    ok = ok && raise(&floors, file, key_id, generation, model, error);
+    free(floors.floors);
+    close(fd);
+  }
+  free(resolved);
   return ok;
 }

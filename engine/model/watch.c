@@ -53,6 +53,7 @@ struct CoredWatch {
   char *path;
   Version version;
   bool forced;                         /* load whatever is there, and tell */
+  bool wanted;                         /* because somebody asked for it */
   bool failed_told;                    /* the last event was a failure */
   char identity[CORED_SHA256_HEX + 1]; /* header hash of the last good version */
   char key_id[CORED_KEY_ID_HEX + 1];   /* of who signed it */
@@ -82,7 +83,7 @@ static bool stopped(CoredWatch *watch) {
 
 static void tell(CoredWatch *watch, CoredWatchEvent event) {
   event.path = watch->path;
-  event.asked = watch->forced;
+  event.asked = watch->wanted;
   watch->failed_told = event.status == CORED_WATCH_FAILED;
   if (!stopped(watch))
     watch->callback(watch->user, &event);
@@ -132,9 +133,12 @@ static void handle_failure(CoredWatch *watch, const CoredFileStamp *stamp,
 
 /* ---- Loading -------------------------------------------------------------------------------- */
 
-static bool check_generation(const CoredWatch *watch, const CoredModelInfo *info,
-                             CoredError *error) {
-  if (!watch->params.refuse_older || info->generation >= watch->generation)
+/* Generations of one key are in order; another key begins anew. */
+static bool check_generation(const CoredWatch *watch, const CoredModel *model, CoredError *error) {
+  const CoredModelInfo *const info = cored_model_info(model);
+  const char *const key_id = cored_model_metadata(model, CORED_KEY_KEY_ID);
+  const bool other_key = watch->key_id[0] && key_id && strcmp(key_id, watch->key_id) != 0;
+  if (!watch->params.refuse_older || other_key || info->generation >= watch->generation)
     return true;
   return cored_error_set(
       error, CORED_ERROR_GENERATION, "%s: expected generation %llu or later, found %llu",
@@ -191,7 +195,7 @@ static bool load_version(CoredWatch *watch, bool *fresh, CoredWatchEvent *event,
     return false;
   event->load_ms = since_ms(&start);
   const char *const identity = cored_model_metadata(model, CORED_KEY_HEADER_SHA256);
-  bool ok = check_generation(watch, cored_model_info(model), error);
+  bool ok = check_generation(watch, model, error);
   *fresh = strcmp(identity, watch->identity) != 0;
   if (ok && (*fresh || watch->forced)) {
     clock_gettime(CLOCK_MONOTONIC, &start);
@@ -243,7 +247,7 @@ static void attempt(CoredWatch *watch) {
     tell_good(watch, &event);
     cored_plan_unref(event.plan);
   }
-  watch->forced = false;
+  watch->forced = watch->wanted = false;
 }
 
 /* ---- Looking -------------------------------------------------------------------------------- */
@@ -310,13 +314,14 @@ static bool take_requests(CoredWatch *watch) {
   pthread_mutex_lock(&watch->lock);
   const bool stop = watch->stop;
   watch->forced |= watch->trigger;
+  watch->wanted |= watch->trigger;
   watch->trigger = false;
   if (watch->new_path) {
     free(watch->path);
     watch->path = watch->new_path;
     watch->new_path = NULL;
     watch->version = (Version){0};
-    watch->forced = true;
+    watch->forced = watch->wanted = true;
   }
   if (!stop)
     __atomic_store_n(&watch->cancel, 0, __ATOMIC_RELAXED);

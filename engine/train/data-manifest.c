@@ -61,26 +61,26 @@ static int find_file(const char *folder, CoredManifest *manifest, CoredError *er
   return -1;
 }
 
-/* In root/.., root/../.. or root/../../.. (textually, after links are resolved). True without one,
- * too: then file is NULL. */
+/* The nearest: beside the class folders in root, else in root/.., root/../.. or root/../../..
+ * (textually, after links are resolved). True without one, too: then file is NULL. */
 static bool find(CoredManifest *manifest, const char *root, CoredError *error) {
-  char folder[PATH_MAX], prefix[PATH_MAX] = "";
+  char folder[PATH_MAX], prefix[PATH_MAX] = "", longer[PATH_MAX];
   if (!realpath(root, folder))
     return true;
-  for (int up = 0; up < FOLDERS_ABOVE; up++) {
-    char *slash = strrchr(folder, '/'), longer[PATH_MAX];
+  for (int up = 0; up <= FOLDERS_ABOVE; up++) {
+    const int found = find_file(folder, manifest, error);
+    if (found != 0) {
+      manifest->folder = found > 0 ? strdup(folder) : NULL;
+      manifest->prefix = found > 0 ? strdup(prefix) : NULL;
+      return found > 0 && ((manifest->folder && manifest->prefix) ||
+                           cored_error_set(error, CORED_ERROR_NO_MEMORY, "'%s'", manifest->file));
+    }
+    char *slash = strrchr(folder, '/');
     if (!slash || slash == folder ||
         snprintf(longer, sizeof longer, "%s/%s", slash + 1, prefix) >= PATH_MAX)
       return true;
     memcpy(prefix, longer, strlen(longer) + 1);
     *slash = '\0';
-    const int found = find_file(folder, manifest, error);
-    if (found == 0)
-      continue;
-    manifest->folder = found > 0 ? strdup(folder) : NULL;
-    manifest->prefix = found > 0 ? strdup(prefix) : NULL;
-    return found > 0 && ((manifest->folder && manifest->prefix) ||
-                         cored_error_set(error, CORED_ERROR_NO_MEMORY, "'%s'", manifest->file));
   }
   return true;
 }

@@ -22,7 +22,7 @@ typedef struct CoredManifest {
   size_t n_folded;
 } CoredManifest;
 
-/* The manifest in one of the three folders above root, the nearest. */
+/* The nearest manifest: in root, which holds the class folders, or in one of the three above it. */
 bool cored_manifest_load(CoredManifest *manifest, const char *root, CoredError *error);
 void cored_manifest_clear(CoredManifest *manifest);
 /* The row of a path below root; NULL: none. */

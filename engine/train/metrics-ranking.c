@@ -103,7 +103,8 @@ static double weighted_auc(const Ranked *ranked, size_t n, const uint32_t *weigh
   for (size_t i = 0; i < n;) {
     double dp = 0.0, dn = 0.0;
     const double score = ranked[i].score;
-    for (; i < n && ranked[i].score == score; i++)
+    for (const size_t first = i; i < n && (i == first || ranked[i].score == score);
+         i++) /* NaN != NaN */
       *(ranked[i].positive ? &dp : &dn) += weight[ranked[i].group];
     area += dn * (tp + 0.5 * dp);
     tp += dp;

@@ -68,10 +68,38 @@ static void kept_values_do_not_count_again(void **state) {
   assert_true(told.last.sum == 0.6 + 0.8);
 }
 
+static void stop_at_the_end(gpointer user, CoredAlertState state, const CoredAlert *alert,
+                            GstClockTime now) {
+  Told told = {0};
+  (void)alert;
+  (void)now;
+  if (state == CORED_ALERT_END)
+    cored_alerts_end_all(user, on_alert, &told);
+}
+
+/* Who is told of one end may stop the element, which ends the others. */
+static void a_stop_while_alerts_end(void **state) {
+  (void)state;
+  static CoredResult result;
+  CoredAlerts alerts = {0};
+  cored_result_clear(&result, 640, 480, CORED_REASON_NONE);
+  result.n_faces = 3;
+  result.threshold = 0.5;
+  for (guint i = 0; i < result.n_faces; i++)
+    result.faces[i] = (CoredFaceResult){
+        .p_fake = 0.9, .p_fake_smoothed = 0.9, .present = TRUE, .track_id = 1 + i};
+  cored_alerts_feed(&alerts, &result, 0, &settings, stop_at_the_end, &alerts);
+  assert_int_equal(alerts.n, 3);
+  result.n_faces = 0;
+  cored_alerts_feed(&alerts, &result, GST_SECOND, &settings, stop_at_the_end, &alerts);
+  assert_int_equal(alerts.n, 0);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(the_surest_frames_are_evidence_a_second_apart),
       cmocka_unit_test(kept_values_do_not_count_again),
+      cmocka_unit_test(a_stop_while_alerts_end),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

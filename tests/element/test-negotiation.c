@@ -180,8 +180,8 @@ static void upstream_hears_what_holds_here(void **state) {
   (void)state;
   static const struct {
     const char *mode;
-    guint kept; /* 200 ms are five frames */
-  } modes[] = {{"sync", 0}, {"latest", 2}, {"delay", 7}, {"auto", 2}};
+    guint kept; /* 200 ms are five frames; where time stands still 2 * (5 + 4) wait */
+  } modes[] = {{"sync", 0}, {"latest", 2}, {"delay", 20}, {"auto", 2}};
   for (guint i = 0; i < 2 * G_N_ELEMENTS(modes); i++) {
     const guint kept = modes[i / 2].kept;
     const gboolean pools = i % 2;

@@ -71,7 +71,11 @@ static void a_reversed_segment_may_have_no_end(void **state) {
   cored_clock_renew(&s.clock);
   assert_int_equal(tick(&s, 4000 * MS, &cut), 4000);
   assert_int_equal(s.clock.stream_time, 4000 * MS);
+  assert_false(cut);
   assert_int_equal(tick(&s, NONE, &cut), 3960);
+  assert_int_equal(tick(&s, 3920 * MS, NULL), 3920);
+  tick(&s, 3930 * MS, &cut); /* forwards is the wrong way */
+  assert_true(cut);
 }
 
 /* Counted from the last time stamp; what frames were counted too far is waited for. */

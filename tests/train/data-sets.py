@@ -424,6 +424,13 @@ class DataSets(unittest.TestCase):
         os.remove(os.path.join(self.tmp.name, "D", "manifest.csv"))
         self.manifest(plain, "Manifest.CSV")
         self.assertEqual(probe(self.root).values["told"], "4")
+        # Beside the class folders, where it is nearer than the other.
+        with open(os.path.join(self.root, "manifest.csv"), "w", encoding="utf-8") as file:
+            file.write(plain.replace("Task/train/", "").replace(",g0", ",h0").replace(",g1", ",h1"))
+        facts = probe(self.root)
+        self.assertIsNone(facts.error)
+        self.assertEqual(facts.values["told"], "4")
+        self.assertEqual(facts.files["r3.png"]["name"], "h1")
 
     def test_manifest_that_is_not_understood(self):
         for i in range(4):

@@ -171,6 +171,11 @@ static void gains_are_judged_in_pairs(void **state) {
   assert_true(gain.low >= 0 && gain.low <= gain.gain && gain.high >= gain.gain);
   assert_true(cored_metrics_auc_gain(now, NULL, positive, groups, N, 500, 1, 0.95, &guess, NULL));
   assert_true(guess.low > 0.2 && guess.high <= 0.5);
+  /* A score that is no number has no place in a ranking, but does not hold it up. */
+  double broken[N];
+  memcpy(broken, now, sizeof broken);
+  broken[7] = (double)NAN;
+  assert_true(cored_metrics_auc_gain(broken, old, positive, groups, N, 20, 1, 0.95, &few, NULL));
   /* In pairs the interval is far narrower than that of either AUC. */
   assert_true(gain.high - gain.low < 0.5 * (guess.high - guess.low));
   assert_true(cored_metrics_auc_gain(now, now, positive, groups, N, 500, 1, 0.95, &gain, NULL));

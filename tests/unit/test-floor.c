@@ -8,6 +8,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #define KEY "0123456789abcdef"
 #define OTHER "fedcba9876543210"
@@ -55,6 +56,21 @@ static void it_only_rises(void **state) {
   expect("no key", 9, CORED_ERROR_ARGUMENT);
   assert_int_equal(stat(place.path, &st), 0);
   assert_int_equal(st.st_mode & 07777, 0600);
+}
+
+/* Two names of one file are one floor. */
+static void a_link_shares_the_file(void **state) {
+  (void)state;
+  CoredError error = {0};
+  struct stat st;
+  char link[sizeof place.path];
+  snprintf(link, sizeof link, "%s/link", place.folder);
+  expect(KEY, 3, CORED_ERROR_NONE);
+  assert_int_equal(symlink("state", link), 0);
+  assert_true(cored_floor_raise(link, KEY, 5, "m.safetensors", &error));
+  assert_true(lstat(link, &st) == 0 && S_ISLNK(st.st_mode));
+  expect(KEY, 4, CORED_ERROR_GENERATION);
+  unlink(link);
 }
 
 static void a_damaged_file_is_an_error(void **state) {
@@ -146,6 +162,7 @@ static void processes_take_turns(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(it_only_rises),
+      TEST(a_link_shares_the_file),
       TEST(a_damaged_file_is_an_error),
       TEST(what_is_no_file_is_an_error),
       TEST(a_lock_held_by_another_is_waited_for),

@@ -2,6 +2,7 @@
  * The model object: making, saving, loading, copying. */
 #include "model-file.h"
 
+#include <fcntl.h>
 #include <locale.h>
 #include <math.h>
 #include <sys/resource.h>
@@ -393,6 +394,26 @@ static void files_beside_do_not_go_through_links(void **state) {
   assert_false(cored_file_write(device, &report, 1, 0644, &error));
   assert_int_equal(error.code, CORED_ERROR_NOT_REGULAR);
   unlink(device);
+  /* The name of an open file stands for that file, even where it is a regular one. */
+  const int open_file = open(precious, O_WRONLY);
+  char descriptor[64], to_descriptor[64];
+  snprintf(descriptor, sizeof descriptor, "/proc/self/fd/%d", open_file);
+  snprintf(to_descriptor, sizeof to_descriptor, "%s/stdout", folder);
+  assert_int_equal(symlink(descriptor, to_descriptor), 0);
+  assert_false(cored_file_write(to_descriptor, &report, 1, 0644, &error));
+  assert_int_equal(error.code, CORED_ERROR_NOT_REGULAR);
+  fd = cored_file_create(to_descriptor, 0644, &error);
+  assert_true(fd >= 0);
+  assert_int_equal(write(fd, "written", 7), 7);
+  close(fd);
+  close(open_file);
+  assert_true(lstat(to_descriptor, &st) == 0 && S_ISLNK(st.st_mode));
+  char content[8] = "";
+  fd = open(precious, O_RDONLY);
+  assert_int_equal(read(fd, content, 7), 7);
+  assert_string_equal(content, "written");
+  close(fd);
+  unlink(to_descriptor);
   unlink(link);
   unlink(precious);
   assert_int_equal(rmdir(folder), 0);

@@ -118,13 +118,29 @@ static bool check_input(const CoredModelInfo *info, const CoredDataset *set, Cor
                          cored_dataset_root(set), wanted, found);
 }
 
+/* No figure can be made of an output that is no number. */
+static bool check_finite(const Prediction *prediction, const CoredDataset *set, CoredError *error) {
+  const size_t c = (size_t)prediction->n_classes;
+  for (size_t i = 0; i < prediction->n * c; i++)
+    if (!isfinite(prediction->logits[i])) {
+      const CoredDataSample sample = cored_dataset_sample(set, prediction->samples[i / c]);
+      return cored_error_set(
+          error, CORED_ERROR_PARAMETER_VALUE,
+          "'%s': expected finite outputs of the model, found %f: its weights are "
+          "too large for this picture",
+          cored_dataset_file(set, sample.file)->path, (double)prediction->logits[i]);
+    }
+  return true;
+}
+
 bool evaluator_predict(Evaluator *evaluator, const CoredDataset *set, int loader_threads, Ui *ui,
                        const char *label, Prediction *prediction, CoredError *error) {
   const Scorer scorer = {score, evaluator, evaluator->info.n_classes, evaluator->info.real_class,
                          BATCH};
   Watch w = {ui, label, ui_clock()};
   return check_input(&evaluator->info, set, error) &&
-         predict_set(prediction, set, &scorer, loader_threads, watch, &w, error);
+         predict_set(prediction, set, &scorer, loader_threads, watch, &w, error) &&
+         check_finite(prediction, set, error);
 }
 
 json_t *json_figure(double x) {

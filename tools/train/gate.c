@@ -10,6 +10,7 @@
 
 #include "error.h"
 #include "model/file.h"
+#include "model/format.h"
 #include "model/model.h"
 
 enum { DRAWS = 2000 };
@@ -185,11 +186,17 @@ bool gate_open_live(const char *path, CoredModel **live, CoredError *error) {
                                   reason.message);
 }
 
+static void note_identity(const CoredModel *live, char identity[CORED_SHA256_HEX + 1]) {
+  const char *hash = live ? cored_model_metadata(live, CORED_KEY_HEADER_SHA256) : NULL;
+  snprintf(identity, CORED_SHA256_HEX + 1, "%s", hash ? hash : "");
+}
+
 bool gate_judge(GateResult *result, const GateJob *job, Ui *ui, CoredError *error) {
   CoredModel *live;
   *result = (GateResult){0};
   if (!gate_open_live(job->options->output.publish, &live, error))
     return false;
+  note_identity(live, result->live);
   result->against = live ? "the live model" : job->teacher ? "the model of -w" : "guessing";
   const bool ok = measure(result, job, live ? live : job->teacher, ui, error);
   if (ok)
@@ -200,13 +207,23 @@ bool gate_judge(GateResult *result, const GateJob *job, Ui *ui, CoredError *erro
 
 /* ---- Publishing ------------------------------------------------------------------------------ */
 
-static CoredModel *next_generation(const CoredModel *candidate, const char *path,
-                                   CoredError *error) {
+static CoredModel *next_generation(const GateResult *result, const CoredModel *candidate,
+                                   const char *path, CoredError *error) {
   CoredModelInfo info = *cored_model_info(candidate);
   uint64_t live_generation = 0;
   CoredModel *live;
+  char identity[CORED_SHA256_HEX + 1];
   if (!gate_open_live(path, &live, error))
     return NULL;
+  note_identity(live, identity);
+  if (strcmp(identity, result->live) != 0) {
+    cored_model_unref(live);
+    cored_error_set(error, CORED_ERROR_FILE_CHANGED,
+                    "'%s' was replaced while the new model was judged against the one before: "
+                    "nothing was published, run again with --resume",
+                    path);
+    return NULL;
+  }
   if (live)
     live_generation = cored_model_info(live)->generation;
   cored_model_unref(live);
@@ -268,7 +285,7 @@ bool gate_publish(const GateResult *result, const CoredModel *candidate, const c
     ui_line(ui, "%s.rejected holds the model", path);
     return write_rejected(result, candidate, path, error);
   }
-  CoredModel *next = next_generation(candidate, path, error);
+  CoredModel *next = next_generation(result, candidate, path, error);
   const bool ok = next && cored_model_save(next, path, error);
   if (ok) {
     ui_line(ui, "published %s, generation %llu", path,

@@ -24,6 +24,7 @@ typedef struct GateTask {
 
 typedef struct GateResult {
   const char *against;       /* what `old` is, for people */
+  char live[65];             /* header hash of the live file that was judged, "" without one */
   GateTask tasks[MAX_TASKS]; /* the new one first */
   int n_tasks;
   bool passed;
@@ -45,7 +46,8 @@ bool gate_judge(GateResult *result, const GateJob *job, Ui *ui, CoredError *erro
 /* Fill passed and reasons from the figures. temperature is the candidate's. */
 void gate_compare(GateResult *result, const GateOptions *options, double temperature);
 /* Write the model where the element watches, one generation after what is there; or, rejected,
- * to PATH.rejected, with the reasons in PATH.rejected.txt and in its metadata. */
+ * to PATH.rejected, with the reasons in PATH.rejected.txt and in its metadata. Fails when the live
+ * file is not the one that was judged any more. */
 bool gate_publish(const GateResult *result, const CoredModel *candidate, const char *path, Ui *ui,
                   CoredError *error);
 
