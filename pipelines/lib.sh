@@ -122,13 +122,46 @@ TXT
   model=$(model_file "$model") || exit 1
 }
 
-# model_file MODEL: the file meant: of a run's folder the best model.
-model_file() {
-  local file=${1#file://} name
-  for name in best model; do
-    [ -d "$file" ] && [ -f "$file/$name.safetensors" ] && file=$file/$name.safetensors
+# plain_path PATH: of file:///... the path that it means; other texts as they are.
+plain_path() {
+  local rest=${1#file://} plain='' byte
+  case $1 in file:///*) ;; *) printf '%s\n' "$1"; return ;; esac
+  while [[ $rest == *%* ]]; do
+    plain+=${rest%%\%*}
+    rest=${rest#*%}
+    if [[ $rest =~ ^[0-9a-fA-F]{2} ]]; then
+      printf -v byte '%b' "\\x${rest:0:2}"
+      plain+=$byte
+      rest=${rest:2}
+    else
+      plain+=%
+    fi
   done
-  [ ! -d "$file" ] || die "there is no best.safetensors in the folder $file"
+  printf '%s\n' "$plain$rest"
+}
+
+# only_weights FOLDER: the weight file in it, if there is one only; else how many there are, and a failure.
+only_weights() (
+  shopt -s nullglob dotglob
+  found=("$1"/?*.{safetensors,pth,pth.tar,pt,ckpt,h5})
+  [ ${#found[@]} = 1 ] || { echo "${#found[@]}"; return 1; }
+  printf '%s\n' "${found[0]}"
+)
+
+# model_file MODEL: the file meant, as all tools take it (tools/common/model-path.c).
+model_file() {
+  local file found name
+  file=$(plain_path "$1")
+  if [ -d "$file" ]; then
+    for name in best model; do
+      [ ! -f "$file/$name.safetensors" ] || { file=$file/$name.safetensors; break; }
+    done
+  fi
+  if [ -d "$file" ]; then
+    found=$(only_weights "$file") ||
+      die "$file: expected best.safetensors, model.safetensors or one model file in this folder, found $found"
+    file=$found
+  fi
   [ -r "$file" ] || die "the model $file cannot be read"
   printf '%s\n' "$file"
 }

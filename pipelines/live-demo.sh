@@ -14,7 +14,7 @@ between two frames, and the new generation appears in the picture.
 
   --live FILE     the watched file (a temporary one); it is replaced by a copy of MODEL
   --next MODEL    publish this model there ...
-  --after S       ... S seconds after the first result (4)
+  --after S       ... S seconds after the first result (4); if that does not come to pass, it is a failure
   --loops N       play FILE N times (10)
 Without FILE a generated live picture is judged as a whole; --frames is for that one.
 $output_help
@@ -43,7 +43,7 @@ case $after in '' | *[!0-9.]*) usage_error "--after needs a number" ;; esac
 [ -z "$input" ] || [ -z "${frames:-}" ] || # concat would go on to the next loop
   usage_error "--frames is for the generated picture; a file is played --loops times"
 need_model
-[ -z "$next" ] || [ -r "$next" ] || die "the model $next cannot be read"
+[ -z "$next" ] || next=$(model_file "$next") || exit 1
 read -ra stop < <(stop_after)
 source=(videotestsrc is-live=true pattern=smpte ! 'video/x-raw,width=640,height=360,framerate=25/1')
 region=full-frame
@@ -66,16 +66,33 @@ live=${live:-$temporary/live.safetensors}
 # publish FILE: as cored-train does it: whole or not at all.
 publish() { cp "$1" "$live.part" && mv "$live.part" "$live"; }
 
-publish "$model" || die "cannot write $live"
-say "the detector watches $live"
+# publish_next: after a while; $temporary/published says that it is done. TERM ends it before.
+publish_next() {
+  sleep "$after" >/dev/null 2>&1 &
+  trap 'kill "$!"; exit 1' TERM
+  wait "$!" && publish "$next" && : >"$temporary/published"
+}
+
+if [ "${dry_run:-no}" = no ]; then
+  publish "$model" || die "cannot write $live"
+  say "the detector watches $live"
+fi
 launch "${source[@]}" ! videoconvert ! "${stop[@]}" ! clocksync ! \
   coreddetect "model=$live" mode=latest "inference-region=$region" message-interval=500000000 ! \
-  coredoverlay ! videoconvert ! "${sink[@]}" |
+  coredoverlay ! videoconvert ! "${sink[@]}" | (
+  trap '' INT # it ends with the pipeline
+  publisher=
   while read -r line; do
     printf '%s\n' "$line"
     case $line in *'element): cored,'*) ;; *) continue ;; esac
-    [ -n "$next" ] || continue
-    (sleep "$after" && publish "$next") &
-    next=
+    [ -n "$next" ] && [ -z "$publisher" ] || continue
+    publish_next &
+    publisher=$!
   done
-exit "${PIPESTATUS[0]}"
+  [ -z "$publisher" ] || { kill "$publisher"; wait "$publisher"; } 2>/dev/null
+)
+status=${PIPESTATUS[0]}
+if [ "$status" = 0 ] && [ -n "$next" ] && [ "${dry_run:-no}" = no ] && [ ! -e "$temporary/published" ]; then
+  die "$next was not published"
+fi
+exit "$status"

@@ -106,6 +106,30 @@ case_flag-video() {
   says 'failed: cannot be read: No such file'
 }
 
+# A model is named in the ways in which the tools take it (tools/common/model-path.c).
+case_model-names() {
+  local script=("$scripts/print-metadata.sh" --dry-run --model) name
+  picture "$tmp/a.mkv"
+  mkdir "$tmp/a run"
+  for name in 'any 100%.safetensors' .hidden.pth model.safetensors best.safetensors; do
+    [ "$name" != .hidden.pth ] || rm "$tmp/a run/any 100%.safetensors"
+    cp "$CORED_MODEL" "$tmp/a run/$name"
+    runs 0 "${script[@]}" "$tmp/a run" "$tmp/a.mkv"
+    says "'model=$tmp/a run/$name'"
+    runs 0 "${script[@]}" "file://${tmp//_/%5f}/a%20run" "$tmp/a.mkv"
+    says "'model=$tmp/a run/$name'"
+  done
+  runs 0 "${script[@]}" "file://$tmp/a%20run/best.safetensors" "$tmp/a.mkv"
+  says "'model=$tmp/a run/best.safetensors'"
+  cp "$CORED_MODEL" "$tmp/a%20b%.safetensors" # no URI: as it stands
+  runs 0 "${script[@]}" "$tmp/a%20b%.safetensors" "$tmp/a.mkv"
+  says "model=$tmp/a%20b%.safetensors"
+  rm "$tmp/a run/best.safetensors"
+  mv "$tmp/a run/model.safetensors" "$tmp/a run/other.safetensors"
+  runs 1 "${script[@]}" "$tmp/a run" "$tmp/a.mkv"
+  says 'expected best.safetensors, model.safetensors or one model file in this folder, found 2'
+}
+
 case_print-metadata() {
   picture "$tmp/a b.mkv"
   runs 0 "$scripts/print-metadata.sh" "$tmp/a b.mkv"
@@ -327,6 +351,20 @@ case_live-demo() {
   runs 2 "$scripts/live-demo.sh" --frames 60 --no-window "$tmp/a.mkv"
   says 'frames is for the generated picture'
   runs 1 "$scripts/live-demo.sh" --next "$tmp/none" --no-window
+  # What is to be published is found as any model, and is published or that is an error.
+  mkdir "$tmp/next run" "$tmp/none here"
+  cp "$tmp/next.safetensors" "$tmp/next run/of another name.safetensors"
+  runs 0 "$scripts/live-demo.sh" --next "file://$tmp/next%20run" --after 0 --frames 60 --no-window \
+    --live "$tmp/live.safetensors" --overwrite
+  cmp -s "$tmp/live.safetensors" "$tmp/next.safetensors" || fail "the next model was not published"
+  runs 1 "$scripts/live-demo.sh" --next "$tmp/next.safetensors" --after 60 --frames 20 --no-window
+  says 'next.safetensors was not published'
+  runs 1 "$scripts/live-demo.sh" --next "$tmp/none here" --no-window
+  says 'expected best.safetensors, model.safetensors or one model file in this folder, found 0'
+  # A rehearsal writes nothing.
+  echo mine >"$tmp/live.safetensors"
+  runs 0 "$scripts/live-demo.sh" --dry-run --live "$tmp/live.safetensors" --no-window
+  [ "$(cat "$tmp/live.safetensors")" = mine ] || fail "--dry-run wrote a file"
   runs 2 "$scripts/live-demo.sh" --loops 0
   runs 2 "$scripts/live-demo.sh" --after soon
   runs 2 "$scripts/live-demo.sh" --no-window --next
