@@ -15,7 +15,8 @@ from gi.repository import Gst, GstApp  # noqa: E402, F401 (GstApp gives appsink 
 def faces_of(result):
     """The faces as dictionaries. `faces` is an array of structures: GStreamer's own Python module (the
     package python3-gst-1.0) makes a Gst.ValueArray of it."""
-    return [{name: face.get_value(name) for name in face.keys()} for face in result.get_value("faces") or []]
+    return [{name: face.get_value(name) for name in map(face.nth_field_name, range(face.n_fields()))}
+            for face in result.get_value("faces") or []]
 
 
 def line_of(result, time):

@@ -74,10 +74,26 @@ fi
 cp -L /etc/resolv.conf "$folder/etc/resolv.conf"
 copy_settings
 
-# Files that are tracked no more must go too, the build folder must stay.
-find "$work/cored" -mindepth 1 -maxdepth 1 ! -name 'build*' -exec rm -rf {} +
-git -C "$cored_root" ls-files -z | tar -C "$cored_root" --null -T - -cf - | tar -C "$work/cored" -xf - ||
-  die "cannot copy the tree"
+# update_tree: the tracked files, no others but the build folders'. Only what differs is written, at
+# its time of now: a file that is new here but older than its object there would not be compiled.
+update_tree() {
+  local new=$work/new old=$work/cored file
+  rm -rf "$new"
+  mkdir "$new"
+  git -C "$cored_root" ls-files -z | tar -C "$cored_root" --null -T - -cf - | tar -C "$new" -xf - || return 1
+  find "$old" -path "$old/build*" -prune -o ! -type d -printf '%P\0' | while IFS= read -r -d '' file; do
+    [ -e "$new/$file" ] || rm -f "$old/$file"
+  done
+  find "$new" ! -type d -printf '%P\0' | while IFS= read -r -d '' file; do
+    if ! cmp -s "$new/$file" "$old/$file"; then
+      mkdir -p "$(dirname "$old/$file")" && cp -P "$new/$file" "$old/$file" || exit 1
+    fi
+    chmod --reference="$new/$file" "$old/$file" || exit 1
+  done || return 1
+  rm -rf "$new"
+}
+update_tree || die "cannot copy the tree"
+
 settings=()
 for name in http_proxy https_proxy no_proxy PIP_INDEX_URL PIP_EXTRA_INDEX_URL PIP_TRUSTED_HOST; do
   [ -z "${!name:-}" ] || settings+=("$name=${!name}")
