@@ -19,9 +19,10 @@ def faces_of(result):
             for face in result.get_value("faces") or []]
 
 
-def line_of(result, time):
+def line_of(result):
     """A result in one line; p-fake and others are absent where there is no value."""
-    text = f"{time / Gst.SECOND:8.3f} s  {result.get_value('verdict')}"
+    time = f"{result.get_value('stream-time') / Gst.SECOND:8.3f}" if result.has_field("stream-time") else f"{'-':>8}"
+    text = f"{time} s  {result.get_value('verdict')}"
     if result.has_field("reason"):
         text += f" ({result.get_value('reason')})"
     for face in faces_of(result):
@@ -46,7 +47,7 @@ def make_pipeline(model, region, source):
 def print_result(sample):
     buffer = sample.get_buffer()
     result = buffer.get_custom_meta("CoredMeta").get_structure()
-    print(line_of(result, sample.get_segment().to_stream_time(Gst.Format.TIME, buffer.pts)), flush=True)
+    print(line_of(result), flush=True)
 
 
 def read(pipeline):

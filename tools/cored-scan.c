@@ -41,10 +41,12 @@ static gboolean scan_one(const ScanContext *context, guint index, const ScanTerm
   char *uri = scan_input_uri(argument, &problem);
   ScanReport *report = scan_report_new(argument, uri ? uri : argument);
   report->annotated = g_strdup(annotated ? annotated[index] : NULL);
-  if (uri)
+  if (uri) {
     go_on = scan_run(context, report);
-  else
+  } else {
     report->problem = problem;
+    g_clear_pointer(&report->annotated, g_free);
+  }
   if (context->json)
     scan_json_verdict(context->json, report);
   scan_report_print(report, terminal, !context->options->quiet);

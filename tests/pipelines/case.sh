@@ -153,6 +153,11 @@ case_read-metadata() {
   runs 0 "${script[@]}" --model "$CORED_MODEL" --whole-frame "file://$tmp/a%20b.mkv"
   says '^   1\.000 s  (real|fake)  face [0-9]+ at 0,0 320x240 p-fake [01]\.[0-9]{3}$'
   ! grep -i 'deprecat' "$log" || fail "a deprecated call"
+  # Pictures without time stamps: no time is made up.
+  gst-launch-1.0 -q videotestsrc num-buffers=5 ! video/x-raw,width=320,height=240,framerate=25/1 ! \
+    jpegenc ! filesink "location=$tmp/a.mjpeg" >"$log" 2>&1 || fail "cannot make a.mjpeg"
+  runs 0 "${script[@]}" "$tmp/a.mjpeg"
+  says '^ +([0-9]\.[0-9]{3}|-) s  unknown' 5
   runs 1 "${script[@]}" "$tmp/none.mkv"
   runs 1 "${script[@]}" --model "$tmp/none.safetensors" "$tmp/a b.mkv"
   says '^read-metadata.py: The model cannot be used: .*none.safetensors'
@@ -545,6 +550,66 @@ case_scan-cut-off() {
   says '^  note: nothing in it says how long it is'
 }
 
+# good FILE: it is whole, and nothing in it is damaged.
+good() {
+  rm -f "$tmp/good.jsonl"
+  runs 0 "$CORED_BUILD_DIR/tools/cored-scan" --model "$CORED_MODEL" --set inference-region=full-frame \
+    --set threshold=0.99 -q --json "$tmp/good.jsonl" "$tmp/$1"
+  tail -n 1 "$tmp/good.jsonl" | grep -q '"verdict":"real".*"complete":true,"damaged":0' ||
+    fail "$1: $(tail -n 1 "$tmp/good.jsonl")"
+}
+
+# What is cut out of a longer video, streamed or written to a pipe is neither cut off nor damaged.
+case_scan-whole() {
+  local ff=(ffmpeg -v error -y)
+  command -v ffmpeg >/dev/null || {
+    echo "skipped: no ffmpeg"
+    exit 77
+  }
+  needs x264enc mp4mux avdec_h264 avdec_h265 avdec_mpeg4
+  made "$tmp/a.mp4" x264enc key-int-max=25 bframes=2 ! h264parse ! mp4mux
+  # An edit list that begins and ends between key frames.
+  "${ff[@]}" -ss 1.5 -t 1.3 -i "$tmp/a.mp4" -c copy "$tmp/edited.mp4" || fail "cannot make edited.mp4"
+  good edited.mp4
+  # Fragments whose times do not begin at 0.
+  (cd "$tmp" && "${ff[@]}" -i a.mp4 -c copy -f hls -hls_time 1 -hls_segment_type fmp4 \
+    -hls_segment_filename 'part%d.m4s' list.m3u8 && cat init.mp4 part2.m4s part3.m4s >late.mp4) ||
+    fail "cannot make late.mp4"
+  good late.mp4
+  head -c $(($(stat -c %s "$tmp/late.mp4") * 3 / 4)) "$tmp/late.mp4" >"$tmp/half-late.mp4"
+  runs 1 "$CORED_BUILD_DIR/tools/cored-scan" --model "$CORED_MODEL" -q "$tmp/half-late.mp4"
+  # Pictures in front of the first one that could be decoded.
+  if "${ff[@]}" -i "$tmp/a.mp4" -c:v libx265 -x265-params \
+    log-level=none:open-gop=1:keyint=23:min-keyint=23:scenecut=0:bframes=3:b-adapt=0 "$tmp/open.mp4"; then
+    "${ff[@]}" -ss 1.5 -i "$tmp/open.mp4" -c copy "$tmp/leading.mkv" || fail "cannot make leading.mkv"
+    good leading.mkv
+  fi
+  # Pictures that are not coded, as the one before is shown on.
+  "${ff[@]}" -i "$tmp/a.mp4" -c:v mpeg4 -f m4v "$tmp/a.m4v" || fail "cannot make a.m4v"
+  python3 - "$tmp/a.m4v" "$tmp/still.m4v" <<'PY'
+import sys
+first, *pictures = open(sys.argv[1], "rb").read().split(b"\0\0\1\xb6")
+out = first
+for n, picture in enumerate(pictures):
+    out += b"\0\0\1\xb6" + picture
+    if n % 10 == 9:  # the same time again (25 a second: 5 bits)
+        bits = f"{int.from_bytes(picture[:4], 'big'):032b}"
+        bits = "01" + bits[2:bits.index("0", 2) + 8] + "00"
+        bits += "1" * (-len(bits) % 8)
+        out += b"\0\0\1\xb6" + int(bits, 2).to_bytes(len(bits) // 8, "big")
+open(sys.argv[2], "wb").write(out)
+PY
+  good still.m4v
+  # A header that was never filled in, and one that gives the time of the longest stream only.
+  "${ff[@]}" -i "$tmp/a.mp4" -c:v mjpeg -f avi - 2>"$log" | cat >"$tmp/pipe.avi"
+  good pipe.avi
+  if gst-inspect-1.0 --exists asfdemux; then
+    "${ff[@]}" -i "$tmp/a.mp4" -f lavfi -i sine=d=7 -c:v wmv2 -c:a wmav2 "$tmp/sound.wmv" ||
+      fail "cannot make sound.wmv"
+    good sound.wmv
+  fi
+}
+
 # Frames that cannot be decoded are counted; times count from the first frame, as in the annotated video.
 case_scan-streams() {
   local judge=("$CORED_BUILD_DIR/tools/cored-scan" --model "$CORED_MODEL" --set inference-region=full-frame -q)
@@ -649,6 +714,30 @@ case_scan-outputs() {
   runs 1 "$scan" --model "$CORED_MODEL" -q --annotate "$tmp/link.mp4" "$tmp/one/a.mkv"
   says 'failed: cannot write .*link.mp4: File exists'
   [ ! -s "$tmp/victim" ] && [ -L "$tmp/link.mp4" ] || fail "a link was followed"
+  runs 1 "$scan" --model "$CORED_MODEL" -q --json "$tmp/link.jsonl" --annotate "$tmp/link.mp4" "$tmp/one/a.mkv"
+  ! grep -q '"annotated"' "$tmp/link.jsonl" || fail "JSON names a video that is not there"
+  ! grep -q '^  annotated: ' "$log" || fail "a video that is not there is named"
+  rm "$tmp/link.jsonl"
+  # The names of the longest inputs still make names of videos.
+  local long
+  long=$(printf 'x%.0s' $(seq 247))
+  cp "$tmp/one/a.mkv" "$tmp/two/$long.mkv"
+  mkdir "$tmp/long"
+  runs 0 "$scan" --model "$CORED_MODEL" -q --annotate "$tmp/long" "$tmp/two/$long.mkv" "$tmp/one/a.mkv"
+  says '^  annotated: .*/long/.*-flagged.mp4$' 2
+  # A file that is cut off has its video up to there.
+  head -c $(($(stat -c %s "$tmp/one/a.mkv") / 2)) "$tmp/one/a.mkv" >"$tmp/one/half.mkv"
+  runs 1 "$scan" --model "$CORED_MODEL" -q --annotate "$tmp/long" "$tmp/one/half.mkv"
+  says '^  annotated: .*/long/half-flagged.mp4$'
+  # No two outputs, and no output and the model or an input, are one file.
+  runs 2 "$scan" --model "$CORED_MODEL" -q --json "$tmp/new" --annotate "$tmp/long/../new" "$tmp/one/a.mkv"
+  says '^cored-scan: --json and --annotate would both write'
+  cp "$CORED_MODEL" "$tmp/model.safetensors"
+  runs 2 "$scan" --model "$tmp/model.safetensors" -q --overwrite --annotate "$tmp/model.safetensors" "$tmp/one/a.mkv"
+  says '^cored-scan: --annotate would overwrite'
+  runs 2 "$scan" --model "$CORED_MODEL" -q --overwrite --json "$tmp/one/a.mkv" "file://$tmp/one/a.mkv"
+  says '^cored-scan: --json would overwrite'
+  cmp -s "$CORED_MODEL" "$tmp/model.safetensors" || fail "the model was overwritten"
   # An empty file is nothing to lose.
   : >"$tmp/empty.jsonl"
   runs 0 "$scan" --model "$CORED_MODEL" -q --json "$tmp/empty.jsonl" "$tmp/one/a.mkv"

@@ -10,7 +10,7 @@
 #include <glib/gstdio.h>
 #include <unistd.h>
 
-#define PART_SUFFIX ".part"
+#define PART_NAME ".cored-XXXXXX.part" /* short, however long the name that it will get */
 
 static const char *find_encoder(void) {
   static const struct {
@@ -47,8 +47,10 @@ static GstPadProbeReturn crop_to_even(GstPad *pad, GstPadProbeInfo *info, gpoint
 }
 
 char *scan_annotate_part(const char *path, GError **error) {
-  char *part = g_strconcat(path, ".XXXXXX" PART_SUFFIX, NULL);
+  char *folder = g_path_get_dirname(path);
+  char *part = g_build_filename(folder, PART_NAME, NULL);
   const int file = g_mkstemp_full(part, O_WRONLY | O_CLOEXEC, 0666);
+  g_free(folder);
   if (file >= 0) {
     close(file);
     return part;

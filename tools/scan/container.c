@@ -17,6 +17,13 @@
 #define MAX_PARTS 4000000 /* boxes or tags of one file: hours of them */
 #define LOOK_S 10         /* a header that takes longer says nothing */
 
+/* What ffmpeg writes for a number of frames that it does not know yet. */
+#define AVI_OPEN_END 0x40000000
+
+/* Padding at the end that writers leave out and players do not miss. */
+#define RIFF_SPARE 8
+#define FLV_SPARE 4 /* the size of the tag before, which closes a tag */
+
 typedef struct Bytes {
   int fd;
   guint64 size;
@@ -38,11 +45,12 @@ static guint32 little32(const guint8 *p) {
   return (guint32)p[0] | (guint32)p[1] << 8 | (guint32)p[2] << 16 | (guint32)p[3] << 24;
 }
 
-/* A part that begins at `at` and says that it has `length` bytes. */
+/* A part that begins at `at` and says that it has `length` bytes, of which the last `spare` may be
+ * missing. */
 static void check_end(ScanContainer *c, const Bytes *b, const char *what, guint64 at,
-                      guint64 length) {
+                      guint64 length, guint64 spare) {
   c->bytes_known = TRUE;
-  if (!c->cut && (at > b->size || length > b->size - at))
+  if (!c->cut && (at > b->size || (length > b->size - at && length - (b->size - at) > spare)))
     c->cut =
         g_strdup_printf("the file is cut off: %s at byte %" G_GUINT64_FORMAT
                         " should have %" G_GUINT64_FORMAT " bytes, %" G_GUINT64_FORMAT " are there",
@@ -68,7 +76,7 @@ static void read_boxes(ScanContainer *c, const Bytes *b) {
     if (length < 8)
       return;
     g_snprintf(what, sizeof what, "the box '%.4s'", (const char *)head + 4);
-    check_end(c, b, what, at, length);
+    check_end(c, b, what, at, length, 0);
     if (c->cut)
       return;
     at += length;
@@ -82,7 +90,7 @@ static void read_riff(ScanContainer *c, const Bytes *b) {
     const guint32 length = little32(head + 4);
     if (length == 0 || length == G_MAXUINT32) /* its writer never came back to fill it in */
       return;
-    check_end(c, b, "the RIFF chunk", at, 8 + (guint64)length);
+    check_end(c, b, "the RIFF chunk", at, 8 + (guint64)length, RIFF_SPARE);
     if (c->cut)
       return;
     at += 8 + (guint64)length + (length & 1);
@@ -115,7 +123,7 @@ static void read_ebml(ScanContainer *c, const Bytes *b) {
     return;
   n = vint(b, at + 4, &length, &unknown);
   if (n && !unknown)
-    check_end(c, b, "the segment", at + 4 + n, length);
+    check_end(c, b, "the segment", at + 4 + n, length, 0);
 }
 
 static void read_flv(ScanContainer *c, const Bytes *b) {
@@ -123,7 +131,7 @@ static void read_flv(ScanContainer *c, const Bytes *b) {
   guint64 at = 13;
   for (guint i = 0; i < MAX_PARTS && !*b->stop && get(b, at, head, 11); i++) {
     const guint64 length = 11 + big(head + 1, 3) + 4;
-    check_end(c, b, "the tag", at, length);
+    check_end(c, b, "the tag", at, length, FLV_SPARE);
     if (c->cut)
       return;
     at += length;
@@ -142,7 +150,7 @@ static void read_ogg(ScanContainer *c, const Bytes *b) {
     guint64 length = 27 + (guint64)tail[i + 26];
     for (gsize k = 0; k < tail[i + 26] && i + 27 + k < n; k++)
       length += tail[i + 27 + k];
-    check_end(c, b, "the page", from + i, length);
+    check_end(c, b, "the page", from + i, length, 0);
     if (!c->cut && !(tail[i + 5] & 4))
       c->cut = g_strdup("the file is cut off: its last page does not end its stream");
     break;
@@ -169,6 +177,12 @@ static void read_bytes(ScanContainer *c, const Bytes *b) {
 }
 
 #ifdef CORED_HAVE_LIBAV
+/* Containers that hold their data themselves, and bare streams: a playlist or a concatenation
+ * script could name other files. */
+static const char formats[] = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,flv,ogg,asf,"
+                              "mxf,ivf,dv,h264,hevc,av1,obu,"
+                              "m4v,mpegvideo,mjpeg,jpeg_pipe,png_pipe,gif,yuv4mpegpipe";
+
 typedef struct Deadline {
   gint64 until;
   const gboolean *stop;
@@ -190,6 +204,12 @@ static double tagged_duration(const AVStream *stream) {
   return hours * 3600.0 + minutes * 60.0 + seconds + fraction;
 }
 
+static double stream_start(const AVStream *stream) {
+  return stream->start_time == AV_NOPTS_VALUE || stream->start_time < 0
+             ? 0
+             : (double)stream->start_time * av_q2d(stream->time_base);
+}
+
 static double stream_duration(const AVStream *stream) {
   if (stream->duration != AV_NOPTS_VALUE && stream->duration > 0)
     return (double)stream->duration * av_q2d(stream->time_base);
@@ -197,12 +217,33 @@ static double stream_duration(const AVStream *stream) {
 }
 
 /* An AVI file says how many frames a stream has; libavformat's duration of it follows the bytes. */
-static double counted_duration(const AVFormatContext *format, const AVStream *stream) {
+static double counted_duration(const AVStream *stream) {
   const AVRational rate =
       stream->avg_frame_rate.num ? stream->avg_frame_rate : stream->r_frame_rate;
-  if (strcmp(format->iformat->name, "avi") != 0 || stream->nb_frames <= 0 || rate.num <= 0)
+  if (stream->nb_frames <= 0 || rate.num <= 0)
     return 0;
   return (double)stream->nb_frames / av_q2d(rate);
+}
+
+static gboolean is_format(const AVFormatContext *format, const char *name) {
+  return g_str_has_prefix(format->iformat->name, name);
+}
+
+/* An AVI file that was written to a pipe: its header was never filled in. */
+static gboolean is_open_ended(const AVFormatContext *format, const AVStream *stream) {
+  return is_format(format, "avi") && stream->nb_frames >= AVI_OPEN_END;
+}
+
+/* Seconds that the header gives the stream itself, 0 where it does not; with other containers
+ * libavformat takes what is said of the whole file. */
+static double own_duration(const AVFormatContext *format, const AVStream *stream) {
+  if (is_format(format, "matroska")) /* the tag is the end, rather */
+    return MAX(tagged_duration(stream) - stream_start(stream), 0);
+  if (is_format(format, "mov")) /* of fragments: the end */
+    return MAX(stream_duration(stream) - stream_start(stream), 0);
+  if (is_format(format, "avi"))
+    return MAX(stream_duration(stream), counted_duration(stream));
+  return is_format(format, "ogg") ? stream_duration(stream) : 0;
 }
 
 static void take_header(ScanContainer *c, const AVFormatContext *format) {
@@ -217,17 +258,13 @@ static void take_header(ScanContainer *c, const AVFormatContext *format) {
   else if (stream->codecpar->color_range == AVCOL_RANGE_MPEG)
     c->range = SCAN_RANGE_LIMITED;
   /* Others are guesses from the bytes that are there, or from their time stamps. */
-  if (format->duration_estimation_method != AVFMT_DURATION_FROM_STREAM)
+  if (format->duration_estimation_method != AVFMT_DURATION_FROM_STREAM ||
+      is_open_ended(format, stream))
     return;
-  c->video = MAX(stream_duration(stream), counted_duration(format, stream));
+  c->video = own_duration(format, stream);
   if (format->duration > 0) {
     const gint64 start = format->start_time == AV_NOPTS_VALUE ? 0 : MAX(format->start_time, 0);
     c->all = (double)(format->duration - start) / AV_TIME_BASE;
-  }
-  const double tagged = tagged_duration(stream); /* its end, rather */
-  if (c->video <= 0 && tagged > 0) {
-    const gint64 start = stream->start_time == AV_NOPTS_VALUE ? 0 : MAX(stream->start_time, 0);
-    c->video = tagged - (double)start * av_q2d(stream->time_base);
   }
 }
 
@@ -235,15 +272,19 @@ static void read_header(ScanContainer *c, const char *path, const gboolean *stop
   Deadline deadline = {g_get_monotonic_time() + LOOK_S * G_USEC_PER_SEC, stop};
   char *url = g_strconcat("file:", path, NULL);
   AVFormatContext *format = avformat_alloc_context();
+  AVDictionary *options = NULL;
   av_log_set_level(AV_LOG_QUIET);
+  av_dict_set(&options, "protocol_whitelist", "file", 0);
+  av_dict_set(&options, "format_whitelist", formats, 0);
   if (format) {
     format->interrupt_callback = (AVIOInterruptCB){is_over, &deadline};
-    if (avformat_open_input(&format, url, NULL, NULL) == 0) { /* which frees it on failure */
+    if (avformat_open_input(&format, url, NULL, &options) == 0) { /* which frees it on failure */
       if (avformat_find_stream_info(format, NULL) >= 0 && !is_over(&deadline))
         take_header(c, format);
       avformat_close_input(&format);
     }
   }
+  av_dict_free(&options);
   g_free(url);
 }
 #else

@@ -5,6 +5,7 @@
 #include "scan/tracks.h"
 
 #include <gst/gst.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -55,6 +56,17 @@ static gboolean same_file(const char *a, const char *b) {
          one.st_ino == other.st_ino && S_ISREG(one.st_mode);
 }
 
+/* The same file, or a file of the same name that is not there yet. */
+static gboolean same_output(const char *a, const char *b) {
+  if (!a || !b || strcmp(a, "-") == 0)
+    return FALSE;
+  char *one = g_canonicalize_filename(a, NULL), *other = g_canonicalize_filename(b, NULL);
+  const gboolean same = strcmp(one, other) == 0 || same_file(a, b);
+  g_free(other);
+  g_free(one);
+  return same;
+}
+
 /* ---- Outputs -------------------------------------------------------------------------------- */
 
 /* "clip" of "file:///videos/clip.mp4"; free with g_free. */
@@ -70,11 +82,21 @@ static char *stem_of(const char *input) {
   return name;
 }
 
+/* To n bytes at most, without a part of a character at the end. */
+static void shorten(char *name, gsize n) {
+  if (strlen(name) <= n)
+    return;
+  while (n > 0 && (name[n] & 0xc0) == 0x80)
+    n--;
+  name[n] = '\0';
+}
+
 /* A name in the folder that no other input has: two inputs of one name in different folders get
  * clip-flagged.mp4 and clip-flagged-2.mp4. With --append a file of an earlier run keeps its name.
  */
 static char *name_in_folder(const ScanOptions *options, const char *input, GHashTable *taken) {
   char *stem = stem_of(input), *path = NULL;
+  shorten(stem, NAME_MAX - strlen("-flagged-1000000.mp4"));
   for (guint n = 1;; n++) {
     char *file = n == 1 ? g_strconcat(stem, "-flagged.mp4", NULL)
                         : g_strdup_printf("%s-flagged-%u.mp4", stem, n);
@@ -115,15 +137,27 @@ static gboolean holds_something(const char *path) {
   return stat(path, &info) == 0 && S_ISREG(info.st_mode) && info.st_size > 0;
 }
 
-/* No output may fall on an input or the model, and none that is there already is touched unasked.
- * NULL when all is well. */
+/* The model, or an input, named by its path or its URI. */
+static gboolean is_read(const ScanOptions *options, const char *output) {
+  gboolean found = same_file(output, options->model);
+  for (char **input = options->inputs; *input && !found; input++) {
+    char *path = g_filename_from_uri(*input, NULL, NULL);
+    found = same_file(output, *input) || same_file(output, path);
+    g_free(path);
+  }
+  return found;
+}
+
+/* No output may fall on an input, the model or another output, and none that is there already is
+ * touched unasked. NULL when all is well. */
 static char *find_clash(const ScanOptions *options) {
-  for (char **input = options->inputs; *input; input++) {
-    if (same_file(options->json, *input) || same_file(options->json, options->model))
-      return g_strdup_printf("--json would overwrite %s", options->json);
-    for (char **path = options->annotated; path && *path; path++)
-      if (same_file(*path, *input))
-        return g_strdup_printf("--annotate would overwrite %s", *input);
+  if (is_read(options, options->json))
+    return g_strdup_printf("--json would overwrite %s", options->json);
+  for (char **path = options->annotated; path && *path; path++) {
+    if (is_read(options, *path))
+      return g_strdup_printf("--annotate would overwrite %s", *path);
+    if (same_output(options->json, *path))
+      return g_strdup_printf("--json and --annotate would both write %s", *path);
   }
   if (options->overwrite)
     return NULL;

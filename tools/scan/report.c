@@ -133,7 +133,7 @@ void scan_report_print(const ScanReport *report, const ScanTerminal *terminal, g
     print_verdict(report, terminal);
     print_others(report, terminal);
   }
-  if (report->annotated && report->complete)
+  if (report->annotated)
     fprintf(terminal->file, "  annotated: %s\n", cored_show(report->annotated).text);
   if (report->note)
     fprintf(terminal->file, "  note: %s\n", cored_show(report->note).text);

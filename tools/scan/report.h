@@ -16,7 +16,7 @@ typedef struct ScanReport {
   gboolean complete; /* it was read to its end */
   char *reason;      /* why most of the frames that were not judged were not, or NULL */
   char *model_id;
-  char *annotated; /* the annotated video, NULL: none is asked for */
+  char *annotated; /* the annotated video, NULL: there is none */
   guint64 generation;
   double threshold;
   double duration; /* seconds seen */

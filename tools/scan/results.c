@@ -18,6 +18,8 @@ typedef struct Reason { /* why a frame was not judged, and how often */
 typedef struct Decoder { /* of video; what went in and what came out */
   GstElement *element;
   guint in, out;
+  GArray *waiting;    /* time stamps of what went in before anything came out */
+  GstClockTime first; /* time stamp of what came out first */
 } Decoder;
 
 struct ScanResults {
@@ -241,20 +243,69 @@ void scan_results_watch_other(ScanResults *results, GstPad *pad) {
 static void decoder_free(gpointer data) {
   Decoder *decoder = data;
   gst_object_unref(decoder->element);
+  g_array_unref(decoder->waiting);
   g_free(decoder);
+}
+
+/* Pictures that are shown before the first one that came out are no loss: a stream that was cut
+ * out of a longer one may begin with some that are predicted from what is not there. Containers
+ * that know no times before 0 leave these without one. */
+static void count_in(Decoder *decoder, GstClockTime time) {
+  if (decoder->out > 0 && time < decoder->first)
+    return;
+  decoder->in++;
+  if (decoder->out == 0)
+    g_array_append_val(decoder->waiting, time);
+}
+
+static void count_out(Decoder *decoder, GstClockTime time) {
+  if (decoder->out++ > 0)
+    return;
+  decoder->first = GST_CLOCK_TIME_IS_VALID(time) ? time : 0;
+  gboolean stamped = FALSE;
+  for (guint i = decoder->waiting->len; i-- > 0;) {
+    const GstClockTime shown = g_array_index(decoder->waiting, GstClockTime, i);
+    stamped |= GST_CLOCK_TIME_IS_VALID(shown);
+    decoder->in -= shown < decoder->first || (stamped && !GST_CLOCK_TIME_IS_VALID(shown));
+  }
+  g_array_set_size(decoder->waiting, 0);
+}
+
+/* What lies outside is decoded, if at all, to predict others from: an edit list may begin and end
+ * anywhere. */
+static gboolean is_shown(GstPad *pad, const GstBuffer *buffer) {
+  GstEvent *event = gst_pad_get_sticky_event(pad, GST_EVENT_SEGMENT, 0);
+  const GstSegment *segment;
+  const GstClockTime begin = GST_BUFFER_PTS(buffer);
+  gboolean shown = !GST_BUFFER_FLAG_IS_SET(buffer, GST_BUFFER_FLAG_DECODE_ONLY);
+  guint64 from, to;
+  if (!event)
+    return shown;
+  gst_event_parse_segment(event, &segment);
+  if (segment->format == GST_FORMAT_TIME && GST_CLOCK_TIME_IS_VALID(begin)) {
+    const GstClockTime end = GST_BUFFER_DURATION_IS_VALID(buffer)
+                                 ? begin + GST_BUFFER_DURATION(buffer)
+                                 : GST_CLOCK_TIME_NONE;
+    shown = shown && gst_segment_clip(segment, GST_FORMAT_TIME, begin, end, &from, &to);
+  }
+  gst_event_unref(event);
+  return shown;
 }
 
 static GstPadProbeReturn on_decode(GstPad *pad, GstPadProbeInfo *info, gpointer data) {
   ScanResults *results = data;
+  const GstBuffer *buffer = GST_PAD_PROBE_INFO_BUFFER(info);
   GstElement *element = gst_pad_get_parent_element(pad);
-  (void)info;
+  const gboolean in = GST_PAD_IS_SINK(pad), shown = !in || is_shown(pad, buffer);
   g_mutex_lock(&results->lock);
   for (guint i = 0; i < results->decoders->len; i++) {
     Decoder *decoder = g_ptr_array_index(results->decoders, i);
-    if (decoder->element == element && GST_PAD_IS_SINK(pad))
-      decoder->in++;
-    else if (decoder->element == element)
-      decoder->out++;
+    if (decoder->element != element || !shown)
+      continue;
+    if (in)
+      count_in(decoder, GST_BUFFER_PTS(buffer));
+    else
+      count_out(decoder, GST_BUFFER_PTS(buffer));
   }
   g_mutex_unlock(&results->lock);
   g_clear_pointer(&element, gst_object_unref);
@@ -273,6 +324,7 @@ static void watch(GstElement *element, const char *name, GstPadProbeType type,
 void scan_results_watch_decoder(ScanResults *results, GstElement *element) {
   Decoder *decoder = g_new0(Decoder, 1);
   decoder->element = gst_object_ref(element);
+  decoder->waiting = g_array_new(FALSE, FALSE, sizeof(GstClockTime));
   g_mutex_lock(&results->lock);
   g_ptr_array_add(results->decoders, decoder);
   g_mutex_unlock(&results->lock);
@@ -290,11 +342,15 @@ static gboolean is_one_to_one(GstElement *element) {
   GstCaps *out = source ? gst_pad_get_current_caps(source) : NULL;
   GstVideoInfo info;
   gboolean plain = FALSE;
+  int version;
   /* Whoever knows the size of the picture in front of the decoder has cut the stream into pictures;
    * of JPEG that is known from the first bytes, but not the rate. */
   const GstStructure *format = in ? gst_caps_get_structure(in, 0) : NULL;
   for (gsize i = 0; format && i < G_N_ELEMENTS(names); i++)
     plain |= gst_structure_has_name(format, names[i]) && gst_structure_has_field(format, "width");
+  /* MPEG-4 part 2 has pictures that are not coded: the one before is shown on. */
+  if (plain && gst_structure_get_int(format, "mpegversion", &version) && version >= 4)
+    plain = FALSE;
   if (plain && gst_structure_has_name(format, "image/jpeg"))
     plain = gst_structure_has_field(format, "framerate");
   plain = plain && out && gst_video_info_from_caps(&info, out) &&

@@ -139,10 +139,8 @@ static GstElement *add_plain(Run *run, const char *factory, GError **error) {
 }
 
 static GstElement *add_sink(Run *run, GError **error) {
-  if (run->report->annotated) {
-    run->part = scan_annotate_part(run->report->annotated, error);
-    return run->part ? add(run, scan_annotate_new(run->part, error)) : NULL;
-  }
+  if (run->part)
+    return add(run, scan_annotate_new(run->part, error));
   GstElement *sink = add_plain(run, "fakesink", error);
   if (sink)
     g_object_set(sink, "sync", FALSE, "async", FALSE, NULL);
@@ -382,17 +380,36 @@ static void finish_annotated(Run *run) {
   guint frames;
   scan_results_position(run->results, &frames);
   const gboolean whole = run->drained && frames > 0;
-  if (!scan_annotate_finish(run->part, whole ? run->report->annotated : NULL,
-                            run->context->options->overwrite, &error))
+  const gboolean fine = scan_annotate_finish(run->part, whole ? run->report->annotated : NULL,
+                                             run->context->options->overwrite, &error);
+  if (!fine)
     fail(run, error->message);
   else if (!run->drained && frames > 0)
     fail(run, "the annotated video could not be finished");
+  if (!fine || !whole) /* there is none of that name, or another's */
+    g_clear_pointer(&run->report->annotated, g_free);
   g_clear_error(&error);
+}
+
+/* FALSE where the annotated video of this input cannot be begun; that of others may. */
+static gboolean begin_annotated(Run *run) {
+  GError *error = NULL;
+  if (!run->report->annotated)
+    return TRUE;
+  run->part = scan_annotate_part(run->report->annotated, &error);
+  if (run->part)
+    return TRUE;
+  fail(run, error->message);
+  g_clear_pointer(&run->report->annotated, g_free);
+  g_error_free(error);
+  return FALSE;
 }
 
 gboolean scan_run(const ScanContext *context, ScanReport *report) {
   Run run = {.context = context, .report = report};
   GError *error = NULL;
+  if (!begin_annotated(&run))
+    return TRUE;
   scan_container_read(&run.container, report->uri, context->interrupted);
   if (build(&run, &error)) {
     play(&run);
@@ -404,6 +421,7 @@ gboolean scan_run(const ScanContext *context, ScanReport *report) {
     fail(&run, error->message);
     if (run.part)
       scan_annotate_finish(run.part, NULL, FALSE, NULL);
+    g_clear_pointer(&report->annotated, g_free);
     run.fatal = TRUE;
     g_error_free(error);
   }
