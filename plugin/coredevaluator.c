@@ -21,6 +21,7 @@ struct CoredEvaluator {
 
   GMutex mutex; /* all below, and the states of tasks */
   GCond changed;
+  guint life;       /* counts stops: a thread that called back may have been left behind by one */
   GQueue waiting;   /* of CoredFrameTask, each with a reference */
   GThread *worker;  /* evaluates now */
   gint64 called_at; /* when it called what may lead to the application; 0: it has not */
@@ -56,7 +57,25 @@ void cored_task_unref(CoredFrameTask *task) {
 
 /* ---- One frame ------------------------------------------------------------------------------ */
 
-static void follow_settings(CoredEvaluator *evaluator, const CoredParams *params) {
+/* A stop from inside a callback does not wait for the thread that called back. What there is after
+ * it belongs to another life, which may have begun already. */
+static gboolean has_ended(CoredEvaluator *evaluator, guint life) {
+  g_mutex_lock(&evaluator->mutex);
+  const gboolean ended = evaluator->life != life;
+  g_mutex_unlock(&evaluator->mutex);
+  return ended;
+}
+
+static void set_locator(CoredEvaluator *evaluator, guint life) {
+  evaluator->locator_asked = TRUE;
+  CoredLocator *locator = evaluator->funcs.open_locator(evaluator->user);
+  if (has_ended(evaluator, life))
+    cored_locator_free(locator);
+  else
+    cored_analyser_set_locator(evaluator->analyser, locator);
+}
+
+static void follow_settings(CoredEvaluator *evaluator, const CoredParams *params, guint life) {
   CoredSwap swap, shadow_swap;
   CoredJudge *judge = evaluator->funcs.exchange(evaluator->user, evaluator->judge, &swap);
   g_mutex_lock(&evaluator->mutex);
@@ -67,11 +86,10 @@ static void follow_settings(CoredEvaluator *evaluator, const CoredParams *params
       evaluator->funcs.exchange_shadow(evaluator->user, evaluator->shadow, &shadow_swap);
   cored_analyser_set_shadow(evaluator->analyser, evaluator->shadow);
   evaluator->funcs.tell(evaluator->user, &swap, &shadow_swap);
-  if (evaluator->locator_asked || params->region_mode != CORED_REGION_MODE_AUTO ||
-      params->face_detector != CORED_FACE_DETECTOR_CASCADE)
-    return;
-  evaluator->locator_asked = TRUE;
-  cored_analyser_set_locator(evaluator->analyser, evaluator->funcs.open_locator(evaluator->user));
+  if (!has_ended(evaluator, life) && !evaluator->locator_asked &&
+      params->region_mode == CORED_REGION_MODE_AUTO &&
+      params->face_detector == CORED_FACE_DETECTOR_CASCADE)
+    set_locator(evaluator, life);
 }
 
 static void describe_view(CoredView *view, const CoredFrameTask *task, const GstVideoFrame *frame) {
@@ -106,11 +124,20 @@ static void set_calling(CoredEvaluator *evaluator, gboolean calling) {
   g_mutex_unlock(&evaluator->mutex);
 }
 
-static void evaluate(CoredEvaluator *evaluator, CoredFrameTask *task) {
+/* With the lock held. */
+static void begin(CoredEvaluator *evaluator, CoredFrameTask *task) {
+  evaluator->worker = g_thread_self();
+  task->life = evaluator->life;
+}
+
+/* False when a callback stopped the evaluator: nothing of it may be touched then. */
+static gboolean evaluate(CoredEvaluator *evaluator, CoredFrameTask *task) {
   CoredError error = {CORED_ERROR_NONE, ""};
   gboolean ok = TRUE;
   set_calling(evaluator, TRUE);
-  follow_settings(evaluator, &task->params);
+  follow_settings(evaluator, &task->params, task->life);
+  if (has_ended(evaluator, task->life))
+    return FALSE;
   set_calling(evaluator, FALSE);
   if (task->epoch != evaluator->analyser_epoch) {
     cored_analyser_reset(evaluator->analyser);
@@ -124,12 +151,15 @@ static void evaluate(CoredEvaluator *evaluator, CoredFrameTask *task) {
   gst_clear_buffer(&task->buffer);
   set_calling(evaluator, TRUE);
   evaluator->funcs.done(evaluator->user, task, ok ? NULL : &error);
+  if (has_ended(evaluator, task->life))
+    return FALSE;
   set_calling(evaluator, FALSE);
   g_mutex_lock(&evaluator->mutex);
   evaluator->last = task->result;
   evaluator->last_epoch = task->epoch;
   evaluator->has_last = TRUE;
   g_mutex_unlock(&evaluator->mutex);
+  return TRUE;
 }
 
 /* With the lock held. */
@@ -139,14 +169,34 @@ static void finish(CoredEvaluator *evaluator, CoredFrameTask *task) {
   g_cond_broadcast(&evaluator->changed);
 }
 
+/* With the lock held. */
+static void give_up(CoredEvaluator *evaluator, CoredFrameTask *task) {
+  task->state = CORED_TASK_DROPPED;
+  gst_clear_buffer(&task->buffer);
+  g_cond_broadcast(&evaluator->changed);
+}
+
+/* Is there more to do? */
+static gboolean conclude(CoredEvaluator *evaluator, CoredFrameTask *task, gboolean done) {
+  g_mutex_lock(&evaluator->mutex);
+  if (done)
+    finish(evaluator, task);
+  else
+    give_up(evaluator, task);
+  const gboolean more = done && !g_queue_is_empty(&evaluator->waiting);
+  g_mutex_unlock(&evaluator->mutex);
+  return more;
+}
+
+gboolean cored_evaluator_goes_on(CoredEvaluator *evaluator, const CoredFrameTask *task) {
+  return !has_ended(evaluator, task->life);
+}
+
 void cored_evaluator_run(CoredEvaluator *evaluator, CoredFrameTask *task) {
   g_mutex_lock(&evaluator->mutex);
-  evaluator->worker = g_thread_self();
+  begin(evaluator, task);
   g_mutex_unlock(&evaluator->mutex);
-  evaluate(evaluator, task);
-  g_mutex_lock(&evaluator->mutex);
-  finish(evaluator, task);
-  g_mutex_unlock(&evaluator->mutex);
+  conclude(evaluator, task, evaluate(evaluator, task));
 }
 
 /* ---- The lane ------------------------------------------------------------------------------- */
@@ -169,22 +219,23 @@ static CoredFrameTask *take(CoredEvaluator *evaluator, guint *passed_over) {
     task = g_queue_pop_head(&evaluator->waiting);
   }
   if (task) {
-    evaluator->worker = g_thread_self();
+    begin(evaluator, task);
     task->state = CORED_TASK_RUNNING;
   }
   return task;
 }
 
-static void evaluate_timed(CoredEvaluator *evaluator, CoredFrameTask *task) {
-  const gint64 begin = g_get_monotonic_time();
-  evaluate(evaluator, task);
-  const gint64 took = g_get_monotonic_time() - begin;
+static gboolean evaluate_timed(CoredEvaluator *evaluator, CoredFrameTask *task) {
+  const gint64 start = g_get_monotonic_time();
+  if (!evaluate(evaluator, task))
+    return FALSE;
+  const gint64 took = g_get_monotonic_time() - start;
   evaluator->typical += evaluator->typical ? (took - evaluator->typical) / 4 : took;
+  return TRUE;
 }
 
 /* One task per turn: other streams come in between. */
-static void work(gpointer user) {
-  CoredEvaluator *evaluator = user;
+static void work_once(CoredEvaluator *evaluator) {
   guint passed_over = 0;
   g_mutex_lock(&evaluator->mutex);
   CoredFrameTask *task = take(evaluator, &passed_over);
@@ -195,14 +246,19 @@ static void work(gpointer user) {
     evaluator->funcs.passed_over(evaluator->user, passed_over);
   if (!task)
     return;
-  evaluate_timed(evaluator, task);
-  g_mutex_lock(&evaluator->mutex);
-  finish(evaluator, task);
-  const gboolean more = !g_queue_is_empty(&evaluator->waiting);
-  g_mutex_unlock(&evaluator->mutex);
-  cored_task_unref(task);
-  if (more)
+  const gboolean done = evaluate_timed(evaluator, task);
+  if (conclude(evaluator, task, done))
     cored_lane_kick(evaluator->lane);
+  cored_task_unref(task);
+}
+
+/* Called back, the application may stop the user and drop its last reference: this one keeps the
+ * evaluator alive until its thread has left it. */
+static void work(gpointer data) {
+  CoredEvaluator *evaluator = data;
+  gpointer user = g_object_ref(evaluator->user);
+  work_once(evaluator);
+  g_object_unref(user);
 }
 
 /* ---- The queue ------------------------------------------------------------------------------ */
@@ -319,7 +375,7 @@ void cored_evaluator_start(CoredEvaluator *evaluator, const CoredParams *params,
   evaluator->typical = 0;
   cored_evaluator_hurry(evaluator, FALSE);
   cored_analyser_reset(evaluator->analyser);
-  follow_settings(evaluator, params);
+  follow_settings(evaluator, params, evaluator->life);
   if (in_lane)
     evaluator->lane = cored_lane_new(CORED_LANE_FRAMES, work, evaluator);
 }
@@ -328,6 +384,11 @@ void cored_evaluator_stop(CoredEvaluator *evaluator) {
   cored_evaluator_cancel(evaluator);
   cored_lane_free(evaluator->lane);
   evaluator->lane = NULL;
+  g_mutex_lock(&evaluator->mutex);
+  evaluator->life++; /* not before: what other threads were at is finished and told */
+  evaluator->worker = NULL;
+  evaluator->called_at = 0;
+  g_mutex_unlock(&evaluator->mutex);
   cored_analyser_set_judge(evaluator->analyser, NULL);
   cored_analyser_set_locator(evaluator->analyser, NULL);
   cored_analyser_set_shadow(evaluator->analyser, NULL);

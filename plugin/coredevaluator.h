@@ -26,6 +26,7 @@ typedef struct CoredFrameTask { /* one frame to evaluate; reference counted */
   CoredRegions upstream;
   CoredTimes times;
   guint64 number;
+  guint life;                /* of the evaluator, once it runs */
   guint epoch;               /* frames of different epochs have nothing to do with each other */
   gint64 deadline;           /* monotonic microseconds; later its result comes too late */
   CoredFrameTaskState state; /* under the evaluator's lock */
@@ -41,17 +42,21 @@ typedef struct CoredEvaluatorFuncs { /* called by whoever evaluates, with no loc
   void (*tell)(gpointer user, CoredSwap *swap, CoredSwap *shadow_swap);
   /* A face locator, NULL when there is none to be had; asked once between two starts. */
   CoredLocator *(*open_locator)(gpointer user);
-  /* A task is done; `error` is NULL when all went well. May add to the result. */
+  /* A task is done; `error` is NULL when all went well. May add to the result. What it calls may
+   * stop the evaluator. */
   void (*done)(gpointer user, CoredFrameTask *task, const CoredError *error);
   /* So many tasks were dropped that could not have been finished in time. */
   void (*passed_over)(gpointer user, guint n);
 } CoredEvaluatorFuncs;
 
+/* user: the GObject that owns the evaluator. While a frame is evaluated in a lane there is a
+ * reference to it. */
 CoredEvaluator *cored_evaluator_new(const CoredEvaluatorFuncs *funcs, gpointer user);
 void cored_evaluator_free(CoredEvaluator *evaluator);
 
 /* Around a life of the stream. Threads exist in between only when `in_lane`. */
 void cored_evaluator_start(CoredEvaluator *evaluator, const CoredParams *params, gboolean in_lane);
+/* From inside a callback it does not wait for the task that is under way: that one is given up. */
 void cored_evaluator_stop(CoredEvaluator *evaluator);
 
 /* Takes a reference to the buffer. There is no deadline until one is set. */
@@ -61,6 +66,8 @@ CoredFrameTask *cored_task_new(GstBuffer *buffer, const GstVideoInfo *info,
 void cored_task_unref(CoredFrameTask *task); /* NULL is fine */
 
 void cored_evaluator_run(CoredEvaluator *evaluator, CoredFrameTask *task);
+/* In `done`, after a callback: the evaluator was not stopped since the task began. */
+gboolean cored_evaluator_goes_on(CoredEvaluator *evaluator, const CoredFrameTask *task);
 /* Hand to the lane. newest_only: tasks that wait are dropped; returns how many. */
 guint cored_evaluator_submit(CoredEvaluator *evaluator, CoredFrameTask *task, gboolean newest_only);
 /* The task's frame is about to leave: wait for the result until the deadline, at most. True when it

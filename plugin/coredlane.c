@@ -6,7 +6,7 @@
 
 #include "coredturns.h"
 
-#define ERRAND_THREADS 2
+#define ERRAND_THREADS 2  /* on one CPU, too: a callback that takes long keeps one of them */
 #define ERRAND_NICENESS 5 /* as the thread that watches a model file: frames go first */
 
 typedef struct Crew {
@@ -90,7 +90,7 @@ static gpointer run_errands(gpointer crew) {
 
 static Crew *crew_new(CoredLaneKind kind) {
   const guint cpus = MAX(1, g_get_num_processors());
-  const guint n = kind == CORED_LANE_FRAMES ? cpus : MIN(cpus, ERRAND_THREADS);
+  const guint n = kind == CORED_LANE_FRAMES ? cpus : ERRAND_THREADS;
   Crew *crew = g_new0(Crew, 1);
   crew->threads = g_ptr_array_new();
   g_mutex_init(&crew->mutex);
@@ -146,7 +146,7 @@ void cored_lane_free(CoredLane *lane) {
   Crew *unused = NULL;
   if (!lane)
     return;
-  cored_lane_wait(lane);
+  cored_lane_rest(lane);
   Crew *crew = lane->crew;
   g_mutex_lock(&crews_mutex);
   if (--crew->lanes == 0)
@@ -172,10 +172,12 @@ void cored_lane_kick(CoredLane *lane) {
   g_mutex_unlock(&crew->mutex);
 }
 
-void cored_lane_wait(CoredLane *lane) {
+void cored_lane_rest(CoredLane *lane) {
   Crew *crew = lane->crew;
   g_mutex_lock(&crew->mutex);
-  while (lane->turn.wanted || (lane->running && lane->running != g_thread_self()))
+  cored_turns_forgo(&crew->turns, &lane->turn);
+  lane->again = FALSE;
+  while (lane->running && lane->running != g_thread_self())
     g_cond_wait(&crew->idle, &crew->mutex);
   g_mutex_unlock(&crew->mutex);
 }

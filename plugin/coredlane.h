@@ -23,14 +23,15 @@ typedef enum CoredLaneKind {
 } CoredLaneKind;
 
 CoredLane *cored_lane_new(CoredLaneKind kind, CoredLaneFunc func, gpointer user);
-/* Waits; from inside the lane's own function the lane ends with it. NULL is fine. */
+/* Rests first; from inside the lane's own function the lane ends with it. NULL is fine. */
 void cored_lane_free(CoredLane *lane);
 
 /* Have the function run soon: once for all kicks that come before it starts, once more for those
  * that come while it runs. Thread-safe. */
 void cored_lane_kick(CoredLane *lane);
-/* Until nothing is due or running. From inside the function it returns at once: user code that is
- * called from there may do anything. */
-void cored_lane_wait(CoredLane *lane);
+/* What is due is not done any more; waits while the function runs. It does not wait for a turn: the
+ * only thread that could serve it may be the caller. From inside the function it returns at once:
+ * user code that is called from there may do anything. */
+void cored_lane_rest(CoredLane *lane);
 
 #endif /* CORED_LANE_H */

@@ -26,6 +26,10 @@ struct CoredReload {
   gboolean watch;
   guint threads;
   gboolean path_changed, again, back; /* asked for */
+  guint choices;                      /* counts what was asked for that overrules all before it */
+  gboolean joining;                   /* another source: that one's path was taken */
+  gboolean loading;                   /* the source was asked for a net, which will be news */
+  gboolean overruled;                 /* the user went back since that was asked for */
   GQueue news;                        /* of CoredNews */
   GQueue retired, retired_nets;       /* of CoredJudge, CoredNet: freeing them takes time */
   CoredJudge *ready;                  /* to be taken at the next frame */
@@ -61,9 +65,20 @@ static void make_stale(GQueue *news) {
     ((CoredNews *)item->data)->stale = TRUE;
 }
 
+/* With the mutex held. What is still to be asked of a source may be overruled already. */
+static void end_loading(CoredReload *reload) {
+  reload->loading = FALSE;
+  if (!reload->path_changed && !reload->again)
+    reload->overruled = FALSE;
+}
+
 static void on_news(gpointer user, CoredNews *news) {
   CoredReload *reload = user;
   g_mutex_lock(&reload->mutex);
+  if (news->kind == CORED_NEWS_LOADED)
+    news->stale = reload->overruled;
+  if (!reload->joining && (news->kind == CORED_NEWS_LOADED || news->kind == CORED_NEWS_FAILED))
+    end_loading(reload);
   g_queue_push_tail(&reload->news, news);
   g_mutex_unlock(&reload->mutex);
   cored_lane_kick(reload->lane);
@@ -72,7 +87,7 @@ static void on_news(gpointer user, CoredNews *news) {
 /* ---- The lane ------------------------------------------------------------------------------- */
 
 typedef struct Errand { /* what there is to do, taken out of the object at once */
-  guint life;
+  guint life, choices;
   gboolean join, again;
   char *path, *instance, *trusted_keys;
   gboolean watch;
@@ -85,6 +100,7 @@ static void take_errand(CoredReload *reload, Errand *errand) {
   g_mutex_lock(&reload->mutex);
   const gboolean started = reload->started;
   *errand = (Errand){.life = reload->life,
+                     .choices = reload->choices,
                      .join = started && reload->path_changed,
                      .again = started && reload->again,
                      .path = g_strdup(reload->path),
@@ -97,7 +113,8 @@ static void take_errand(CoredReload *reload, Errand *errand) {
   if (started && reload->back && reload->previous)
     errand->back = cored_net_ref(reload->previous);
   if (started) {
-    reload->path_changed = reload->again = reload->back = FALSE;
+    reload->joining = reload->path_changed;
+    reload->path_changed = reload->back = FALSE;
     errand->news = reload->news;
     g_queue_init(&reload->news);
   }
@@ -130,6 +147,12 @@ static void set_candidate(Errand *errand, CoredNet *net) {
   errand->candidate = net ? cored_net_ref(net) : NULL;
 }
 
+static void expect_no_news(CoredReload *reload) {
+  g_mutex_lock(&reload->mutex);
+  end_loading(reload);
+  g_mutex_unlock(&reload->mutex);
+}
+
 /* Another file: leave the old source, whose news are of no interest any more, and have the new one
  * tell its net. */
 static void join(CoredReload *reload, Errand *errand) {
@@ -139,17 +162,23 @@ static void join(CoredReload *reload, Errand *errand) {
   make_stale(&errand->news);
   g_mutex_lock(&reload->mutex);
   make_stale(&reload->news);
+  reload->joining = FALSE;
+  reload->loading = TRUE;
   g_mutex_unlock(&reload->mutex);
-  if (!errand->path || !*errand->path)
+  if (!errand->path || !*errand->path) {
+    expect_no_news(reload);
     return;
+  }
   const CoredSourceSettings settings = {.path = errand->path,
                                         .instance = errand->instance,
                                         .trusted_keys = errand->trusted_keys,
                                         .watch = errand->watch};
   reload->source = cored_source_join(&settings, FALSE, on_news, reload, &error);
   CoredNet *net = cored_source_net(reload->source);
-  if (net) /* loaded already by somebody else, so there may be no news */
+  if (net) { /* loaded already by somebody else, so there may be no news */
+    expect_no_news(reload);
     set_candidate(errand, net);
+  }
   cored_net_unref(net);
 }
 
@@ -191,11 +220,21 @@ static void read_one(CoredReload *reload, Errand *errand, const CoredNews *news)
   }
 }
 
+/* A report may have stopped all, and even started it again: what is left of the errand is nobody's
+ * any more. */
+static gboolean has_ended(CoredReload *reload, const Errand *errand) {
+  g_mutex_lock(&reload->mutex);
+  const gboolean ended = reload->life != errand->life;
+  g_mutex_unlock(&reload->mutex);
+  return ended;
+}
+
 /* The newest net wins; every failure is told. */
 static void read_news(CoredReload *reload, Errand *errand) {
   CoredNews *news;
   while ((news = g_queue_pop_head(&errand->news))) {
-    read_one(reload, errand, news);
+    if (!has_ended(reload, errand))
+      read_one(reload, errand, news);
     cored_news_free(news);
   }
 }
@@ -220,11 +259,16 @@ static gboolean may_use(CoredReload *reload, const CoredNet *net, CoredError *er
   return TRUE;
 }
 
-/* The judge is taken over; when all was stopped in the meantime nobody would take it. */
+/* With the mutex held: nothing that overrules the errand was asked for since it began. */
+static gboolean is_wanted(const CoredReload *reload, const Errand *errand) {
+  return reload->life == errand->life && reload->choices == errand->choices;
+}
+
+/* The judge is taken over, unless all was stopped or another asked for in the meantime. */
 static void hand_over(CoredReload *reload, const Errand *errand, CoredJudge *judge) {
   g_mutex_lock(&reload->mutex);
   CoredJudge *unused = judge;
-  if (reload->life == errand->life) {
+  if (is_wanted(reload, errand)) {
     unused = reload->ready;
     reload->ready = judge;
   }
@@ -246,17 +290,15 @@ static void make_ready(CoredReload *reload, const Errand *errand) {
   hand_over(reload, errand, judge);
 }
 
-static gboolean has_failed(CoredReload *reload) {
-  g_mutex_lock(&reload->mutex);
-  const gboolean failed = reload->failed;
-  g_mutex_unlock(&reload->mutex);
-  return failed;
-}
-
 static void use_candidate(CoredReload *reload, const Errand *errand) {
+  g_mutex_lock(&reload->mutex);
+  const gboolean wanted = is_wanted(reload, errand), failed = reload->failed;
+  g_mutex_unlock(&reload->mutex);
+  if (!wanted)
+    return;
   if (!is_current(reload, errand->candidate))
     make_ready(reload, errand);
-  else if (has_failed(reload))
+  else if (failed)
     report(reload, errand, CORED_RELOAD_KEPT, errand->candidate->path, NULL);
 }
 
@@ -269,15 +311,24 @@ static void free_retired(GQueue *judges, GQueue *nets) {
     cored_net_unref(net);
 }
 
-static void work(gpointer user) {
-  CoredReload *reload = user;
+static void ask_again(CoredReload *reload) {
+  g_mutex_lock(&reload->mutex);
+  reload->again =
+      FALSE; /* not before: until it is loading it can be overruled as being asked for */
+  reload->loading = reload->source != NULL;
+  g_mutex_unlock(&reload->mutex);
+  if (reload->source)
+    cored_source_reload(reload->source);
+}
+
+static void work_once(CoredReload *reload) {
   Errand errand;
   take_errand(reload, &errand);
   free_retired(&errand.retired, &errand.retired_nets);
   if (errand.join)
     join(reload, &errand);
-  if (errand.again && reload->source)
-    cored_source_reload(reload->source);
+  if (errand.again)
+    ask_again(reload);
   if (errand.back)
     set_candidate(&errand, errand.back);
   read_news(reload, &errand);
@@ -288,6 +339,15 @@ static void work(gpointer user) {
   g_free(errand.path);
   g_free(errand.instance);
   g_free(errand.trusted_keys);
+}
+
+/* Called back, the application may stop the user and drop its last reference: this one keeps the
+ * reload alive until its thread has left it. */
+static void work(gpointer data) {
+  CoredReload *reload = data;
+  gpointer user = g_object_ref(reload->user);
+  work_once(reload);
+  g_object_unref(user);
 }
 
 /* ---- Start, stop, requests ------------------------------------------------------------------ */
@@ -366,6 +426,7 @@ static void clear(CoredReload *reload) {
   g_clear_pointer(&reload->instance, g_free);
   g_clear_pointer(&reload->trusted_keys, g_free);
   reload->path_changed = reload->again = reload->back = reload->failed = FALSE;
+  reload->joining = reload->loading = reload->overruled = FALSE;
 }
 
 void cored_reload_stop(CoredReload *reload) {
@@ -376,7 +437,7 @@ void cored_reload_stop(CoredReload *reload) {
   reload->life++;
   reload->path_changed = reload->again = reload->back = FALSE;
   g_mutex_unlock(&reload->mutex);
-  cored_lane_wait(reload->lane);
+  cored_lane_rest(reload->lane);
   cored_source_leave(reload->source, reload);
   reload->source = NULL;
   cored_lane_free(reload->lane);
@@ -392,7 +453,8 @@ void cored_reload_set_path(CoredReload *reload, const char *path) {
   g_free(reload->path);
   reload->path = absolute;
   reload->path_changed = reload->open;
-  reload->back = FALSE;
+  reload->back = reload->overruled = FALSE;
+  reload->choices++;
   kick_if_started(reload);
   g_mutex_unlock(&reload->mutex);
 }
@@ -400,6 +462,7 @@ void cored_reload_set_path(CoredReload *reload, const char *path) {
 void cored_reload_again(CoredReload *reload) {
   g_mutex_lock(&reload->mutex);
   reload->again = reload->open;
+  reload->overruled = FALSE;
   kick_if_started(reload);
   g_mutex_unlock(&reload->mutex);
 }
@@ -407,8 +470,11 @@ void cored_reload_again(CoredReload *reload) {
 void cored_reload_previous(CoredReload *reload) {
   g_mutex_lock(&reload->mutex);
   reload->back = reload->open && reload->previous;
-  if (reload->back)
+  if (reload->back) {
     make_stale(&reload->news);
+    reload->overruled = reload->path_changed || reload->joining || reload->again || reload->loading;
+    reload->choices++;
+  }
   kick_if_started(reload);
   g_mutex_unlock(&reload->mutex);
 }
@@ -439,6 +505,7 @@ CoredJudge *cored_reload_exchange(CoredReload *reload, CoredJudge *current, Core
     kick_if_started(reload);
   swap->old = reload->previous ? cored_net_ref(reload->previous) : NULL;
   swap->net = cored_net_ref(reload->net);
+  swap->life = reload->life;
   g_mutex_unlock(&reload->mutex);
   swap->swap_us = (guint64)(g_get_monotonic_time() - start);
   return judge;
@@ -455,7 +522,11 @@ void cored_reload_tell(CoredReload *reload, CoredSwap *swap) {
                                     .generation = net->info->generation,
                                     .load_us = net->load_us,
                                     .swap_us = swap->swap_us};
-  reload->report(reload->user, &report);
+  g_mutex_lock(&reload->mutex);
+  const gboolean alive = reload->life == swap->life; /* else the report before this ended it */
+  g_mutex_unlock(&reload->mutex);
+  if (alive)
+    reload->report(reload->user, &report);
   g_clear_pointer(&swap->old, cored_net_unref);
   g_clear_pointer(&swap->net, cored_net_unref);
 }

@@ -39,6 +39,7 @@ typedef struct CoredReloadSettings { /* copied */
   guint threads; /* of a judge, see cored_judge_new */
 } CoredReloadSettings;
 
+/* user: the GObject that owns the reload. While the lane works there is a reference to it. */
 CoredReload *cored_reload_new(CoredReloadFunc report, gpointer user);
 void cored_reload_free(CoredReload *reload);
 
@@ -53,11 +54,12 @@ void cored_reload_stop(CoredReload *reload);
 void cored_reload_set_path(CoredReload *reload, const char *path);
 /* While started; both return at once. */
 void cored_reload_again(CoredReload *reload);
-/* Back to the model before this one. */
+/* Back to the model before this one, whatever is being loaded. */
 void cored_reload_previous(CoredReload *reload);
 
 typedef struct CoredSwap { /* what to tell of an exchange */
   CoredNet *old, *net;     /* owned; net is NULL when nothing was exchanged */
+  guint life;              /* in which it happened */
   guint64 swap_us;
 } CoredSwap;
 

@@ -21,6 +21,12 @@ gboolean cored_turns_want(CoredTurns *turns, CoredTurn *turn, gpointer user) {
   return TRUE;
 }
 
+void cored_turns_forgo(CoredTurns *turns, CoredTurn *turn) {
+  if (turn->wanted)
+    g_queue_unlink(&turns->wanting, &turn->link);
+  turn->wanted = FALSE;
+}
+
 /* The queue is in the order of asking, so the first of equals has waited longest. */
 static CoredTurn *find_next(const CoredTurns *turns) {
   CoredTurn *best = NULL;

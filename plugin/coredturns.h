@@ -33,6 +33,8 @@ typedef struct CoredTurns {
 void cored_turns_init(CoredTurns *turns);
 /* Ask for a turn, with what `user` is for. FALSE when the user wanted one already. */
 gboolean cored_turns_want(CoredTurns *turns, CoredTurn *turn, gpointer user);
+/* Not to want it any more, if it was wanted. */
+void cored_turns_forgo(CoredTurns *turns, CoredTurn *turn);
 /* The user whose turn it is, who wants none any more; NULL when nobody wants one. */
 gpointer cored_turns_take(CoredTurns *turns);
 

@@ -214,14 +214,16 @@ void cored_detect_end_alerts(CoredDetect *self) {
   cored_alerts_end_all(self->alerts, tell_alert, self);
 }
 
-static void feed_alerts(CoredDetect *self, CoredFrameTask *task, GstClockTime now) {
+static void feed_alerts(CoredDetect *self, CoredFrameTask *task) {
   const CoredParams *params = &task->params;
   const double off = params->threshold_off;
   const CoredAlertSettings settings = {.off = off < 0.0 ? task->result.threshold + off : off,
                                        .min_duration = params->min_duration,
                                        .interval = params->message_interval};
-  cored_alerts_feed(self->alerts, &task->result, now, &settings, tell_alert, self);
-  cored_alerts_mark(self->alerts, &task->result);
+  cored_alerts_feed(self->alerts, &task->result, task->times.running_time, &settings, tell_alert,
+                    self);
+  if (cored_evaluator_goes_on(self->evaluator, task))
+    cored_alerts_mark(self->alerts, &task->result);
 }
 
 /* ---- Results -------------------------------------------------------------------------------- */
@@ -256,30 +258,49 @@ static void post_result(CoredDetect *self, const CoredFrameTask *task) {
   g_free(stream_id);
 }
 
+static void begin_epoch(CoredDetect *self, guint epoch) {
+  if (epoch == self->reported_epoch)
+    return;
+  g_atomic_int_set(&self->over, FALSE);
+  self->reported_epoch = epoch;
+  self->last_message = GST_CLOCK_TIME_NONE;
+  cored_detect_end_alerts(self);
+}
+
+static void tell_failure(CoredDetect *self, const CoredError *error) {
+  if (!error || self->analysis_failed)
+    return;
+  self->analysis_failed = TRUE;
+  cored_detect_post_error(self, GST_MESSAGE_WARNING, "A frame was not judged", error);
+}
+
+static void tell_result(CoredDetect *self, const CoredFrameTask *task) {
+  compare(self, &task->result);
+  if (!task->params.post_messages ||
+      !message_due(self, task->times.running_time, task->params.message_interval))
+    return;
+  post_result(self, task);
+  if (cored_evaluator_goes_on(self->evaluator, task))
+    cored_detect_post_comparison(self);
+}
+
+/* Each step may call the application, which may stop the element, and start it again: the next one
+ * would meddle with another life. */
 void cored_detect_report_result(gpointer user, CoredFrameTask *task, const CoredError *error) {
   CoredDetect *self = user;
   const CoredResult *result = &task->result;
-  const GstClockTime now = task->times.running_time;
   GST_LOG_OBJECT(self, "frame %" G_GUINT64_FORMAT ": %s, p-fake %.4f, %u faces, %u us",
                  task->number, cored_verdict_name(result->verdict), result->p_fake, result->n_faces,
                  result->latency_us);
   count_result(self, result);
-  if (task->epoch != self->reported_epoch) {
-    g_atomic_int_set(&self->over, FALSE);
-    cored_detect_end_alerts(self);
-    self->reported_epoch = task->epoch;
-    self->last_message = GST_CLOCK_TIME_NONE;
-  }
-  if (error && !self->analysis_failed) {
-    self->analysis_failed = TRUE;
-    cored_detect_post_error(self, GST_MESSAGE_WARNING, "A frame was not judged", error);
-  }
-  feed_alerts(self, task, now);
-  compare(self, result);
-  if (task->params.post_messages && message_due(self, now, task->params.message_interval)) {
-    post_result(self, task);
-    cored_detect_post_comparison(self);
-  }
-  if (g_atomic_int_compare_and_exchange(&self->over, TRUE, FALSE))
+  begin_epoch(self, task->epoch);
+  if (cored_evaluator_goes_on(self->evaluator, task))
+    tell_failure(self, error);
+  if (cored_evaluator_goes_on(self->evaluator, task))
+    feed_alerts(self, task);
+  if (cored_evaluator_goes_on(self->evaluator, task))
+    tell_result(self, task);
+  if (cored_evaluator_goes_on(self->evaluator, task) &&
+      g_atomic_int_compare_and_exchange(&self->over, TRUE, FALSE))
     cored_detect_end_alerts(self);
 }

@@ -108,19 +108,11 @@ static void crossing_close(Crossing *crossing) {
   g_free(crossing->watched);
 }
 
-static void skip_where_lanes_wait_for_each_other(void) {
-  if (g_get_num_processors() > 1)
-    return;
-  print_message("skipped: one processor has one thread for all that is not urgent\n");
-  skip();
-}
-
 /* The model that the user sets is not overruled by late news of the old file, and what was wrong
  * with the old file is told as being of that file. */
 static void late_news_of_the_old_file(void **state) {
   (void)state;
   static Crossing crossing;
-  skip_where_lanes_wait_for_each_other();
   crossing_open(&crossing);
   g_object_set(crossing.slow.rig.element, "model", twin(1), NULL);
   g_atomic_int_set(&crossing.holdup.released, TRUE);
@@ -137,7 +129,6 @@ static void late_news_of_the_old_file(void **state) {
 static void late_news_and_going_back(void **state) {
   (void)state;
   static Crossing crossing;
-  skip_where_lanes_wait_for_each_other();
   crossing_open(&crossing);
   g_signal_emit_by_name(crossing.slow.rig.element, "previous-model");
   g_atomic_int_set(&crossing.holdup.released, TRUE);

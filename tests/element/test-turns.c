@@ -170,6 +170,21 @@ static void equals_are_served_in_the_order_of_asking(void **state) {
   assert_null(cored_turns_take(&turns));
 }
 
+static void a_turn_can_be_forgone(void **state) {
+  (void)state;
+  CoredTurns turns;
+  CoredTurn a = {0}, b = {0};
+  cored_turns_init(&turns);
+  cored_turns_forgo(&turns, &a); /* it wants none */
+  assert_true(cored_turns_want(&turns, &a, &a));
+  assert_true(cored_turns_want(&turns, &b, &b));
+  cored_turns_forgo(&turns, &a);
+  assert_ptr_equal(cored_turns_take(&turns), &b);
+  assert_null(cored_turns_take(&turns));
+  assert_true(cored_turns_want(&turns, &a, &a));
+  assert_ptr_equal(cored_turns_take(&turns), &a);
+}
+
 static void the_past_is_forgiven_but_for_the_credit(void **state) {
   (void)state;
   CoredTurns turns;
@@ -193,6 +208,7 @@ static void the_past_is_forgiven_but_for_the_credit(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(equals_are_served_in_the_order_of_asking),
+      cmocka_unit_test(a_turn_can_be_forgone),
       cmocka_unit_test(the_past_is_forgiven_but_for_the_credit),
       cmocka_unit_test(busy_streams_get_the_same),
       cmocka_unit_test(who_comes_back_keeps_nobody_waiting),
