@@ -30,12 +30,24 @@ static gboolean is_reversed(const GstSegment *segment) {
   return segment->format == GST_FORMAT_TIME && segment->rate < 0.0;
 }
 
-static gboolean is_cut(const CoredClock *clock, const GstBuffer *buffer,
-                       const GstSegment *segment) {
+/* Demuxers mark frames of which nothing is missing (GStreamer 1.26 those around the key frames of
+ * fragmented MP4): where the next time stamp is what it should be, nothing is cut. */
+static gboolean goes_on(const CoredClock *clock, GstClockTime pts, GstClockTime frame,
+                        const GstSegment *segment) {
+  if (clock->fresh || !frame || !GST_CLOCK_TIME_IS_VALID(pts) ||
+      !GST_CLOCK_TIME_IS_VALID(clock->stamp))
+    return FALSE;
+  const GstClockTime from = is_reversed(segment) ? pts : clock->stamp;
+  const GstClockTime to = is_reversed(segment) ? clock->stamp : pts;
+  return to > from && 2 * (to - from) <= 3 * frame;
+}
+
+static gboolean is_cut(const CoredClock *clock, const GstBuffer *buffer, const GstSegment *segment,
+                       GstClockTime frame) {
   const GstClockTime pts = GST_BUFFER_PTS(buffer), now = clock->position;
   if (!clock->started)
     return FALSE;
-  if (GST_BUFFER_IS_DISCONT(buffer) && !clock->first)
+  if (GST_BUFFER_IS_DISCONT(buffer) && !clock->first && !goes_on(clock, pts, frame, segment))
     return TRUE;
   if (clock->fresh || !GST_CLOCK_TIME_IS_VALID(pts) || pts == clock->stamp)
     return FALSE;
@@ -93,7 +105,7 @@ static void translate(CoredClock *clock, const GstSegment *segment) {
 gboolean cored_clock_tick(CoredClock *clock, const GstBuffer *buffer, const GstSegment *segment,
                           const GstVideoInfo *info) {
   const GstClockTime pts = GST_BUFFER_PTS(buffer), frame = cored_frame_duration(info);
-  const gboolean cut = is_cut(clock, buffer, segment), first = clock->fresh;
+  const gboolean cut = is_cut(clock, buffer, segment, frame), first = clock->fresh;
   if (cut)
     cored_clock_renew(clock);
   if (GST_CLOCK_TIME_IS_VALID(pts) && pts != clock->stamp)

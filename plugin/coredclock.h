@@ -25,9 +25,10 @@ typedef struct CoredClock {
 void cored_clock_init(CoredClock *clock);
 /* What comes next need not continue what came, as behind a new segment. */
 void cored_clock_renew(CoredClock *clock);
-/* Bring the clock to this frame. True when it does not continue the one before: DISCONT, a step
- * back in time, a time that is more than some seconds off. The first DISCONT may come with the
- * second frame: elements whose first picture has to wait for the next one mark it late. */
+/* Bring the clock to this frame. True when it does not continue the one before: DISCONT with a
+ * time stamp that is not the next frame's, a step back in time, a time that is more than some
+ * seconds off. The first DISCONT may come with the second frame: elements whose first picture has
+ * to wait for the next one mark it late. */
 gboolean cored_clock_tick(CoredClock *clock, const GstBuffer *buffer, const GstSegment *segment,
                           const GstVideoInfo *info);
 /* By the caps; 0 when they do not say. */
