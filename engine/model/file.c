@@ -181,12 +181,14 @@ static void target_clear(Target *target) {
  * is. Renaming over it would replace the name for everybody and leave the file that was meant
  * empty. */
 static bool is_descriptor(const char *path) {
-  char link[PATH_MAX], folder[PATH_MAX];
+  char link[PATH_MAX], above[PATH_MAX] = "./", folder[PATH_MAX];
   const char *const slash = strrchr(path, '/');
-  char *const above = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
-  const bool in_proc = above && realpath(above, folder) && strncmp(folder, "/proc/", 6) == 0;
+  if (slash && slash - path + 1 < PATH_MAX) {
+    memcpy(above, path, (size_t)(slash - path) + 1);
+    above[slash - path + 1] = '\0';
+  }
+  const bool in_proc = realpath(above, folder) && strncmp(folder, "/proc/", 6) == 0;
   const ssize_t n = readlink(path, link, sizeof link);
-  free(above);
   return in_proc || (n > 6 && strncmp(link, "/proc/", 6) == 0);
 }
 

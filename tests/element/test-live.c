@@ -337,6 +337,8 @@ static guint attached_with(const char *when, const char *mode, const char *thres
         break;
       g_usleep(1000);
     }
+    if (g_str_equal(mode, "latest")) /* it is counted and told a moment before frames get it */
+      g_usleep(100000);
   }
   rig_close(&rig);
   return attached;
