@@ -19,8 +19,10 @@ CoredAgainst cored_against(double p, double threshold) {
     a = llround(p * (double)scale);
     b = llround(threshold * (double)scale);
   }
-  if (p < threshold && a >= b) /* too near to be told apart: the side is what counts */
+  if (p < threshold && a >= b) { /* too near to be told apart: the side is what counts */
+    b += b == 0;
     a = b - 1;
+  }
   write_fixed(text.p, a, scale, digits);
   write_fixed(text.threshold, b, scale, digits);
   return text;

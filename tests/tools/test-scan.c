@@ -220,6 +220,7 @@ static void numbers_stay_on_their_side(void **state) {
   check_numbers(0.5 - 1e-15, 0.5, "0.499999999 0.500000000");
   check_numbers(1, 0.39, "1.00 0.39");
   check_numbers(0, 1, "0.00 1.00");
+  check_numbers(0, 1e-12, "0.000000000 0.000000001");
 }
 
 /* Sparse samples fill the time up to the next; a pause between two appearances stays empty. */
