@@ -8,68 +8,47 @@
 #include "fuzz.h"
 #include "memory-file.h"
 
-enum { MAX_SIZE = 1 << 15 };
-
-typedef struct Out {
-  uint8_t bytes[MAX_SIZE];
-  size_t n;
-} Out;
-
-static void put(Out *o, const void *bytes, size_t n) {
-  fuzz_expect(n <= sizeof o->bytes - o->n);
-  if (n)
-    memcpy(o->bytes + o->n, bytes, n);
-  o->n += n;
-}
-
-static void number(Out *o, size_t value, int size, bool big) {
-  for (int i = 0; i < size; i++) {
-    const uint8_t byte = (uint8_t)(value >> 8 * (big ? size - 1 - i : i));
-    put(o, &byte, 1);
-  }
-}
-
-static void put_box(Out *o, unsigned kind, const uint8_t *data, size_t n) {
+static void put_box(FuzzFile *o, unsigned kind, const uint8_t *data, size_t n) {
   static const char *const types[] = {"ftyp", "moov", "mdat", "moof", "free", "sidx"};
-  number(o, n + 8, 4, true);
-  put(o, types[kind % 6], 4);
-  put(o, data, n);
+  fuzz_put_big(o, n + 8, 4);
+  fuzz_put(o, types[kind % 6], 4);
+  fuzz_put(o, data, n);
 }
 
-static void put_chunk(Out *o, unsigned kind, const uint8_t *data, size_t n) {
+static void put_chunk(FuzzFile *o, unsigned kind, const uint8_t *data, size_t n) {
   static const char *const types[] = {"RIFF", "LIST", "JUNK", "idx1"};
-  put(o, types[kind % 4], 4);
-  number(o, n, 4, false);
-  put(o, data, n);
+  fuzz_put(o, types[kind % 4], 4);
+  fuzz_put_little(o, n, 4);
+  fuzz_put(o, data, n);
 }
 
-static void put_element(Out *o, unsigned kind, const uint8_t *data, size_t n) {
+static void put_element(FuzzFile *o, unsigned kind, const uint8_t *data, size_t n) {
   static const char *const ids[] = {"\x1a\x45\xdf\xa3", "\x18\x53\x80\x67", "\x1f\x43\xb6\x75",
                                     "\x1c\x53\xbb\x6b"};
-  put(o, ids[kind % 4], 4);
+  fuzz_put(o, ids[kind % 4], 4);
   if (kind & 128) {
-    number(o, 0xff, 1, true); /* of unknown size */
+    fuzz_put_big(o, 0xff, 1); /* of unknown size */
   } else {
-    number(o, 0x40, 1, true);
-    number(o, n, 1, true);
+    fuzz_put_big(o, 0x40, 1);
+    fuzz_put_big(o, n, 1);
   }
-  put(o, data, n);
+  fuzz_put(o, data, n);
 }
 
-static void put_tag(Out *o, unsigned kind, const uint8_t *data, size_t n) {
+static void put_tag(FuzzFile *o, unsigned kind, const uint8_t *data, size_t n) {
   if (o->n == 0)
-    put(o, "FLV\1\5\0\0\0\11\0\0\0\0", 13);
-  number(o, kind & 1 ? 9 : 8, 1, true);
-  number(o, n, 3, true);
-  number(o, 0, 7, true);
-  put(o, data, n);
-  number(o, n + 11, 4, true);
+    fuzz_put(o, "FLV\1\5\0\0\0\11\0\0\0\0", 13);
+  fuzz_put_big(o, kind & 1 ? 9 : 8, 1);
+  fuzz_put_big(o, n, 3);
+  fuzz_put_big(o, 0, 7);
+  fuzz_put(o, data, n);
+  fuzz_put_big(o, n + 11, 4);
 }
 
-static void make(FuzzInput *in, unsigned container, Out *o) {
-  static void (*const writers[])(Out *, unsigned, const uint8_t *, size_t) = {put_box, put_chunk,
-                                                                              put_element, put_tag};
-  while (in->size >= 2 && o->n < MAX_SIZE - 512) {
+static void make(FuzzInput *in, unsigned container, FuzzFile *o) {
+  static void (*const writers[])(FuzzFile *, unsigned, const uint8_t *,
+                                 size_t) = {put_box, put_chunk, put_element, put_tag};
+  while (in->size >= 2 && o->n < sizeof o->bytes - 512) {
     const unsigned kind = fuzz_byte(in);
     if (kind == 255)
       break;
@@ -78,10 +57,7 @@ static void make(FuzzInput *in, unsigned container, Out *o) {
     const uint8_t *const data = fuzz_bytes(in, most, &n);
     writers[container](o, kind, data, n);
   }
-  while (in->size >= 3 && o->n > 0) {
-    const size_t at = fuzz_u16(in) % o->n;
-    o->bytes[at] = (uint8_t)fuzz_byte(in);
-  }
+  fuzz_change(in, o->bytes, o->n);
 }
 
 static void look(const uint8_t *bytes, size_t size) {
@@ -99,7 +75,7 @@ static void look(const uint8_t *bytes, size_t size) {
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   FuzzInput in = {data, size};
-  Out out = {.n = 0};
+  FuzzFile out = {.n = 0};
   const unsigned kind = fuzz_byte(&in) % 5;
   if (kind == 0) {
     look(in.data, in.size);

@@ -85,11 +85,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   if (!bytes.data)
     return 0;
   memcpy(bytes.data, files[which].bytes, bytes.size);
-  const bool untouched = in.size < 3;
-  while (in.size >= 3) {
-    const size_t at = fuzz_u16(&in) % bytes.size;
-    bytes.data[at] = (uint8_t)fuzz_byte(&in);
-  }
+  const bool untouched = !fuzz_change(&in, bytes.data, bytes.size);
   CoredLooseFile file = {0};
   CoredRefusal refusal = {0};
   const bool ok = cored_h5_read(&bytes, MAX_DATA, &file, &refusal);

@@ -123,11 +123,7 @@ static void decode_changed(FuzzInput in) {
   if (!copy)
     return;
   memcpy(copy, files[which].bytes, files[which].size);
-  const bool untouched = in.size < 3;
-  while (in.size >= 3) {
-    const size_t at = fuzz_u16(&in) % files[which].size;
-    copy[at] = (uint8_t)fuzz_byte(&in);
-  }
+  const bool untouched = !fuzz_change(&in, copy, files[which].size);
   const int frames = decode(copy, files[which].size);
 
   if (untouched && frames != FRAMES)

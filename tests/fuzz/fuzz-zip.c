@@ -10,7 +10,7 @@
 #include "fuzz.h"
 #include "tools/convert/zip.h"
 
-enum { MAX_ENTRIES = 6, MAX_SIZE = 16384 };
+enum { MAX_ENTRIES = 6 };
 
 typedef enum Kind {
   DESCRIPTOR = 1,
@@ -27,98 +27,79 @@ typedef struct Entry {
   uint32_t crc;
 } Entry;
 
-typedef struct Out {
-  uint8_t bytes[MAX_SIZE];
-  size_t n;
-} Out;
-
-static void put(Out *o, const void *bytes, size_t n) {
-  fuzz_expect(n <= sizeof o->bytes - o->n);
-  if (n)
-    memcpy(o->bytes + o->n, bytes, n);
-  o->n += n;
-}
-
-static void number(Out *o, uint64_t value, size_t size) {
-  for (size_t i = 0; i < size; i++, value >>= 8) {
-    const uint8_t byte = (uint8_t)value;
-    put(o, &byte, 1);
-  }
-}
-
 /* What both headers have, from the flags to the length of the extra field. */
-static void put_common(Out *o, const Entry *e, bool later, size_t extra) {
+static void put_common(FuzzFile *o, const Entry *e, bool later, size_t extra) {
   const bool wide = e->kind & WIDE;
-  number(o, (e->kind & DESCRIPTOR ? 8u : 0) | (e->kind & UTF8 ? 0x800u : 0), 2);
-  number(o, 0, 6); /* stored; time and date */
-  number(o, later ? 0 : e->crc, 4);
-  number(o, later ? 0 : wide ? 0xffffffff : e->size, 4);
-  number(o, later ? 0 : wide ? 0xffffffff : e->size, 4);
-  number(o, e->name_length, 2);
-  number(o, extra, 2);
+  fuzz_put_little(o, (e->kind & DESCRIPTOR ? 8u : 0) | (e->kind & UTF8 ? 0x800u : 0), 2);
+  fuzz_put_little(o, 0, 6); /* stored; time and date */
+  fuzz_put_little(o, later ? 0 : e->crc, 4);
+  fuzz_put_little(o, later ? 0 : wide ? 0xffffffff : e->size, 4);
+  fuzz_put_little(o, later ? 0 : wide ? 0xffffffff : e->size, 4);
+  fuzz_put_little(o, e->name_length, 2);
+  fuzz_put_little(o, extra, 2);
 }
 
-static void put_wide(Out *o, const Entry *e, size_t n) {
-  number(o, 1, 2);
-  number(o, 8 * n, 2);
+static void put_wide(FuzzFile *o, const Entry *e, size_t n) {
+  fuzz_put_little(o, 1, 2);
+  fuzz_put_little(o, 8 * n, 2);
   for (size_t i = 0; i < n; i++)
-    number(o, e->size, 8);
+    fuzz_put_little(o, e->size, 8);
 }
 
-static void put_entry(Out *o, Entry *e) {
+static void put_entry(FuzzFile *o, Entry *e) {
   const bool later = e->kind & DESCRIPTOR, wide = e->kind & WIDE && !later;
   e->header = o->n;
   e->crc = (uint32_t)crc32_z(0, e->data, e->size);
-  put(o, "PK\3\4\24\0", 6);
+  fuzz_put(o, "PK\3\4\24\0", 6);
   put_common(o, e, later, wide ? 20 : 0);
-  put(o, e->name, e->name_length);
+  fuzz_put(o, e->name, e->name_length);
   if (wide)
     put_wide(o, e, 2);
-  put(o, e->data, e->size);
+  fuzz_put(o, e->data, e->size);
   if (!later)
     return;
   if (e->kind & SIGNED_DESCRIPTOR)
-    put(o, "PK\7\10", 4);
-  number(o, e->crc, 4);
+    fuzz_put(o, "PK\7\10", 4);
+  fuzz_put_little(o, e->crc, 4);
   for (int i = 0; i < 2; i++)
-    number(o, e->size, e->kind & WIDE_SIZES ? 8 : 4);
+    fuzz_put_little(o, e->size, e->kind & WIDE_SIZES ? 8 : 4);
 }
 
-static void put_central(Out *o, const Entry *e) {
+static void put_central(FuzzFile *o, const Entry *e) {
   const bool wide = e->kind & WIDE;
-  put(o, "PK\1\2\24\0\24\0", 8);
+  fuzz_put(o, "PK\1\2\24\0\24\0", 8);
   put_common(o, e, false, wide ? 20 : 0);
-  number(o, 0, 10); /* comment, disk, attributes */
-  number(o, e->header, 4);
-  put(o, e->name, e->name_length);
+  fuzz_put_little(o, 0, 10); /* comment, disk, attributes */
+  fuzz_put_little(o, e->header, 4);
+  fuzz_put(o, e->name, e->name_length);
   if (wide)
     put_wide(o, e, 2);
 }
 
-static void put_end(Out *o, size_t n, size_t start, bool wide) {
+static void put_end(FuzzFile *o, size_t n, size_t start, bool wide) {
   const size_t size = o->n - start;
   if (wide) {
     const size_t at = o->n;
-    put(o, "PK\6\6", 4);
-    number(o, 44, 8);
-    put(o, "\55\0\55\0\0\0\0\0\0\0\0\0", 12);
-    number(o, n, 8);
-    number(o, n, 8);
-    number(o, size, 8);
-    number(o, start, 8);
-    put(o, "PK\6\7\0\0\0\0", 8);
-    number(o, at, 8);
-    number(o, 1, 4);
+    fuzz_put(o, "PK\6\6", 4);
+    fuzz_put_little(o, 44, 8);
+    fuzz_put(o, "\55\0\55\0\0\0\0\0\0\0\0\0", 12);
+    fuzz_put_little(o, n, 8);
+    fuzz_put_little(o, n, 8);
+    fuzz_put_little(o, size, 8);
+    fuzz_put_little(o, start, 8);
+    fuzz_put(o, "PK\6\7\0\0\0\0", 8);
+    fuzz_put_little(o, at, 8);
+    fuzz_put_little(o, 1, 4);
   }
-  put(o, "PK\5\6\0\0\0\0", 8);
-  number(o, wide ? 0xffff : n, 2);
-  number(o, wide ? 0xffff : n, 2);
-  number(o, wide ? 0xffffffff : size, 4);
-  number(o, wide ? 0xffffffff : start, 4);
-  number(o, 0, 2);
+  fuzz_put(o, "PK\5\6\0\0\0\0", 8);
+  fuzz_put_little(o, wide ? 0xffff : n, 2);
+  fuzz_put_little(o, wide ? 0xffff : n, 2);
+  fuzz_put_little(o, wide ? 0xffffffff : size, 4);
+  fuzz_put_little(o, wide ? 0xffffffff : start, 4);
+  fuzz_put_little(o, 0, 2);
 }
 
-static void make(FuzzInput *in, Out *o) {
+static void make(FuzzInput *in, FuzzFile *o) {
   Entry entries[MAX_ENTRIES];
   const unsigned head = fuzz_byte(in);
   const size_t n = 1 + head % MAX_ENTRIES;
@@ -133,10 +114,7 @@ static void make(FuzzInput *in, Out *o) {
   for (size_t i = 0; i < n; i++)
     put_central(o, &entries[i]);
   put_end(o, n, start, head & 64);
-  while (in->size >= 3) {
-    const size_t at = fuzz_u16(in) % o->n;
-    o->bytes[at] = (uint8_t)fuzz_byte(in);
-  }
+  fuzz_change(in, o->bytes, o->n);
 }
 
 static void read_archive(const uint8_t *bytes, size_t size, bool check_crc) {
@@ -157,7 +135,7 @@ static void read_archive(const uint8_t *bytes, size_t size, bool check_crc) {
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   FuzzInput in = {data, size};
-  Out out = {.n = 0};
+  FuzzFile out = {.n = 0};
   make(&in, &out);
   uint8_t *const exact = malloc(out.n); /* reading beyond its end is found */
   if (!exact)

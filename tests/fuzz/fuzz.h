@@ -70,4 +70,38 @@ static inline const uint8_t *fuzz_bytes(FuzzInput *in, size_t max, size_t *n) {
   return at;
 }
 
+/* A file that a target makes out of its input. */
+typedef struct FuzzFile {
+  uint8_t bytes[1 << 16];
+  size_t n;
+} FuzzFile;
+
+static inline void fuzz_put(FuzzFile *file, const void *bytes, size_t n) {
+  fuzz_expect(n <= sizeof file->bytes - file->n);
+  if (n)
+    memcpy(file->bytes + file->n, bytes, n);
+  file->n += n;
+}
+
+static inline void fuzz_put_little(FuzzFile *file, uint64_t value, int size) {
+  for (int i = 0; i < size; i++, value >>= 8)
+    fuzz_put(file, &(uint8_t){(uint8_t)value}, 1);
+}
+
+static inline void fuzz_put_big(FuzzFile *file, uint64_t value, int size) {
+  for (int i = size - 1; i >= 0; i--)
+    fuzz_put(file, &(uint8_t){(uint8_t)(value >> 8 * i)}, 1);
+}
+
+/* Changes, triples of 2 bytes place and 1 byte value, to the end of the input. True when there are
+ * some. */
+static inline bool fuzz_change(FuzzInput *in, uint8_t *bytes, size_t n) {
+  const bool some = in->size >= 3 && n > 0;
+  while (in->size >= 3 && n > 0) {
+    const size_t at = fuzz_u16(in) % n;
+    bytes[at] = (uint8_t)fuzz_byte(in);
+  }
+  return some;
+}
+
 #endif /* FUZZ_H */
