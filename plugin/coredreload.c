@@ -174,7 +174,7 @@ static void join(CoredReload *reload, Errand *errand) {
                                         .trusted_keys = errand->trusted_keys,
                                         .watch = errand->watch};
   reload->source = cored_source_join(&settings, FALSE, on_news, reload, &error);
-  CoredNet *net = cored_source_net(reload->source);
+  CoredNet *net = cored_source_valid_net(reload->source);
   if (net) { /* loaded already by somebody else, so there may be no news */
     expect_no_news(reload);
     set_candidate(errand, net);

@@ -327,6 +327,13 @@ CoredNet *cored_source_net(CoredSource *source) {
   return net;
 }
 
+CoredNet *cored_source_valid_net(CoredSource *source) {
+  g_mutex_lock(&source->mutex);
+  CoredNet *net = source->net && !source->failed ? cored_net_ref(source->net) : NULL;
+  g_mutex_unlock(&source->mutex);
+  return net;
+}
+
 void cored_source_reload(CoredSource *source) {
   CoredError error = {CORED_ERROR_NONE, ""};
   g_mutex_lock(&source->load_mutex);

@@ -43,6 +43,9 @@ CoredSource *cored_source_join(const CoredSourceSettings *settings, gboolean now
 void cored_source_leave(CoredSource *source, gpointer user);
 /* The version in use, NULL before there is one. The caller owns a reference. */
 CoredNet *cored_source_net(CoredSource *source);
+/* The same, but NULL also while what the file has now cannot be used: whoever ran the version before
+ * keeps it, nobody else gets it. */
+CoredNet *cored_source_valid_net(CoredSource *source);
 /* Load the file again, changed or not; the outcome is news. */
 void cored_source_reload(CoredSource *source);
 

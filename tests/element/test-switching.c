@@ -179,6 +179,51 @@ static void a_file_known_to_be_bad(void **state) {
   }
 }
 
+static void restart(Twins *twins, const char *watch) {
+  gst_element_set_state(twins->rig.element, GST_STATE_READY);
+  gst_util_set_object_arg(G_OBJECT(twins->rig.element), "model-watch", watch);
+  gst_element_set_state(twins->rig.element, GST_STATE_PLAYING);
+  gst_harness_play(twins->rig.harness);
+  rig_set_caps(&twins->rig, TWINS_CAPS);
+}
+
+/* Whoever runs the last good version keeps it when the file goes bad; an element that is switched
+ * to the file then is told why it cannot be had, and keeps its own. */
+static void a_file_that_went_bad(void **state) {
+  (void)state;
+  static const char *const watch[] = {"true", "false"};
+  for (guint w = 0; w < 2; w++) {
+    Twins runs, comes;
+    Told told = {0};
+    char *path = support_path("went-bad.safetensors");
+    model_publish(twin(2), path);
+    twins_open(&runs, path);
+    twins_open(&comes, twin(1));
+    restart(&runs, watch[w]);
+    restart(&comes, watch[w]);
+    assert_int_equal(twins_pass(&runs), 2);
+    put_text(path, no_model);
+    if (w == 0)
+      expect_status(&runs, "failed");
+    twins_hear(&comes, &told);
+    told = (Told){0};
+    g_object_set(comes.rig.element, "model", path, NULL);
+    comes.pause_us = 1000;
+    twins_pass_until_warned(&comes, &told, 1);
+    twins_stay(&comes, 1, QUIET_MS);
+    twins_hear(&comes, &told);
+    assert_int_equal(told.failed, 1);
+    assert_int_equal(told.loaded, 0);
+    assert_int_equal(twins_pass(&runs), 2);
+    model_publish(twin(2), path);
+    if (w == 0)
+      twins_pass_until(&comes, 2);
+    twins_close(&runs);
+    twins_close(&comes);
+    g_free(path);
+  }
+}
+
 /* A new version that all have taken over is not taken over again because one more joins. */
 static void joining_after_a_swap(void **state) {
   (void)state;
@@ -464,12 +509,12 @@ static void stopped_by_its_own_failure(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(late_news_of_the_old_file),  cmocka_unit_test(late_news_and_going_back),
-      cmocka_unit_test(a_file_known_to_be_bad),     cmocka_unit_test(joining_after_a_swap),
-      cmocka_unit_test(the_good_file_is_back),      cmocka_unit_test(another_working_folder),
-      cmocka_unit_test(a_path_through_a_link),      cmocka_unit_test(a_uri_for_a_path),
-      cmocka_unit_test(set_while_starting),         cmocka_unit_test(stopped_by_its_own_swap),
-      cmocka_unit_test(stopped_by_its_own_failure),
+      cmocka_unit_test(late_news_of_the_old_file), cmocka_unit_test(late_news_and_going_back),
+      cmocka_unit_test(a_file_known_to_be_bad),    cmocka_unit_test(joining_after_a_swap),
+      cmocka_unit_test(a_file_that_went_bad),      cmocka_unit_test(the_good_file_is_back),
+      cmocka_unit_test(another_working_folder),    cmocka_unit_test(a_path_through_a_link),
+      cmocka_unit_test(a_uri_for_a_path),          cmocka_unit_test(set_while_starting),
+      cmocka_unit_test(stopped_by_its_own_swap),   cmocka_unit_test(stopped_by_its_own_failure),
   };
   return cmocka_run_group_tests(tests, twins_setup, twins_teardown);
 }

@@ -86,13 +86,14 @@ for target in "${targets[@]}"; do
   corpus=$out/corpus/$target
   log=$out/$target.log
   mkdir -p "$corpus"
-  "$program" --seeds "$corpus" >/dev/null
   failed=0
+  "$program" --seeds "$corpus" >/dev/null || failed=1
   "$program" -max_total_time="$seconds" -malloc_limit_mb=256 -rss_limit_mb=2048 -timeout=30 \
     -max_len=65536 -artifact_prefix="$out/findings/$target-" -print_final_stats=1 "$corpus" \
     >"$log" 2>&1 || failed=1
   found=$((found + failed))
-  edges=$(grep -oE 'cov: [0-9]+' "$log" | tail -n 1 | cut -d' ' -f2)
+  # A target that died before its first report has no figures; its log tells why.
+  edges=$(sed -nE 's/.* cov: ([0-9]+) .*/\1/p' "$log" | tail -n 1)
   printf '%-10s %12s %8s %8s %9s\n' "$target" "$(stat_of number_of_executed_units "$log")" \
     "${edges:-?}" "$(find "$corpus" -type f | wc -l)" "$failed"
   [ $failed = 0 ] || tail -n 30 "$log" >&2
