@@ -108,6 +108,7 @@ class Publish(unittest.TestCase):
         self.put_live(big)
         log = self.train("-t", "A", "-me", 1, "-lr", 1e-6, "--publish", self.live, "--output", self.out, rc=4)
         self.assertIn("input 48 x 48, mean 0.5 0.5 0.5", log)
+        self.assertLess(log.index("input 48 x 48"), log.index("epoch 1"), "noticed after the training only")
         told = float(re.search(r"A: AUC \S+ \(the live model: ([\d.]+)\)", log)[1])
         done = run(EVAL, "-w", self.live, "-d", self.data, "-t", "A", "--split", "val", "--bootstrap", 0, "--quiet",
                    "--json", os.path.join(self.tmp.name, "r.json"))

@@ -59,18 +59,23 @@ static void side_close(Side *side) {
   data_sets_close(&side->own);
 }
 
+/* The validation data of sets, which were read for info, as another input needs them. */
+static bool reread(DataSets *own, const DataSets *sets, const CoredModelInfo *info,
+                   const CoredModelInfo *input, const Options *options, Ui *ui, CoredError *error) {
+  CoredModelInfo needed = *info;
+  char text[INPUT_TEXT_SIZE];
+  info_input_text(input, text);
+  ui_line(ui, "the live model has %s: reading the validation data once more for it", text);
+  info_copy_input(&needed, input);
+  return data_sets_open_val(own, sets, &options->data, &needed, options->loader_threads, ui, error);
+}
+
 static bool side_open(Side *side, const CoredModel *model, const GateJob *job, Ui *ui,
                       CoredError *error) {
-  const CoredModelInfo *info = cored_model_info(model);
-  CoredModelInfo needed = *cored_model_info(job->candidate);
+  const CoredModelInfo *info = cored_model_info(model), *like = cored_model_info(job->candidate);
   *side = (Side){.model = model, .sets = job->sets};
-  if (!info_same_input(info, &needed)) {
-    char text[INPUT_TEXT_SIZE];
-    info_input_text(info, text);
-    ui_line(ui, "the live model has %s: reading the validation data once more for it", text);
-    info_copy_input(&needed, info);
-    if (!data_sets_open_val(&side->own, job->sets, &job->options->data, &needed,
-                            job->options->loader_threads, ui, error))
+  if (!info_same_input(info, like)) {
+    if (!reread(&side->own, job->sets, like, info, job->options, ui, error))
       return false;
     side->sets = &side->own;
   }
@@ -184,6 +189,19 @@ bool gate_open_live(const char *path, CoredModel **live, CoredError *error) {
                                   "--publish: the live model cannot be read, so nothing can be "
                                   "compared with it; move it away to publish a first one. %s",
                                   reason.message);
+}
+
+bool gate_check_live(const DataSets *sets, const CoredModelInfo *info, const Options *options,
+                     Ui *ui, CoredError *error) {
+  CoredModel *live;
+  DataSets own = {0};
+  if (!gate_open_live(options->output.publish, &live, error))
+    return false;
+  const bool ok = !live || info_same_input(cored_model_info(live), info) ||
+                  reread(&own, sets, info, cored_model_info(live), options, ui, error);
+  data_sets_close(&own);
+  cored_model_unref(live);
+  return ok;
 }
 
 static void note_identity(const CoredModel *live, char identity[CORED_SHA256_HEX + 1]) {

@@ -39,8 +39,12 @@ typedef struct GateJob {
   const Options *options;
 } GateJob;
 
-/* Can FILE be published to? Before hours of training: NULL in *live means that nothing is there. */
+/* The model at path, if the gate can read it; NULL in *live means that nothing is there. */
 bool gate_open_live(const char *path, CoredModel **live, CoredError *error);
+/* Before hours of training: can the file be published to, and can the validation data be read as
+ * the live model there needs them? sets were read for the input of info. */
+bool gate_check_live(const DataSets *sets, const CoredModelInfo *info, const Options *options,
+                     Ui *ui, CoredError *error);
 /* Measure candidate and live model (else teacher, else guessing) and compare. */
 bool gate_judge(GateResult *result, const GateJob *job, Ui *ui, CoredError *error);
 /* Fill passed and reasons from the figures. temperature is the candidate's. */

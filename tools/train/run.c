@@ -61,13 +61,16 @@ static bool make_trainer(Run *run, CoredError *error) {
   return run->loader != NULL;
 }
 
+static bool publishes(const Run *run) {
+  return run->options->output.publish && run->parallel->rank == 0;
+}
+
 /* Hours of training should not end at a live file that cannot be read. */
 static bool check_live(const Run *run, CoredError *error) {
-  const char *path = run->options->output.publish;
   CoredModel *live = NULL;
-  if (!path || run->parallel->rank != 0)
+  if (!publishes(run))
     return true;
-  const bool ok = gate_open_live(path, &live, error);
+  const bool ok = gate_open_live(run->options->output.publish, &live, error);
   cored_model_unref(live);
   return ok;
 }
@@ -80,6 +83,8 @@ static bool set_up(Run *run, CoredError *error) {
   run->info = *cored_model_info(run->models.student);
   if (!data_sets_open(&run->sets, &options->data, &run->info, options->loader_threads, &run->ui,
                       error))
+    return false;
+  if (publishes(run) && !gate_check_live(&run->sets, &run->info, options, &run->ui, error))
     return false;
   cored_dataset_manifest(run->sets.train, run->manifest);
   run->config = run_config(run);
