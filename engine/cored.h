@@ -81,7 +81,7 @@ extern "C" {
   X(PARAMETER_DTYPE, "a parameter has the wrong dtype (M32)")                                      \
   X(PARAMETER_VALUE, "a weight is not finite or a variance is negative (M33)")                     \
   X(CONSTANT_OUTPUT, "the output does not move with the input (M34)")                              \
-  X(CANARY, "the canary sample does not give the output its trainer computed")                     \
+  X(SELF_TEST, "the self-test sample does not give the output its trainer computed")               \
   X(INPUT_SIZE, "the network cannot be built for this input size")                                 \
   X(CASCADE_FORMAT, "the cascade file is not a supported OpenCV cascade")                          \
   X(IMAGE, "the image description is inconsistent")                                                \
@@ -191,7 +191,7 @@ typedef struct CoredTrust CoredTrust;
 
 typedef struct CoredModelLoadParams {
   uint64_t max_bytes;      /* larger files are refused; 0 means 512 MiB */
-  bool skip_canary;        /* leave out the canary forward pass (it costs one inference) */
+  bool skip_self_test;     /* leave out the self-test forward pass (it costs one inference) */
   const int *cancel;       /* may be NULL; once another thread has set it, loading ends soon with
                               CORED_ERROR_CANCELLED (read atomically) */
   const CoredTrust *trust; /* may be NULL; else only models signed with one of these keys load */
@@ -201,7 +201,7 @@ typedef struct CoredModelLoadParams {
 CORED_API bool cored_model_info_init(CoredModelInfo *info, const char *network, int n_classes,
                                      CoredError *error);
 
-/* Read, verify (structure, hash, names, shapes, finite values, canary) and return a model.
+/* Read, verify (structure, hash, names, shapes, finite values, self-test) and return a model.
  * params may be NULL. The caller owns one reference. Thread-safe. */
 CORED_API CoredModel *cored_model_load(const char *path, const CoredModelLoadParams *params,
                                        CoredError *error);
@@ -218,7 +218,7 @@ CORED_API CoredModel *cored_model_new_random(const CoredModelInfo *info, uint64_
                                              CoredError *error);
 /* Write safetensors: temporary file in the same folder, synced, re-read, loaded as any reader would
  * load it, renamed; a reader sees the old file or the whole new one, and never one that it would
- * refuse. A symbolic link is followed. Computes hash and canary. Thread-safe. */
+ * refuse. A symbolic link is followed. Computes hash and self-test. Thread-safe. */
 CORED_API bool cored_model_save(const CoredModel *model, const char *path, CoredError *error);
 
 /* The same, signed with the secret key in a file (Ed25519; engine/model/format.h says how). */
@@ -313,8 +313,8 @@ CORED_API void cored_session_run(CoredSession *session, const float *input, int 
  * the real one; the mean of the map is that difference but for a constant of the model. False,
  * with map untouched, without features or where the network does not end in global average pooling
  * and one linear layer (MesoNet). Thread-safe. */
-CORED_API bool cored_plan_evidence(const CoredPlan *plan, const CoredOutput *output, int index,
-                                   float *map);
+CORED_API bool cored_plan_activation_map(const CoredPlan *plan, const CoredOutput *output,
+                                         int index, float *map);
 /* Softmax of logits[n_classes] / temperature, in double, summed over all classes but the real one;
  * 0..1. Thread-safe. */
 CORED_API double cored_p_fake(const CoredModelInfo *info, const float *logits);
@@ -348,7 +348,7 @@ typedef struct CoredWatchEvent {
   const char *key_id;      /* of the key that signed it, where a trust was given; else NULL */
   bool asked;              /* cored_watch_trigger or cored_watch_set_path: told in any case */
   double load_ms;          /* reading, checking and matching */
-  double prepare_ms;       /* lowering, canary and warm-up */
+  double prepare_ms;       /* lowering, self-test and warm-up */
 } CoredWatchEvent;
 
 /* Called in the watch's own thread, never twice at a time and not after cored_watch_free returned.

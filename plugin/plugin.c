@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  * The plugin: registers its elements and the name of its metadata. */
-#include "gstcoreddetect.h"
+#include "detect/gstcoreddetect.h"
 #include "gstcoredmeta.h"
 #ifdef HAVE_PANGOCAIRO
-#include "gstcoredoverlay.h"
+#include "overlay/gstcoredoverlay.h"
 #endif
 
 static gboolean plugin_init(GstPlugin *plugin) {

@@ -9,7 +9,7 @@
 
 #include "tools/common/model-path.h"
 
-#include "escape.h"
+#include "base/escape.h"
 
 #define PATH "/cored"
 #define ROLE "viewer"

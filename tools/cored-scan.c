@@ -2,7 +2,7 @@
  * cored-scan: judge whole video files with coreddetect and say when and where a face looks fake. */
 #include "scan/run.h"
 
-#include "escape.h"
+#include "base/escape.h"
 
 #include <glib-unix.h>
 #include <locale.h>

@@ -17,10 +17,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "error.h"
-#include "model/file.h"
+#include "base/error.h"
+#include "base/file.h"
 #include "model/format.h"
-#include "model/text.h"
+#include "base/text.h"
 
 #define HEAD "cored-trust-state-1"
 #define FLOOR_FILE_MAX 65536

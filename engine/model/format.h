@@ -108,7 +108,7 @@
 #define CORED_KEY_TASKS "cored.tasks"
 #define CORED_KEY_SHA256 "cored.sha256"
 #define CORED_KEY_HEADER_SHA256 "cored.header-sha256"
-#define CORED_KEY_CANARY "cored.canary"
+#define CORED_KEY_SELF_TEST "cored.canary"
 #define CORED_KEY_STORES "cored.stores"
 #define CORED_KEY_KEY_ID "cored.key-id"
 #define CORED_KEY_SIGNATURE "cored.signature"

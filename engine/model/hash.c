@@ -6,10 +6,10 @@
 
 #include <sodium.h>
 
-#include "error.h"
-#include "model/file.h"
+#include "base/error.h"
+#include "base/file.h"
 #include "model/format.h"
-#include "model/text.h"
+#include "base/text.h"
 
 static void finish(crypto_hash_sha256_state *state, char hex[CORED_HASH_SIZE]) {
   uint8_t hash[crypto_hash_sha256_BYTES];

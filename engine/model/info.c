@@ -5,11 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "error.h"
+#include "base/error.h"
 #include "model/format.h"
-#include "model/json.h"
+#include "base/json.h"
 #include "model/metadata.h"
-#include "model/text.h"
+#include "base/text.h"
 
 /* ---- Checks --------------------------------------------------------------------------------- */
 
@@ -96,7 +96,7 @@ static const char *const own_keys[] = {
     CORED_KEY_FORMAT,     CORED_KEY_NETWORK,    CORED_KEY_CLASSES,       CORED_KEY_LABELS,
     CORED_KEY_FAKE_CLASS, CORED_KEY_REAL_CLASS, CORED_KEY_INPUT_SIZE,    CORED_KEY_MEAN,
     CORED_KEY_STD,        CORED_KEY_THRESHOLD,  CORED_KEY_TEMPERATURE,   CORED_KEY_GENERATION,
-    CORED_KEY_TASKS,      CORED_KEY_SHA256,     CORED_KEY_HEADER_SHA256, CORED_KEY_CANARY,
+    CORED_KEY_TASKS,      CORED_KEY_SHA256,     CORED_KEY_HEADER_SHA256, CORED_KEY_SELF_TEST,
     CORED_KEY_KEY_ID,     CORED_KEY_SIGNATURE,
 };
 

@@ -10,9 +10,9 @@
 
 #include <sodium.h>
 
-#include "error.h"
+#include "base/error.h"
 #include "model/signature.h"
-#include "model/text.h"
+#include "base/text.h"
 #include "model/trust.h"
 
 #define PUBLIC_HEAD "cored-public-key-1 "

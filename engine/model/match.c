@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "error.h"
-#include "model/convert.h"
-#include "model/text.h"
+#include "base/error.h"
+#include "base/dtype.h"
+#include "base/text.h"
 
 /* Names sorted for look-up: tensor i of the input has name names[j].name with names[j].index i. */
 typedef struct Name {

@@ -3,7 +3,7 @@
 #ifndef CORED_MODEL_MATCH_H
 #define CORED_MODEL_MATCH_H
 
-#include "layers/graph.h"
+#include "graph/graph.h"
 
 /* matched[i] becomes the tensor of graph->params[i]. Fails with the list where names do not agree
  * one to one (but for num_batches_tracked of batch norms), or a shape or dtype is wrong. */

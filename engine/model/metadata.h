@@ -26,7 +26,7 @@ bool cored_metadata_read(CoredMetadata *to, const CoredSafetensors *from);
 
 /* Check every field of info against format.h. */
 bool cored_info_check(const CoredModelInfo *info, CoredError *error);
-/* Set the entries info stands for (all but hashes, canary and signature). */
+/* Set the entries info stands for (all but hashes, self-test and signature). */
 bool cored_info_write(const CoredModelInfo *info, CoredMetadata *metadata);
 /* Read and check them; name is for messages. The SHA-256 is taken as it is. */
 bool cored_info_read(CoredModelInfo *info, const CoredMetadata *metadata, const char *name,

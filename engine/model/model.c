@@ -7,7 +7,7 @@
 
 #include <sodium.h>
 
-#include "error.h"
+#include "base/error.h"
 #include "model/format.h"
 #include "model/hash.h"
 #include "networks/registry.h"
@@ -183,7 +183,7 @@ CoredModel *cored_model_with_metadata(const CoredModel *model, const char *key, 
   return copy_with(model, &model->info, &metadata, error);
 }
 
-/* Does the canary's output, which info's fields before calibration decide, still hold? */
+/* Does the self-test's output, which info's fields before calibration decide, still hold? */
 static bool same_input(const CoredModelInfo *a, const CoredModelInfo *b) {
   return a->input_width == b->input_width && a->input_height == b->input_height &&
          memcmp(a->mean, b->mean, sizeof a->mean) == 0 &&
@@ -206,6 +206,6 @@ CoredModel *cored_model_with_info(const CoredModel *model, const CoredModelInfo 
   if (!cored_metadata_copy(&metadata, &model->metadata) || !cored_info_write(&own, &metadata))
     return fail_copy(&metadata, error);
   if (!same_input(&own, &model->info))
-    cored_metadata_set(&metadata, CORED_KEY_CANARY, NULL);
+    cored_metadata_set(&metadata, CORED_KEY_SELF_TEST, NULL);
   return copy_with(model, &own, &metadata, error);
 }

@@ -2,10 +2,10 @@
  * The header our writer gives a file: format.h, "Our writer ...". */
 #include <string.h>
 
-#include "model/convert.h"
+#include "base/dtype.h"
 #include "model/format.h"
 #include "model/safetensors.h"
-#include "model/text.h"
+#include "base/text.h"
 
 static void add_metadata(CoredText *text, const CoredEntry *metadata, size_t n) {
   cored_text_add(text, "\"" CORED_META "\":{");

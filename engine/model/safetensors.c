@@ -7,10 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "error.h"
-#include "model/convert.h"
+#include "base/error.h"
+#include "base/dtype.h"
 #include "model/format.h"
-#include "model/json.h"
+#include "base/json.h"
 
 typedef struct Parser {
   CoredJson json;

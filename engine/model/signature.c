@@ -7,8 +7,8 @@
 
 #include <sodium.h>
 
-#include "error.h"
-#include "model/text.h"
+#include "base/error.h"
+#include "base/text.h"
 #include "model/trust.h"
 
 #define PIECE ((size_t)1 << 20) /* between two looks at cancel */

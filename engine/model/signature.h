@@ -11,7 +11,7 @@
 #ifndef CORED_MODEL_SIGNATURE_H
 #define CORED_MODEL_SIGNATURE_H
 
-#include "model/file.h"
+#include "base/file.h"
 #include "model/format.h"
 
 typedef struct CoredSecretKey {

@@ -4,10 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "block.h"
-#include "error.h"
-#include "layers/registry.h"
-#include "model/convert.h"
+#include "base/block.h"
+#include "base/error.h"
+#include "graph/ops.h"
+#include "base/dtype.h"
 #include "model/match.h"
 #include "networks/registry.h"
 

@@ -4,8 +4,8 @@
 #ifndef CORED_MODEL_WEIGHTS_H
 #define CORED_MODEL_WEIGHTS_H
 
-#include "layers/graph.h"
-#include "model/file.h"
+#include "graph/graph.h"
+#include "base/file.h"
 
 typedef struct CoredWeights {
   unsigned refs; /* atomic */

@@ -17,7 +17,7 @@
 #ifndef CORED_NETWORKS_MESO_H
 #define CORED_NETWORKS_MESO_H
 
-#include "layers/graph.h"
+#include "graph/graph.h"
 
 /* Keras' 0.99 is 0.01 in PyTorch's sense. */
 #define CORED_MESO_BN_EPSILON 1e-3f

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "networks/registry.h"
 
-#include "error.h"
+#include "base/error.h"
 
 #include <string.h>
 #include <strings.h>

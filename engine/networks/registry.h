@@ -4,7 +4,7 @@
 #ifndef CORED_NETWORKS_REGISTRY_H
 #define CORED_NETWORKS_REGISTRY_H
 
-#include "layers/graph.h"
+#include "graph/graph.h"
 
 typedef struct CoredNetwork {
   const char *id;         /* "xception", as model files and command lines write it */

@@ -9,8 +9,8 @@
 #include <string.h>
 #include <time.h>
 
-#include "train/loader.h"
-#include "train/train.h"
+#include "train/data/loader.h"
+#include "train/core/train.h"
 
 enum { BATCH = 32, ROUNDS = 5, STEPS = 2, BATCHES = 12, THREADS = 2 };
 

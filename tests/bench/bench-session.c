@@ -13,9 +13,9 @@
 #include <string.h>
 #include <time.h>
 
-#include "block.h"
+#include "base/block.h"
 #include "cored.h"
-#include "session/plan.h"
+#include "plan/plan.h"
 
 typedef struct Options {
   bool steps;
@@ -113,7 +113,7 @@ static void time_session(const Options *o, const Case *c, CoredPlan *plan, int t
 static void time_steps(const Options *o, const Case *c, CoredPlan *plan) {
   CoredError error;
   const size_t n = (size_t)c->batch;
-  CoredPool *const pool = cored_pool_new(1, &error);
+  CoredThreadPool *const pool = cored_thread_pool_new(1, &error);
   float **const values = calloc((size_t)plan->n_values, sizeof *values);
   double *const best = calloc((size_t)plan->n_steps, sizeof *best);
   float *const arena = cored_block_new(plan->arena_floats * n, sizeof(float));
@@ -146,7 +146,7 @@ static void time_steps(const Options *o, const Case *c, CoredPlan *plan) {
   cored_block_free(arena, plan->arena_floats * n, sizeof(float));
   free(best);
   free(values);
-  cored_pool_free(pool);
+  cored_thread_pool_free(pool);
 }
 
 static void run_case(const Options *o, const Case *c) {

@@ -2,7 +2,7 @@
  * Alerts by themselves: which frames are named as evidence, what counts. */
 #include "support.h"
 
-#include "coredalerts.h"
+#include "detect/alerts.h"
 
 typedef struct Told {
   guint n;
@@ -45,7 +45,7 @@ static void the_surest_frames_are_evidence_a_second_apart(void **state) {
   Told told = {0};
   for (guint i = 0; i < G_N_ELEMENTS(frames); i++)
     feed(&alerts, &told, frames[i].ms, frames[i].p, 0);
-  const CoredEvidence *item = told.last.evidence;
+  const CoredAlertEvidence *item = told.last.evidence;
   assert_int_equal(told.last.n_evidence, 3);
   assert_true(item[0].time == 2400 * GST_MSECOND && item[0].p_fake == 0.95 &&
               item[0].box.x == 2400);

@@ -16,7 +16,7 @@ typedef struct Stream {
   GstBuffer *picture;
   double p;
   GstClockTime step; /* between frames */
-  gboolean in_lane, exact;
+  gboolean in_queue, exact;
   guint next;              /* number of the next frame */
   gint told;               /* results, also those that nobody reads; atomic */
   GstClockTime not_before; /* older frames and results must not come any more */
@@ -37,7 +37,7 @@ static void stream_open(Stream *stream, const char *mode, gboolean slow) {
   char *caps = g_strdup_printf("video/x-raw,format=I420,width=64,height=48,framerate=%s",
                                slow ? "1/5" : "25/1");
   *stream = (Stream){.step = slow ? 5 * GST_SECOND : 40 * GST_MSECOND,
-                     .in_lane = !g_str_equal(mode, "sync"),
+                     .in_queue = !g_str_equal(mode, "sync"),
                      .exact = !g_str_equal(mode, "latest")};
   rig_open(&stream->rig, support_model(MODEL), caps, "mode", mode, "delay", "10000000000",
            "inference-region", "full-frame", "message-interval", "0", NULL);
@@ -112,11 +112,11 @@ static void begin_again(Stream *stream) {
 
 /* ---- E21 ------------------------------------------------------------------------------------ */
 
-/* In a lane's mode only the lane is held, else this thread. */
+/* In a queue's mode only the queue is held, else this thread. */
 static gpointer push_until_refused(gpointer user) {
   Stream *stream = user;
   GstFlowReturn flow;
-  if (stream->in_lane)
+  if (stream->in_queue)
     held_begin();
   while ((flow = push_next(stream)) == GST_FLOW_OK)
     continue;
@@ -135,25 +135,25 @@ static guint received(Stream *stream) {
 static void flush_once(Stream *stream) {
   const guint64 inferred = rig_stat(&stream->rig, "inferred");
   held_begin();
-  if (!stream->in_lane)
+  if (!stream->in_queue)
     held_let(1); /* the frame is looked at before it is judged */
   GThread *pusher = g_thread_new("pusher", push_until_refused, stream);
-  held_await(stream->in_lane ? 1 : 2);
+  held_await(stream->in_queue ? 1 : 2);
   gst_harness_push_event(stream->rig.harness, gst_event_new_flush_start());
   const guint came = received(stream);
-  if (!stream->in_lane)
+  if (!stream->in_queue)
     held_end();
   assert_int_equal(GPOINTER_TO_INT(g_thread_join(pusher)), GST_FLOW_FLUSHING);
-  if (stream->in_lane) { /* it did not even wait for the one in flight */
+  if (stream->in_queue) { /* it did not even wait for the one in flight */
     assert_int_equal(rig_stat(&stream->rig, "inferred"), inferred);
     held_end();
   }
   assert_int_equal(push_next(stream), GST_FLOW_FLUSHING);
   check_frames(stream, FALSE);
   begin_again(stream);
-  /* A lane may also judge one frame that was on its way to it when the flush began. */
+  /* A queue may also classifier one frame that was on its way to it when the flush began. */
   assert_in_range(rig_stat(&stream->rig, "inferred"), inferred + 1,
-                  inferred + 1 + (guint)stream->in_lane);
+                  inferred + 1 + (guint)stream->in_queue);
   assert_int_equal(gst_harness_buffers_received(stream->rig.harness), came);
 }
 
@@ -214,7 +214,7 @@ static void end_while_judged(Stream *stream, guint frames) {
   held_begin();
   for (guint k = 0; k < frames; k++) {
     assert_int_equal(push_next(stream), GST_FLOW_OK);
-    if (stream->in_lane && k == 0)
+    if (stream->in_queue && k == 0)
       held_await(1);
   }
   assert_true(gst_harness_push_event(stream->rig.harness, gst_event_new_eos()));

@@ -19,7 +19,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "gstcoreddetect.h"
+#include "detect/gstcoreddetect.h"
 #include "gstcoredmeta.h"
 
 #define LARGE_CAPS "video/x-raw,format=I420,width=640,height=360,framerate=25/1"

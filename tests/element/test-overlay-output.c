@@ -3,7 +3,7 @@
  * metadata, however odd, breaks it. */
 #include "overlay-rig.h"
 
-#include "coredhistory.h"
+#include "overlay/history.h"
 
 #include <math.h>
 

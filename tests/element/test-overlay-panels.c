@@ -3,9 +3,9 @@
  * it, an alert is seen whatever the verdict, lines join and hide little. */
 #include "overlay-rig.h"
 
-#include "coredheat.h"
-#include "coredhistory.h"
-#include "coredpanel.h"
+#include "analysis/heat-map.h"
+#include "overlay/history.h"
+#include "overlay/panel.h"
 
 /* One frame of `count` faces in boxes[count][4], through an overlay of its own. */
 typedef struct Shot {
@@ -78,11 +78,11 @@ static void test_gone_box(void **state) {
 /* Its label says so; what it was judged is not shown as what it is: no bar, no heat. */
 static void test_gone_panel(void **state) {
   (void)state;
-  CoredHeat heat;
+  CoredHeatMap heat;
   const float map[4] = {4.f, 1.f, 2.f, 4.f};
   GstStructure *fields = gst_structure_new_empty("face");
-  cored_heat_set(&heat, map, 2, 2, &(CoredBox){200, 150, 160, 160});
-  cored_heat_write(&heat, fields);
+  cored_heat_map_set(&heat, map, 2, 2, &(CoredBox){200, 150, 160, 160});
+  cored_heat_map_write(&heat, fields);
   char *written = gst_structure_to_string(fields), *comma = strchr(written, ',');
   assert_non_null(comma);
   *strchr(comma, ';') = '\0';
@@ -175,11 +175,11 @@ static void test_panels_apart(void **state) {
       assert_true(box[i].x + box[i].w <= 1280 && box[i].y + box[i].h <= 720);
       for (guint k = 0; k < i; k++)
         if (meet(&box[i], &box[k]))
-          fail_msg("case %u: pieces %u and %u meet", c, k, i);
+          fail_msg("case %u: patches %u and %u meet", c, k, i);
       for (guint k = 0; k < cases[c].count && i < n - 1; k++) {
         const int *b = cases[c].boxes[k];
         if (meet(&box[i], &(CoredBox){b[0], b[1], b[2], b[3]}))
-          fail_msg("case %u: piece %u lies on face %u", c, i, k);
+          fail_msg("case %u: patch %u lies on face %u", c, i, k);
       }
     }
     done(&shot);
@@ -343,19 +343,19 @@ static void test_box_lines(void **state) {
 /* What a label says agrees with its numbers, and they with the threshold. */
 static void test_label_words(void **state) {
   static const struct {
-    CoredSceneVerdict verdict;
+    CoredOverlayVerdict verdict;
     double p, threshold;
     const char *reason, *text;
   } cases[] = {
-      {CORED_SCENE_FAKE, 0.43, 0.39, "", "FAKE 0.43 ≥ 0.39"},
-      {CORED_SCENE_REAL, 0.47, 0.5, "", "real 0.47 < 0.50"},
-      {CORED_SCENE_REAL, 0.496, 0.5, "", "real 0.496 < 0.500"},
-      {CORED_SCENE_FAKE, 0.5, 0.5, "", "FAKE 0.50 ≥ 0.50"},
-      {CORED_SCENE_FAKE, 1.5, 0.5, "", "FAKE 1.00 ≥ 0.50"},
-      {CORED_SCENE_FAKE, -1, 0.5, "", "FAKE"},
-      {CORED_SCENE_REAL, 0.2, -1, "", "real"},
-      {CORED_SCENE_UNKNOWN, 0.2, 0.5, "too-small", "unknown: too small"},
-      {CORED_SCENE_UNKNOWN, 0.2, 0.5, "a\nb\xe2\x80\xae", "unknown: a\\x0ab\\xe2\\x80\\xae"},
+      {CORED_OVERLAY_FAKE, 0.43, 0.39, "", "FAKE 0.43 ≥ 0.39"},
+      {CORED_OVERLAY_REAL, 0.47, 0.5, "", "real 0.47 < 0.50"},
+      {CORED_OVERLAY_REAL, 0.496, 0.5, "", "real 0.496 < 0.500"},
+      {CORED_OVERLAY_FAKE, 0.5, 0.5, "", "FAKE 0.50 ≥ 0.50"},
+      {CORED_OVERLAY_FAKE, 1.5, 0.5, "", "FAKE 1.00 ≥ 0.50"},
+      {CORED_OVERLAY_FAKE, -1, 0.5, "", "FAKE"},
+      {CORED_OVERLAY_REAL, 0.2, -1, "", "real"},
+      {CORED_OVERLAY_UNKNOWN, 0.2, 0.5, "too-small", "unknown: too small"},
+      {CORED_OVERLAY_UNKNOWN, 0.2, 0.5, "a\nb\xe2\x80\xae", "unknown: a\\x0ab\\xe2\\x80\\xae"},
   };
   (void)state;
   for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {

@@ -2,7 +2,7 @@
  * coredoverlay on results made up here: what is drawn where, in which colour, by which property. */
 #include "overlay-rig.h"
 
-#include "coredheat.h"
+#include "analysis/heat-map.h"
 
 #include <math.h>
 
@@ -229,34 +229,34 @@ static void test_heat_fields(void **state) {
   (void)state;
   static const float map[6] = {0.f, 1.f, -2.f, 4.f, -4.f, 0.5f};
   float large[64 * 32];
-  CoredHeat heat, read;
+  CoredHeatMap heat, read;
   GstStructure *face = gst_structure_new_empty("face");
-  cored_heat_set(&heat, map, 2, 3, &(CoredBox){10, 20, 60, 40});
+  cored_heat_map_set(&heat, map, 2, 3, &(CoredBox){10, 20, 60, 40});
   assert_int_equal(heat.rows, 2);
   assert_int_equal(heat.columns, 3);
   assert_true(heat.scale == 4);
   assert_int_equal(heat.value[0], 128);
   assert_int_equal(heat.value[3], 255);
   assert_int_equal(heat.value[4], 1);
-  cored_heat_write(&heat, face);
-  assert_true(cored_heat_read(&read, face));
+  cored_heat_map_write(&heat, face);
+  assert_true(cored_heat_map_read(&read, face));
   assert_memory_equal(&read, &heat, sizeof heat);
   gst_structure_set(face, "heat-rows", G_TYPE_UINT, 3, NULL);
-  assert_false(cored_heat_read(&read, face));
+  assert_false(cored_heat_map_read(&read, face));
   gst_structure_set(face, "heat-rows", G_TYPE_UINT, 2, "heat-map", G_TYPE_STRING, "!", NULL);
-  assert_false(cored_heat_read(&read, face));
+  assert_false(cored_heat_map_read(&read, face));
   assert_int_equal(read.rows, 0);
   gst_structure_free(face);
   /* Averaged to 16 x 16: every block of 4 x 2 is one value. */
   for (int i = 0; i < 64 * 32; i++)
     large[i] = (float)(i / 32 / 4 * 16 + i % 32 / 2) + (i % 2 ? 0.5f : -0.5f);
-  cored_heat_set(&heat, large, 64, 32, &(CoredBox){0, 0, 64, 64});
+  cored_heat_map_set(&heat, large, 64, 32, &(CoredBox){0, 0, 64, 64});
   assert_int_equal(heat.rows, 16);
   assert_true(heat.scale == 255);
   for (int i = 0; i < 256; i++)
     assert_int_equal(heat.value[i], lrint(128 + 127 * i / 255.));
   memset(large, 0, sizeof large);
-  cored_heat_set(&heat, large, 4, 4, &(CoredBox){0, 0, 1, 1});
+  cored_heat_map_set(&heat, large, 4, 4, &(CoredBox){0, 0, 1, 1});
   assert_int_equal(heat.rows, 0);
 }
 

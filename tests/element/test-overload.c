@@ -63,7 +63,7 @@ static gboolean is_own(GstBuffer *frame) {
   return inferred;
 }
 
-/* Frames at a steady pace; returns how many came with results of their own. lag is by how many
+/* Frames at a steady throttle; returns how many came with results of their own. lag is by how many
  * frames the output is behind. */
 static guint play(Rig *rig, guint64 period, guint lag, guint64 most_waiting) {
   const GstClockTime duration = period * GST_USECOND;

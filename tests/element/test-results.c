@@ -2,7 +2,7 @@
  * What the element says: fields, carriers, several faces, verdicts, smoothing, messages. */
 #include "support.h"
 
-#include "coredresult.h"
+#include "analysis/result.h"
 
 #include <math.h>
 
@@ -363,14 +363,14 @@ static void ten_thousand_regions_give_the_largest(void **state) {
   rig_close(&rig);
 }
 
-/* Nothing is known of a region that no result is about, the shadow model's opinion included. */
+/* Nothing is known of a region that no result is about, the shadow model's score included. */
 static void regions_without_a_result_have_no_values(void **state) {
   (void)state;
   static CoredResult result;
   static CoredRegions upstream;
   const CoredRegion region = {.box = {10, 10, 90, 90}, .roi_index = 0, .mtd_id = -1};
   cored_regions_add(&upstream, &region, 320, 240, 8);
-  cored_result_carry(&result, NULL, &upstream, 320, 240, 0);
+  cored_result_reuse(&result, NULL, &upstream, 320, 240, 0);
   assert_int_equal(result.n_faces, 1);
   const CoredFaceResult *face = &result.faces[0];
   assert_true(face->p_fake < 0 && face->p_fake_smoothed < 0 && face->p_shadow < 0);

@@ -39,7 +39,7 @@ static void expect_status(Twins *twins, const char *expected) {
 
 /* ---- News that is late ---------------------------------------------------------------------- */
 
-typedef struct Holdup { /* keeps the lane of an element in its first report of a failure */
+typedef struct Holdup { /* keeps the queue of an element in its first report of a failure */
   gint failures;        /* atomic */
   gint released;        /* atomic */
   char *paths[8];       /* of the failures */
@@ -389,7 +389,7 @@ static GstElement *starting; /* NULL: threads are made as always */
 #pragma GCC visibility push(default) /* the plugin has to find it */
 GThread *g_thread_new(const gchar *name, GThreadFunc func, gpointer data) {
   GError *error = NULL;
-  GstElement *element = g_str_equal(name, "cored-errands") ? g_steal_pointer(&starting) : NULL;
+  GstElement *element = g_str_equal(name, "cored-jobs") ? g_steal_pointer(&starting) : NULL;
   if (element)
     g_object_set(element, "model", twin(2), NULL);
   GThread *thread = g_thread_try_new(name, func, data, &error);
@@ -448,7 +448,8 @@ static void stop_by_signal(GstElement *element, gint status, const char *path, g
   count_down(user, element);
 }
 
-/* In the thread that judges, which is in the middle of taking over the model. Then it goes on. */
+/* In the thread that classifiers, which is in the middle of taking over the model. Then it goes on.
+ */
 static void stopped_by_its_own_swap(void **state) {
   (void)state;
   static const char *const modes[] = {"sync", "latest", "delay"};
@@ -480,7 +481,7 @@ static void stopped_by_its_own_swap(void **state) {
   }
 }
 
-/* The same from the lane that tells of a failure. */
+/* The same from the queue that tells of a failure. */
 static void stopped_by_its_own_failure(void **state) {
   (void)state;
   for (guint i = 0; i < 4; i++) {

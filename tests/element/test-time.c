@@ -2,7 +2,7 @@
  * One clock for all: with time stamps, without, with some; standing still, jumping, reversed. */
 #include "models.h"
 
-#include "coredclock.h"
+#include "detect/clock.h"
 
 #define CAPS "video/x-raw,format=GRAY8,width=64,height=64,framerate=25/1"
 #define NONE GST_CLOCK_TIME_NONE
@@ -128,7 +128,7 @@ static void cuts_are_where_time_does_not_go_on(void **state) {
     assert_true(tick(&s, NONE, NULL) >= (G_MAXUINT64 - 1) / MS);
 }
 
-/* Frames two of which are the first of a stream, if the second is marked: it is one scene. */
+/* Frames two of which are the first of a stream, if the second is marked: it is one data. */
 static void the_first_discont_may_come_late(void **state) {
   (void)state;
   gboolean cut;

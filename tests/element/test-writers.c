@@ -47,9 +47,9 @@ static void put(Job *job, int fd, gsize from, gsize n) {
     _exit(1);
 }
 
-static void put_all(Job *job, int fd, gsize piece) {
-  for (gsize at = 0; at < job->size; at += piece)
-    put(job, fd, at, MIN(piece, job->size - at));
+static void put_all(Job *job, int fd, gsize patch) {
+  for (gsize at = 0; at < job->size; at += patch)
+    put(job, fd, at, MIN(patch, job->size - at));
 }
 
 static void must_rename(Job *job, const char *from, const char *to) {
@@ -263,15 +263,15 @@ static void try_style(const Style *style, guint seed) {
 static void writers_of_all_styles(void **state) {
   (void)state;
   read_twins();
-  const glong pieces = (glong)(whole[1].size / PIECE) + 1;
+  const glong patches = (glong)(whole[1].size / PIECE) + 1;
   const Style styles[] = {
-      {"rename", by_rename, pieces + 3},
-      {"in place", in_place, pieces + 2},
+      {"rename", by_rename, patches + 3},
+      {"in place", in_place, patches + 2},
       {"slowly", slowly, (glong)(whole[1].size / SLOW_PIECE) + 2},
       {"truncated", truncated, 14},
-      {"append", appending, 2 * pieces + 1},
-      {"link", by_link, pieces + 4},
-      {"copy and rename", by_copy_and_rename, pieces + 5},
+      {"append", appending, 2 * patches + 1},
+      {"link", by_link, patches + 4},
+      {"copy and rename", by_copy_and_rename, patches + 5},
   };
   const char *only = g_getenv("CORED_WRITER");
   for (guint i = 0; i < G_N_ELEMENTS(styles); i++) {

@@ -4,10 +4,10 @@
 #include <glib/gstdio.h>
 
 #include "fuzz.h"
-#include "gstcoreddetect.h"
+#include "detect/gstcoreddetect.h"
 #include "gstcoredmeta.h"
 #ifdef HAVE_PANGOCAIRO
-#include "gstcoredoverlay.h"
+#include "overlay/gstcoredoverlay.h"
 #endif
 
 /* GLib keeps its outgrown tables, and nothing in the stack of such a block says so: leaks of the

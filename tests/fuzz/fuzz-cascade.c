@@ -5,8 +5,8 @@
 #include "../unit/cascade-text.h"
 #include "cored.h"
 #include "fuzz.h"
-#include "vision/cascade-locator.h"
-#include "vision/cascade.h"
+#include "vision/faces/cascade-locator.h"
+#include "vision/faces/cascade.h"
 
 enum { WIDTH = 72, HEIGHT = 48 };
 

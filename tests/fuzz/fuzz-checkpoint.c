@@ -11,7 +11,7 @@
 #include "fuzz.h"
 #include "memory-file.h"
 #include "model/hash.h"
-#include "model/text.h"
+#include "base/text.h"
 
 enum { SIDE = 8 };
 

@@ -5,7 +5,7 @@
 #include <stdio.h>
 
 #include "fuzz.h"
-#include "layers/graph.h"
+#include "graph/graph.h"
 #include "networks/registry.h"
 #include "tools/convert/h5.h"
 #include "tools/convert/match.h"

@@ -17,7 +17,7 @@
 
 /* Twice: as it is, and by a reader who trusts one key that signed nothing. */
 static void load_as(const void *bytes, size_t size, const CoredTrust *trust) {
-  const CoredModelLoadParams params = {.skip_canary = true, .trust = trust};
+  const CoredModelLoadParams params = {.skip_self_test = true, .trust = trust};
   CoredError error = {0};
   CoredModel *const model = cored_model_load_memory(bytes, size, "fuzz", &params, &error);
   if (!model && (error.code == CORED_ERROR_NONE || !error.message[0]))
@@ -66,7 +66,7 @@ static void load_value(const uint8_t *data, size_t size) {
       CORED_KEY_FORMAT,     CORED_KEY_NETWORK,    CORED_KEY_CLASSES,     CORED_KEY_LABELS,
       CORED_KEY_FAKE_CLASS, CORED_KEY_REAL_CLASS, CORED_KEY_INPUT_SIZE,  CORED_KEY_MEAN,
       CORED_KEY_STD,        CORED_KEY_THRESHOLD,  CORED_KEY_TEMPERATURE, CORED_KEY_GENERATION,
-      CORED_KEY_TASKS,      CORED_KEY_CANARY,     CORED_KEY_STORES,
+      CORED_KEY_TASKS,      CORED_KEY_SELF_TEST,  CORED_KEY_STORES,
   };
   if (size < 1)
     return;

@@ -11,8 +11,8 @@
 #include <jpeglib.h>
 
 #include "fuzz.h"
-#include "train/decode.h"
-#include "train/structure.h"
+#include "train/data/decode.h"
+#include "train/data/picture-structure.h"
 
 enum { SIDE = 16 };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * The self-test of a model file: what is written in its canary, and what its weights make of the
+ * The self-test of a model file: what is written in its self_test, and what its weights make of the
  * pictures. The first byte of an input says what the rest is:
- *   0  text of the canary's entry
+ *   0  text of the self_test's entry
  *   1  triples: 2 bytes which weight (of all), 1 byte which special value it gets
  *   2  triples: 1 byte which piece of the weights, 2 bytes by how much it is scaled
  *   3  1 byte which setting that the pictures depend on, text of its value
@@ -105,7 +105,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   FuzzInput in = {data, size};
   switch (fuzz_byte(&in) & 3) {
   case 0:
-    load_setting(CORED_KEY_CANARY, in);
+    load_setting(CORED_KEY_SELF_TEST, in);
     break;
   case 1:
     load_poked(in);

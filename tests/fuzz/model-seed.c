@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "fuzz.h"
-#include "model/canary.h"
+#include "serve/self-test.h"
 #include "model/format.h"
 #include "model/hash.h"
 #include "model/model.h"
@@ -32,12 +32,13 @@ static bool make(const char *network, int side, ModelSeed *seed) {
   CoredModel *const model = random_model(network, side);
   CoredTensorView *const sorted = model ? cored_weights_sorted(model->weights) : NULL;
   CoredMetadata metadata = {0};
-  CoredCanary canary;
+  CoredSelfTest self_test;
   CoredEntry entries[MAX_ENTRIES];
   CoredText data = {0};
   size_t size;
   if (!sorted || !cored_metadata_copy(&metadata, &model->metadata) ||
-      !cored_canary_compute(model, &canary, NULL) || !cored_canary_write(&canary, &metadata) ||
+      !cored_self_test_compute(model, &self_test, NULL) ||
+      !cored_self_test_write(&self_test, &metadata) ||
       !cored_metadata_set(&metadata, CORED_KEY_SHA256, cored_model_info(model)->sha256) ||
       !cored_metadata_set(&metadata, CORED_KEY_HEADER_SHA256, zeros) || metadata.n > MAX_ENTRIES)
     return false;

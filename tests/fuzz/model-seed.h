@@ -5,7 +5,7 @@
 #define FUZZ_MODEL_SEED_H
 
 #include "cored.h"
-#include "model/text.h"
+#include "base/text.h"
 
 typedef struct ModelSeed {
   char *header; /* JSON text; header_size bytes, not terminated */
@@ -14,7 +14,7 @@ typedef struct ModelSeed {
   size_t data_size;
 } ModelSeed;
 
-/* Random weights of a network at its smallest sensible input; its canary is the one that the
+/* Random weights of a network at its smallest sensible input; its self_test is the one that the
  * network computes. Owned here; of every network it is made once. */
 const ModelSeed *model_seed(const char *network, int side);
 

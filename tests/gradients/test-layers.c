@@ -14,8 +14,8 @@
 #include <math.h>
 #include <cmocka.h>
 
-#include "layers/philox.h"
-#include "train/pass.h"
+#include "base/philox.h"
+#include "train/passes/pass.h"
 
 typedef struct Case {
   const char *name;
@@ -123,7 +123,7 @@ typedef struct Setup {
   size_t x_count[4], p_count[CORED_MAX_LAYER_PARAMS], y_count;
   double *x[4], *params[CORED_MAX_LAYER_PARAMS], *y, *dy;
   double *saved, *scratch;
-  const CoredBackward *backward;
+  const CoredPasses *backward;
 } Setup;
 
 static double *new_values(size_t count, uint64_t key) {
@@ -168,7 +168,7 @@ static Setup setup_open(const Case *test, unsigned cpu) {
   s.y_count = count_of(test->n, s.out);
   s.y = new_values(s.y_count, 30);
   s.dy = new_values(s.y_count, 31);
-  s.backward = cored_backward_get(&test->node, cpu);
+  s.backward = cored_passes_get(&test->node, cpu);
   assert_non_null(s.backward);
   const CoredPassShape shape = pass_shape(&s);
   s.saved = new_values(s.backward->saved_count ? s.backward->saved_count(&shape) : 0, 40);

@@ -10,8 +10,8 @@
 #include <math.h>
 #include <cmocka.h>
 
-#include "layers/philox.h"
-#include "train/losses.h"
+#include "base/philox.h"
+#include "train/core/losses.h"
 
 #define assert_close(a, b, tolerance)                                                              \
   do {                                                                                             \

@@ -82,7 +82,7 @@ class Compiler(unittest.TestCase):
     def test_deprecations_break_no_build(self):
         """A source that calls what its header deprecates, compiled like the engine's with warnings as errors."""
         with open(os.path.join(BUILD, "compile_commands.json"), encoding="utf-8") as f:
-            entry = next(e for e in json.load(f) if e["file"].endswith("engine/error.c"))
+            entry = next(e for e in json.load(f) if e["file"].endswith("engine/base/error.c"))
         command = shlex.split(entry["command"])
         command = command[:command.index("-MD")] + ["-Werror", "-Wdeprecated-declarations"]
         with tempfile.TemporaryDirectory() as folder:

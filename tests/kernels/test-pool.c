@@ -7,14 +7,14 @@
 
 #include <string.h>
 
-#include "pool.h"
+#include "base/thread-pool.h"
 
 #define ROUNDS 300
 
 typedef struct Round {
-  CoredPool *pool;
-  int seen[CORED_POOL_MAX_THREADS]; /* rounds each thread has finished */
-  int errors[CORED_POOL_MAX_THREADS];
+  CoredThreadPool *pool;
+  int seen[CORED_THREAD_POOL_MAX]; /* rounds each thread has finished */
+  int errors[CORED_THREAD_POOL_MAX];
 } Round;
 
 /* Between two barriers every thread sees that all others have come as far as itself. */
@@ -22,10 +22,10 @@ static void count_rounds(void *arg, int thread, int n_threads) {
   Round *const round = arg;
   for (int i = 1; i <= ROUNDS; i++) {
     round->seen[thread] = i;
-    cored_pool_barrier(round->pool);
+    cored_thread_pool_barrier(round->pool);
     for (int j = 0; j < n_threads; j++)
       round->errors[thread] += round->seen[j] != i;
-    cored_pool_barrier(round->pool);
+    cored_thread_pool_barrier(round->pool);
   }
 }
 
@@ -35,31 +35,31 @@ static void test_barriers(void **state) {
     CoredError error;
     Round round;
     memset(&round, 0, sizeof round);
-    round.pool = cored_pool_new(threads, &error);
+    round.pool = cored_thread_pool_new(threads, &error);
     assert_non_null(round.pool);
-    assert_int_equal(cored_pool_threads(round.pool), threads);
+    assert_int_equal(cored_thread_pool_threads(round.pool), threads);
     for (int run = 0; run < 3; run++) {
-      cored_pool_run(round.pool, count_rounds, &round);
+      cored_thread_pool_run(round.pool, count_rounds, &round);
       for (int i = 0; i < threads; i++) {
         assert_int_equal(round.seen[i], ROUNDS);
         assert_int_equal(round.errors[i], 0);
       }
     }
-    cored_pool_free(round.pool);
+    cored_thread_pool_free(round.pool);
   }
 }
 
 static void test_arguments(void **state) {
   (void)state;
   CoredError error;
-  assert_null(cored_pool_new(CORED_POOL_MAX_THREADS + 1, &error));
+  assert_null(cored_thread_pool_new(CORED_THREAD_POOL_MAX + 1, &error));
   assert_int_equal(error.code, CORED_ERROR_ARGUMENT);
-  assert_null(cored_pool_new(-1, &error));
-  CoredPool *const pool = cored_pool_new(0, &error);
+  assert_null(cored_thread_pool_new(-1, &error));
+  CoredThreadPool *const pool = cored_thread_pool_new(0, &error);
   assert_non_null(pool);
-  assert_in_range(cored_pool_threads(pool), 1, CORED_POOL_MAX_THREADS);
-  cored_pool_free(pool);
-  cored_pool_free(NULL);
+  assert_in_range(cored_thread_pool_threads(pool), 1, CORED_THREAD_POOL_MAX);
+  cored_thread_pool_free(pool);
+  cored_thread_pool_free(NULL);
 }
 
 static void test_parts(void **state) {
@@ -70,7 +70,7 @@ static void test_parts(void **state) {
         int end = 0;
         for (int i = 0; i < n; i++) {
           int from, to;
-          cored_pool_part(count, grain, i, n, &from, &to);
+          cored_thread_pool_part(count, grain, i, n, &from, &to);
           assert_int_equal(from, end);
           assert_true(from % grain == 0 || from == count);
           assert_true(to - from <= ((count + grain - 1) / grain + n - 1) / n * grain);

@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "cored.h"
-#include "layers/reference.h"
+#include "graph/reference.h"
 #include "model/model.h"
 #include "networks/registry.h"
 

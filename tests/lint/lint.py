@@ -9,10 +9,10 @@ import subprocess
 import sys
 
 LONG_FILE = 600  # lines; a warning only: where it is right, a file may be longer
-TIERS = ['kernels', 'layers', 'networks', 'model', 'session', 'vision', 'train']
-# What a folder of the engine may include, besides itself and the top of engine/.
+TIERS = ['base', 'kernels', 'graph', 'networks', 'model', 'plan', 'serve', 'vision', 'train']
+# What a folder of the engine may include, besides itself and cored.h.
 ALLOWED = {tier: set(TIERS[:i]) for i, tier in enumerate(TIERS)}
-ALLOWED['vision'] = {'kernels'}  # pictures know nothing of networks
+ALLOWED['vision'] = {'base', 'kernels'}  # pictures know nothing of networks
 BANNED = {
     'sprintf': 'snprintf', 'vsprintf': 'vsnprintf', 'strcpy': 'memcpy or snprintf',
     'strcat': 'snprintf', 'strncpy': 'memcpy or snprintf', 'gets': 'getline',
@@ -27,7 +27,7 @@ ENGINE_BANNED = {
     'fprintf': 'an error', 'puts': 'an error', 'perror': 'an error', 'setlocale': 'nothing',
 }
 
-# What a terminal, a log or a message gets is escaped (engine/escape.h). check_prints looks at each
+# What a terminal, a log or a message gets is escaped (engine/base/escape.h). check_prints looks at each
 # string that these calls show; the number is the place of the format, None: there is none.
 SHOWING = {'printf': 0, 'fprintf': 1, 'dprintf': 1, 'vprintf': 0, 'vfprintf': 1, 'g_print': 0,
            'g_printerr': 0, 'puts': None, 'fputs': None, 'perror': None, 'g_error': 0,
@@ -39,14 +39,14 @@ SHOWING.update({f'GST_CAT_{level}_OBJECT': 2 for level in
 MESSAGES = ('GST_ELEMENT_ERROR', 'GST_ELEMENT_WARNING', 'GST_ELEMENT_INFO')
 # Calls whose result may be shown: they escape, or their texts are this project's or digits.
 SHOWN_BY = {
-    'cored_show(...).text', 'show(...).text', 'cored_against(...).p', 'cored_error_code_name', 'cored_error_code_text',
+    'cored_show(...).text', 'show(...).text', 'cored_threshold_text(...).p', 'cored_error_code_name', 'cored_error_code_text',
     'cored_error_hint', 'cored_loose_shape', 'scan_block', 'scan_outcome_name', 'scan_time_text',
     'cored_verdict_name', 'figure_text(...).s', 'matrix_text(...).s', 'g_strerror', 'strerror', 'gst_video_format_to_string', 'GST_VIDEO_INFO_NAME',
 }
 # Variables that hold nothing of a file, a peer or the command line, file by file.
 VOUCHED = {
-    'plugin/gstcoreddetect-frames.c': {'why'},  # sentences of coredframe.c
-    'plugin/gstcoredoverlay.c': {'why'},
+    'plugin/detect/frames.c': {'why'},  # sentences of analysis/frame.c
+    'plugin/overlay/gstcoredoverlay.c': {'why'},
     'tools/convert/cli.c': {'command', 'what', 'text'},  # of the help and the table of commands
     'tools/convert/inspect-print.c': {'label', 'i == 0 ? label : ""'},  # headings of that file
     'tools/cored-convert.c': {'report.format'},  # the readers' names of formats
@@ -227,7 +227,7 @@ def check_prints(root):
             bad += [f'{name}:{number}: {kind}() shows {" ".join(s.split())}: '
                     'escape it with cored_show' for s in shown if not may_be_shown(s, vouched)]
         for match in re.finditer(r'printf\((\w+->|\w+\.)?message\b|printf\(error->message', code):
-            if name != 'engine/error.c':
+            if name != 'engine/base/error.c':
                 bad.append(f'{name}:{text.count(chr(10), 0, match.start()) + 1}: a message is set '
                            'with cored_error_set, which escapes')
     return bad

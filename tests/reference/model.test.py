@@ -153,7 +153,7 @@ def check_own_files(probe, network, size, folder):
         print(f'{network}: {dtype} from Python loads, every value as in PyTorch')
     write(path, metadata_of(model, network, size, shift=0.05), stored)
     refused = subprocess.run([probe, 'load', path], capture_output=True, text=True)
-    assert refused.returncode == 1 and refused.stderr.startswith('CANARY'), refused.stderr
+    assert refused.returncode == 1 and refused.stderr.startswith('SELF_TEST'), refused.stderr
 
 
 def main():

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "layers/reference.h"
+#include "graph/reference.h"
 #include "networks/registry.h"
 
 static _Noreturn void die(const char *what, const char *detail) {

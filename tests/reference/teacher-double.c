@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  * Takes the place of trainer-teacher.c in the trainer in double precision: sessions are float, so
  * the teacher runs as a net in evaluation mode. */
-#include "train/trainer.h"
+#include "train/core/trainer.h"
 
-#include "error.h"
+#include "base/error.h"
 
 #include <stdlib.h>
 #include <string.h>

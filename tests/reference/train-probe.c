@@ -19,9 +19,9 @@
 #include <string.h>
 #include <time.h>
 
-#include "layers/graph.h"
+#include "graph/graph.h"
 #include "networks/registry.h"
-#include "train/train.h"
+#include "train/core/train.h"
 
 static int n_args;
 static char **all_args;

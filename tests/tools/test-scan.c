@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * The parts of cored-scan that need no video: tracks and verdict, evidence, time line, JSON. */
-#include "against.h"
+#include "base/threshold-text.h"
 #include "scan/container.h"
 #include "scan/progress.h"
 #include "scan/report.h"
@@ -206,7 +206,7 @@ static void nothing_contradicts(void **state) {
 }
 
 static void check_numbers(double p, double threshold, const char *shown) {
-  const CoredAgainst text = cored_against(p, threshold);
+  const CoredThresholdText text = cored_threshold_text(p, threshold);
   char both[100];
   g_snprintf(both, sizeof both, "%s %s", text.p, text.threshold);
   assert_string_equal(both, shown);

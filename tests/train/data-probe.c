@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "train/data.h"
+#include "train/data/data.h"
 
 static void print_set(const CoredDataset *set) {
   char manifest[65];

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "train/metrics.h"
+#include "train/core/metrics.h"
 
 static int print_all(const CoredPredictions *p, double temperature) {
   CoredMetrics m;

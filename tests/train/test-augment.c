@@ -8,7 +8,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "train/augment.h"
+#include "train/data/augment.h"
 
 enum { W = 31, H = 22, FLOATS = W * H * 3 };
 

@@ -15,9 +15,9 @@
 #include <jpeglib.h>
 #include <libavutil/pixdesc.h>
 
-#include "train/decode.h"
-#include "train/frame.h"
-#include "train/structure.h"
+#include "train/data/decode.h"
+#include "train/data/frame.h"
+#include "train/data/picture-structure.h"
 
 enum { MAX_SIDE = 160 };
 

@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include "tiny-set.h"
-#include "train/loader.h"
+#include "train/data/loader.h"
 
 enum { N_FAKE = 23, N_REAL = 14, N = N_FAKE + N_REAL, FLOATS = TINY_SIDE * TINY_SIDE * 3 };
 

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "train/metrics.h"
+#include "train/core/metrics.h"
 
 static void assert_near(double got, double want, double within) {
   if (!(fabs(got - want) <= within))

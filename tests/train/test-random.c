@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "train/random.h"
+#include "base/random.h"
 
 enum { DRAWS = 200000 };
 

@@ -9,8 +9,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "layers/philox.h"
-#include "train/train.h"
+#include "base/philox.h"
+#include "train/core/train.h"
 
 enum { size = 32, batch_size = 6, n_batches = 3, pixels = size * size * 3 };
 

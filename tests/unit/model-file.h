@@ -15,7 +15,7 @@
 #include <cmocka.h>
 
 #include "cored.h"
-#include "model/file.h"
+#include "base/file.h"
 #include "model/hash.h"
 
 typedef struct Blob {

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "error.h"
+#include "base/error.h"
 
 static void every_code_has_a_name_and_a_text(void **state) {
   (void)state;

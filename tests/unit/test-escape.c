@@ -7,9 +7,9 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "error.h"
-#include "escape.h"
-#include "model/text.h"
+#include "base/error.h"
+#include "base/escape.h"
+#include "base/text.h"
 
 static void wrong_utf8_is_found(void **state) {
   static const char *const good[] = {"", "a", "\xc3\xa9", "\xe2\x82\xac", "\xf0\x9f\x98\x80"};

@@ -8,9 +8,9 @@
 #include <cmocka.h>
 
 #include "cascade-text.h"
-#include "vision/cascade-kernels.h"
-#include "vision/face-group.h"
-#include "vision/luma.h"
+#include "vision/faces/cascade-kernels.h"
+#include "vision/faces/face-group.h"
+#include "vision/image/luma.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -72,7 +72,7 @@ static void m33_values(void **state) {
   check_value(64, __builtin_nanf(""), "'bn1.running_var'");
   Blob zero = with_value(64, 0.0f); /* a channel that never fires; epsilon is added */
   CoredError error;
-  const CoredModelLoadParams skip = {.skip_canary = true};
+  const CoredModelLoadParams skip = {.skip_self_test = true};
   CoredModel *const model = cored_model_load_memory(zero.data, zero.size, "m", &skip, &error);
   assert_non_null(model);
   cored_model_unref(model);
@@ -215,7 +215,7 @@ static void every_entry_is_required(void **state) {
       CORED_KEY_NETWORK,    CORED_KEY_CLASSES,     CORED_KEY_LABELS,     CORED_KEY_FAKE_CLASS,
       CORED_KEY_REAL_CLASS, CORED_KEY_INPUT_SIZE,  CORED_KEY_MEAN,       CORED_KEY_STD,
       CORED_KEY_THRESHOLD,  CORED_KEY_TEMPERATURE, CORED_KEY_GENERATION, CORED_KEY_TASKS,
-      CORED_KEY_CANARY,
+      CORED_KEY_SELF_TEST,
   };
   for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
     char from[64], to[64];

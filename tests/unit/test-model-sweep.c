@@ -130,7 +130,7 @@ WRAP(int, fstat64, int fd, struct stat *st) {
 /* ---- Bytes ---------------------------------------------------------------------------------- */
 
 static bool loads(const uint8_t *data, size_t size, CoredError *error) {
-  const CoredModelLoadParams skip = {.skip_canary = true};
+  const CoredModelLoadParams skip = {.skip_self_test = true};
   *error = (CoredError){0};
   CoredModel *const model = cored_model_load_memory(data, size, "m", &skip, error);
   cored_model_unref(model);
@@ -251,7 +251,7 @@ static void remove_files(const Files *files) {
 
 /* Fail the n-th of `call` for all n: load gives `code`, or loads where code is NONE. */
 static void sweep_load(const char *path, Fault kind, const char *call, CoredErrorCode code) {
-  const CoredModelLoadParams skip = {.skip_canary = true};
+  const CoredModelLoadParams skip = {.skip_self_test = true};
   for (long n = 1;; n++) {
     CoredError error = {0};
     arm(kind, call, n);

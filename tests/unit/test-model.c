@@ -9,11 +9,11 @@
 #include <sys/stat.h>
 #include <signal.h>
 
-#include "model/canary.h"
-#include "model/convert.h"
-#include "model/file.h"
+#include "serve/self-test.h"
+#include "base/dtype.h"
+#include "base/file.h"
 #include "model/model.h"
-#include "model/text.h"
+#include "base/text.h"
 
 #define assert_ok(condition, error)                                                                \
   do {                                                                                             \
@@ -283,7 +283,7 @@ static void copies_share_weights_and_keep_the_original(void **state) {
   assert_null(cored_model_metadata(shifted, "cored.canary"));
   cored_model_unref(model);
 
-  Blob second = blob_save(shifted); /* computes a new canary */
+  Blob second = blob_save(shifted); /* computes a new self_test */
   assert_loads(&second);
   info.std[0] = 0;
   assert_null(cored_model_with_info(next, &info, &error));
@@ -466,10 +466,10 @@ static void a_full_disk_leaves_the_old_file(void **state) {
 /* Values of an independent computation: format.h's text in Python, with unbounded integers. */
 static void the_canary_picture_is_what_the_format_says(void **state) {
   (void)state;
-  assert_int_equal(cored_canary_byte(2020, 0, 0, 0), 173);
-  assert_int_equal(cored_canary_byte(2020, 0, 0, 2), 117);
-  assert_int_equal(cored_canary_byte(2020, 17, 255, 1), 65);
-  assert_int_equal(cored_canary_byte(UINT64_MAX, 4095, 4095, 2), 141);
+  assert_int_equal(cored_self_test_byte(2020, 0, 0, 0), 173);
+  assert_int_equal(cored_self_test_byte(2020, 0, 0, 2), 117);
+  assert_int_equal(cored_self_test_byte(2020, 17, 255, 1), 65);
+  assert_int_equal(cored_self_test_byte(UINT64_MAX, 4095, 4095, 2), 141);
 }
 
 /* What the loader would refuse never takes the name of a file that it reads. */
@@ -481,7 +481,7 @@ static void assert_not_written(const CoredModel *model) {
   CoredError error = {0};
   assert_ok(cored_model_save(good, path, &error), error);
   assert_false(cored_model_save(model, path, &error));
-  assert_int_equal(error.code, CORED_ERROR_CANARY);
+  assert_int_equal(error.code, CORED_ERROR_SELF_TEST);
   assert_non_null(strstr(error.message, "m.safetensors: not written, because it could not be"));
   assert_null(strstr(error.message, ".tmp"));
   CoredModel *const kept = cored_model_load(path, NULL, &error);
@@ -504,9 +504,9 @@ static void a_wrong_canary_is_refused(void **state) {
   snprintf(from, sizeof from, "%.*s", (int)(end - logits), logits);
   snprintf(to, sizeof to, "\\\"logits\\\":[0,%.9g", z + 0.01);
   Blob blob = blob_edit(&base, from, to);
-  assert_load_fails(&blob, CORED_ERROR_CANARY, "logit 1", "seed 2020", NULL);
+  assert_load_fails(&blob, CORED_ERROR_SELF_TEST, "logit 1", "seed 2020", NULL);
   CoredError error;
-  const CoredModelLoadParams skip = {.skip_canary = true};
+  const CoredModelLoadParams skip = {.skip_self_test = true};
   CoredModel *const model = cored_model_load_memory(blob.data, blob.size, "m", &skip, &error);
   assert_ok(model, error);
   assert_not_written(model);

@@ -11,9 +11,9 @@
 #include <math.h>
 #include <cmocka.h>
 
-#include "layers/philox.h"
-#include "layers/reference.h"
-#include "layers/registry.h"
+#include "base/philox.h"
+#include "graph/reference.h"
+#include "graph/ops.h"
 #include "networks/registry.h"
 
 #define assert_close(a, b, tolerance) assert_true(fabs((double)(a) - (double)(b)) <= (tolerance))

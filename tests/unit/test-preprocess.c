@@ -8,7 +8,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "vision/picture.h"
+#include "vision/image/picture.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -7,7 +7,7 @@
 #include <sodium.h>
 
 #include "model/signature.h"
-#include "model/text.h"
+#include "base/text.h"
 
 static char folder[] = "/tmp/cored-test-XXXXXX";
 static char paths[6][64]; /* a.secret, a.public, b.secret, b.public, trusted, model */
@@ -61,7 +61,7 @@ static Blob signed_by(int secret, uint64_t seed) {
 
 static CoredErrorCode outcome(const Blob *blob, const CoredTrust *trust, CoredError *error) {
   *error = (CoredError){0};
-  const CoredModelLoadParams params = {.skip_canary = true, .trust = trust};
+  const CoredModelLoadParams params = {.skip_self_test = true, .trust = trust};
   CoredModel *const model = cored_model_load_memory(blob->data, blob->size, "m", &params, error);
   cored_model_unref(model);
   assert_true((model != NULL) == (error->code == CORED_ERROR_NONE));

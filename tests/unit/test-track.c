@@ -7,8 +7,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "vision/assign.h"
-#include "vision/track.h"
+#include "vision/track/assign.h"
+#include "vision/track/track.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "model/file.h"
+#include "base/file.h"
 #include "tools/convert/refusal.h"
 
 /* Read a regular file of at most max bytes; cored_file_read with a refusal for an error. */

@@ -5,7 +5,7 @@
 
 #include <stdbool.h>
 
-#include "escape.h" /* names are printed through cored_show */
+#include "base/escape.h" /* names are printed through cored_show */
 
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 

@@ -2,7 +2,7 @@
  * What a weight file says by the way about the classes and the input of its network. */
 #include "tools/convert/hints.h"
 
-#include "escape.h"
+#include "base/escape.h"
 
 #include <ctype.h>
 #include <stdio.h>

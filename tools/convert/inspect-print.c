@@ -2,7 +2,7 @@
  * What is in a weight file, as a table for people. */
 #include <string.h>
 
-#include "escape.h"
+#include "base/escape.h"
 #include "tools/convert/inspect.h"
 
 #define LABEL "%-14s"

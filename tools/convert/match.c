@@ -2,7 +2,7 @@
  * Tensors of a foreign file against the parameters of a registered network. */
 #include "tools/convert/match.h"
 
-#include "escape.h"
+#include "base/escape.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -3,7 +3,7 @@
 #ifndef CORED_CONVERT_MATCH_H
 #define CORED_CONVERT_MATCH_H
 
-#include "layers/graph.h"
+#include "graph/graph.h"
 #include "tools/convert/names.h"
 
 typedef struct CoredImportMatch {

@@ -2,7 +2,7 @@
  * Names of the tensors in a foreign file: what the user changes, what wrappers left in them. */
 #include "tools/convert/names.h"
 
-#include "escape.h"
+#include "base/escape.h"
 
 #include <fnmatch.h>
 #include <stdio.h>

@@ -7,8 +7,8 @@
 #include <string.h>
 #include <zlib.h>
 
-#include "error.h"
-#include "model/file.h"
+#include "base/error.h"
+#include "base/file.h"
 #include "tools/convert/text.h"
 
 #define ALIGNMENT 64

@@ -43,7 +43,7 @@ static const char verify_help[] =
     "\n"
     "Check that a trusted key signed each model, and everything else that is checked before a "
     "model\n"
-    "is used: structure, hashes, names and shapes, finite weights, the canary sample.\n"
+    "is used: structure, hashes, names and shapes, finite weights, the self-test sample.\n"
     "\n"
     "  -k, --keys=FILE           the list of trusted keys\n"
     "  -q, --quiet               print errors only\n"

@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "escape.h"
+#include "base/escape.h"
 
 /* A growing list of lines. Zero-initialised is empty. */
 typedef struct CoredLines {

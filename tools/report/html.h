@@ -4,7 +4,7 @@
 #ifndef CORED_TOOLS_REPORT_HTML_H
 #define CORED_TOOLS_REPORT_HTML_H
 
-#include "model/text.h"
+#include "base/text.h"
 #include "tools/report/report.h"
 
 /* html.c */

@@ -2,8 +2,8 @@
  * The report as a page. */
 #include "tools/report/report.h"
 
-#include "error.h"
-#include "model/file.h"
+#include "base/error.h"
+#include "base/file.h"
 #include "tools/report/html.h"
 
 /* Colours of Okabe and Ito (2008), which the colour-blind can tell apart. */

@@ -5,7 +5,7 @@
 #ifndef CORED_TOOLS_REPORT_H
 #define CORED_TOOLS_REPORT_H
 
-#include "train/metrics.h"
+#include "train/core/metrics.h"
 
 typedef struct CoredReportFact { /* a line of the table at the top */
   const char *name, *value;

@@ -17,8 +17,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "error.h"
-#include "model/text.h"
+#include "base/error.h"
+#include "base/text.h"
 
 #define MAX_TAG 256
 #define MAX_EVENT (MAX_TAG + 64)

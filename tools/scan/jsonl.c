@@ -4,9 +4,9 @@
  * that a reader may follow the file and a kill leaves it whole up to the last line. */
 #include "scan/report.h"
 
-#include "escape.h"
-#include "model/file.h"
-#include "model/text.h"
+#include "base/escape.h"
+#include "base/file.h"
+#include "base/text.h"
 
 #include <errno.h>
 #include <gio/gio.h>

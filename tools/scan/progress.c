@@ -2,7 +2,7 @@
  * Progress bar. */
 #include "scan/progress.h"
 
-#include "escape.h"
+#include "base/escape.h"
 
 #define BAR_EVERY (G_USEC_PER_SEC / 8)
 #define LINE_EVERY (5 * G_USEC_PER_SEC)

@@ -2,8 +2,8 @@
  * The report on one input, for people. */
 #include "scan/report.h"
 
-#include "against.h"
-#include "escape.h"
+#include "base/threshold-text.h"
+#include "base/escape.h"
 
 #define MAX_SPANS 6
 #define MAX_TRACKS 8
@@ -51,7 +51,7 @@ static void append_spans(GString *text, const GArray *spans, double threshold) {
     g_string_append(text, scan_time_text(span->first, first));
     if (span->last != span->first)
       g_string_append_printf(text, "-%s", scan_time_text(span->last, last));
-    g_string_append_printf(text, " (%s)", cored_against(span->p_fake, threshold).p);
+    g_string_append_printf(text, " (%s)", cored_threshold_text(span->p_fake, threshold).p);
   }
   if (spans->len > MAX_SPANS)
     g_string_append_printf(text, " and %u more times", spans->len - MAX_SPANS);
@@ -97,7 +97,7 @@ static void print_verdict(const ScanReport *report, const ScanTerminal *terminal
   } else {
     if (verdict->outcome == SCAN_UNKNOWN)
       g_string_append(text, "the rest was not seen; until then ");
-    const CoredAgainst numbers = cored_against(verdict->p_fake, report->threshold);
+    const CoredThresholdText numbers = cored_threshold_text(verdict->p_fake, report->threshold);
     g_string_append_printf(text, "p-fake %s, threshold %s: ", numbers.p, numbers.threshold);
     append_evidence(text, report, verdict->worst);
   }

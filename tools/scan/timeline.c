@@ -2,7 +2,7 @@
  * The time line in the terminal. */
 #include "scan/timeline.h"
 
-#include "against.h"
+#include "base/threshold-text.h"
 
 #include <langinfo.h>
 #include <math.h>
@@ -174,7 +174,8 @@ void scan_timeline_print(const ScanTerminal *terminal, const ScanTracks *tracks,
         snprintf(label, sizeof label, "face %" G_GUINT64_FORMAT, track->id);
       fprintf(terminal->file, "  %-*s", LABEL_WIDTH - 2, label);
       print_line(terminal, track, duration, threshold, columns);
-      fprintf(terminal->file, "  %s\n", cored_against(scan_track_p_fake(track), threshold).p);
+      fprintf(terminal->file, "  %s\n",
+              cored_threshold_text(scan_track_p_fake(track), threshold).p);
       shown++;
     }
   }

@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "error.h"
-#include "model/file.h"
+#include "base/error.h"
+#include "base/file.h"
 #include "model/hash.h"
 #include "model/safetensors.h"
 

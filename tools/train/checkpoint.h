@@ -7,7 +7,7 @@
 
 #include <jansson.h>
 
-#include "train/train.h"
+#include "train/core/train.h"
 
 /* position: where the run is; config: the settings that decide its numbers. */
 bool checkpoint_save(const char *path, const CoredTrainer *trainer, const json_t *position,

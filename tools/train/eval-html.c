@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "error.h"
+#include "base/error.h"
 #include "report-cells.h"
 
 enum { MAX_FACTS = 1 + 2 * MAX_TASKS };

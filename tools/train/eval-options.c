@@ -8,7 +8,7 @@
 
 #include "tools/common/model-path.h"
 
-#include "escape.h"
+#include "base/escape.h"
 
 static const char help[] =
     "Usage: cored-eval --model PATH... -d FOLDER [--tasks A,B,...] [OPTION]...\n"

@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "error.h"
+#include "base/error.h"
 #include "finish.h"
-#include "model/file.h"
+#include "base/file.h"
 #include "model/hash.h"
 #include "weights.h"
 

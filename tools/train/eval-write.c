@@ -4,11 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "error.h"
-#include "escape.h"
+#include "base/error.h"
+#include "base/escape.h"
 #include "eval-run.h"
-#include "model/file.h"
-#include "model/text.h"
+#include "base/file.h"
+#include "base/text.h"
 
 /* What was not measured is no figure at all. */
 static FigureText matrix_text(double x) {

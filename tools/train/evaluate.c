@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "error.h"
-#include "escape.h"
+#include "base/error.h"
+#include "base/escape.h"
 #include "stop.h"
 
 enum { BATCH = 32 };

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "error.h"
+#include "base/error.h"
 #include "model/format.h"
 
 static bool auc_of(const Prediction *prediction, double *auc, CoredError *error) {

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "escape.h"
+#include "base/escape.h"
 #include "gate.h"
 
 /* A fall of exactly the tolerance passes, whatever the last bits of a difference say. */

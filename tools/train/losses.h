@@ -5,7 +5,7 @@
 
 #include <jansson.h>
 
-#include "train/train.h"
+#include "train/core/train.h"
 
 enum { N_LOSS_TERMS = 8 };
 

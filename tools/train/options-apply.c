@@ -8,7 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "escape.h"
+#include "base/escape.h"
 
 bool options_complain(const OptionParser *parser, const char *format, ...) {
   va_list args;

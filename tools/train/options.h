@@ -6,8 +6,8 @@
 
 #include <stdio.h>
 
-#include "train/augment.h"
-#include "train/train.h"
+#include "train/data/augment.h"
+#include "train/core/train.h"
 
 #define MAX_SOURCES 32
 

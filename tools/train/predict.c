@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "error.h"
+#include "base/error.h"
 
 static bool reserve(Prediction *prediction, size_t n, const Scorer *scorer, CoredError *error) {
   *prediction = (Prediction){.n_classes = scorer->n_classes, .real_class = scorer->real_class};

@@ -3,8 +3,8 @@
 #ifndef CORED_TOOLS_TRAIN_PREDICT_H
 #define CORED_TOOLS_TRAIN_PREDICT_H
 
-#include "train/loader.h"
-#include "train/metrics.h"
+#include "train/data/loader.h"
+#include "train/core/metrics.h"
 
 /* Whatever computes logits[n, n_classes] of images[n, h, w, 3]. */
 typedef struct Scorer {

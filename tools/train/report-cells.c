@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "error.h"
+#include "base/error.h"
 
 enum { MAX_MISTAKES = 12, MAX_SIDE = 112 };
 

@@ -3,11 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "error.h"
+#include "base/error.h"
 #include "run.h"
 #include "stop.h"
 #include "trace.h"
-#include "train/loader.h"
+#include "train/data/loader.h"
 
 static CoredBatch trainer_batch(const CoredLoaderBatch *batch, const Run *run) {
   const Parallel *parallel = run->parallel;

@@ -11,10 +11,10 @@
 #include <unistd.h>
 
 #include "checkpoint.h"
-#include "error.h"
-#include "model/file.h"
+#include "base/error.h"
+#include "base/file.h"
 #include "model/model.h"
-#include "model/text.h"
+#include "base/text.h"
 #include "run.h"
 
 char *run_path(const Run *run, const char *name) {
@@ -438,7 +438,7 @@ static bool has_later_best(const Run *run) {
   char *path = run_path(run, "best.safetensors");
   const bool there = path && access(path, F_OK) == 0;
   CoredModel *model =
-      there ? cored_model_load(path, &(CoredModelLoadParams){.skip_canary = true}, NULL) : NULL;
+      there ? cored_model_load(path, &(CoredModelLoadParams){.skip_self_test = true}, NULL) : NULL;
   const char *epoch = model ? cored_model_metadata(model, KEY_EPOCH) : NULL;
   const bool first = epoch && strcmp(epoch, "1") == 0;
   cored_model_unref(model);

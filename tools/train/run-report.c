@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "error.h"
-#include "model/text.h"
+#include "base/error.h"
+#include "base/text.h"
 #include "report-cells.h"
 #include "run.h"
 

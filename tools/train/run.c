@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "error.h"
+#include "base/error.h"
 #include "model/hash.h"
 #include "model/model.h"
 #include "tools/convert/pth-write.h"

@@ -8,8 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "error.h"
-#include "escape.h"
+#include "base/error.h"
+#include "base/escape.h"
 #include "stop.h"
 
 enum { LISTED_FILES = 20 };

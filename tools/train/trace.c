@@ -7,9 +7,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "error.h"
+#include "base/error.h"
 #include "losses.h"
-#include "model/file.h"
+#include "base/file.h"
 #include "model/model.h"
 #include "model/safetensors.h"
 

@@ -9,8 +9,8 @@
 #ifndef CORED_TOOLS_TRAIN_TRACE_H
 #define CORED_TOOLS_TRAIN_TRACE_H
 
-#include "train/loader.h"
-#include "train/train.h"
+#include "train/data/loader.h"
+#include "train/core/train.h"
 
 bool trace_start(const char *folder, const CoredModel *student, CoredError *error);
 /* Between accumulate and update. With accumulated batches: the last one, and all gradients. */

@@ -9,7 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "escape.h"
+#include "base/escape.h"
 
 double ui_clock(void) {
   struct timespec now;

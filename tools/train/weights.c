@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "error.h"
+#include "base/error.h"
 #include "evaluate.h"
 #include "sets.h"
 #include "tools/common/model-path.h"

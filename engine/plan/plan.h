@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT
+ * Inside a plan: a list of steps over a list of values.
+ *
+ * lower.c turns the graph into steps, fold.c computes their weights, layout.c gives the values
+ * their places in one block of scratch memory, steps.c and step-conv.c execute. A step is a
+ * small description with a function pointer; a new kind of step (a fused block, an int8
+ * convolution) is one more function of type CoredStepFn and one more way for lower.c to emit it. */
+#ifndef CORED_PLAN_PLAN_H
+#define CORED_PLAN_PLAN_H
+
+#include "cored.h"
+#include "kernels/kernels.h"
+#include "graph/graph.h"
+#include "base/thread-pool.h"
+#include "plan/activation-map.h"
+
+#define CORED_NO_VALUE (-1)
+
+/* An activation, or shared working memory of one step. [n, h, w, c] dense. */
+typedef struct CoredValue {
+  CoredShape shape;
+  size_t size;     /* floats of one image, a multiple of 16 */
+  int first, last; /* steps that write and read it first and last */
+  size_t offset;   /* floats of one image from the start of the scratch memory; scales with n */
+} CoredValue;
+
+typedef struct CoredWindow {
+  int kernel, stride, dilation, pad_top, pad_left;
+} CoredWindow;
+
+/* How the rows of A of a convolution come about. */
+typedef enum CoredRowSource {
+  CORED_ROWS_DIRECT,    /* read where they lie */
+  CORED_ROWS_PADDED,    /* copied with a border of zeros */
+  CORED_ROWS_SCALED,    /* times one factor per channel (squeeze-excite) */
+  CORED_ROWS_DEPTHWISE, /* a depthwise convolution of the input */
+} CoredRowSource;
+
+typedef struct CoredStep CoredStep;
+typedef struct CoredContext CoredContext;
+typedef void CoredStepFn(const CoredStep *step, const CoredContext *context);
+
+struct CoredStep {
+  CoredStepFn *run;
+  char name[CORED_NAME_SIZE];         /* of the first node that went into it */
+  int in[4], n_in;                    /* values read; in[0] is the main input */
+  int out, residual, factors, shared; /* values or CORED_NO_VALUE; factors: of ROWS_SCALED;
+                                         shared: rows of A for all threads */
+  CoredWindow window;
+  CoredEpilogue epilogue; /* without residual, which is a value */
+  CoredKernelAct in_act;  /* applied to what is read: pooling over pixels */
+  float in_slope;
+  size_t scratch; /* floats per thread */
+  double macs;    /* multiply-adds of one image */
+  /* Convolution */
+  CoredRowSource source;
+  CoredGemm gemm; /* without addresses of activations */
+  CoredGemmChunk *chunks;
+  int *blocks;
+  int band; /* output lines whose rows of A are prepared at a time */
+  /* Depthwise convolution, alone or as the source of rows */
+  CoredDepthwise depthwise; /* without addresses of activations */
+};
+
+struct CoredPlan {
+  int references; /* atomic */
+  CoredModelInfo info;
+  const CoredKernels *kernels;
+  int input_width, input_height, n_classes;
+  CoredValue *values;
+  int n_values;
+  CoredStep *steps;
+  int n_steps;
+  int features, logits; /* values; 0 is the input */
+  bool one_output;      /* logits has one channel z and stands for (0, z) */
+  float *weights;       /* one block: everything the steps point to */
+  size_t weight_floats;
+  size_t arena_floats;   /* of one image */
+  size_t scratch_floats; /* of one thread */
+  CoredActivationMap activation_map;
+};
+
+/* What a step sees of the session that runs it. */
+struct CoredContext {
+  const CoredPlan *plan;
+  float *const *values; /* address of each value */
+  int n;                /* images */
+  CoredThreadPool *pool;
+  int thread, n_threads;
+  float *scratch; /* of this thread */
+};
+
+/* Steps, see steps.c and step-conv.c. */
+CoredStepFn cored_step_conv, cored_step_depthwise, cored_step_max_pool, cored_step_sum_pixels,
+    cored_step_pointwise, cored_step_scale, cored_step_concat;
+
+/* Fill in values, steps and weights of a plan whose kernels and input size are set.
+ * params[i] is graph->params[i]. */
+bool cored_plan_lower(CoredPlan *plan, const CoredGraph *graph, const float *const *params,
+                      const int *cancel, CoredError *error);
+/* Free steps and values; both are then empty. */
+void cored_plan_clear_steps(CoredPlan *plan);
+/* Lifetimes and offsets of the values; arena_floats. */
+bool cored_plan_layout(CoredPlan *plan, CoredError *error);
+
+/* A plan straight from a graph and its parameters (tests, the trainer); info is copied and only
+ * its n_classes, input size and network are looked at. */
+CoredPlan *cored_plan_new_from_graph(const CoredGraph *graph, const float *const *params,
+                                     const CoredModelInfo *info, const CoredPlanParams *request,
+                                     CoredError *error);
+
+#endif /* CORED_PLAN_PLAN_H */

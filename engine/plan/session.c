@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: MIT
+ * A session: one block of scratch memory, one pool of threads, and the walk over the steps. */
+#include "plan/plan.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/block.h"
+#include "base/error.h"
+
+#define MAX_BATCH 1024
+
+struct CoredSession {
+  CoredPlan *plan;
+  CoredThreadPool *pool;
+  int max_batch;
+  bool features;
+  float *block; /* everything below points into it */
+  size_t block_floats;
+  float **values;
+  float *input;   /* [max_batch, H, W, 3] */
+  float *logits;  /* [max_batch, 2] of a network with one output */
+  float *scratch; /* threads * plan->scratch_floats, of whole cache lines each */
+};
+
+typedef struct RunCall { /* what the threads of one run share */
+  const CoredSession *session;
+  int n;
+} RunCall;
+
+static size_t round_up(size_t floats) {
+  return (floats + 15) / 16 * 16;
+}
+
+/* Lay out the block; addresses only when it exists. Returns false when the size wraps. */
+static bool lay_out(CoredSession *s, size_t *floats) {
+  const CoredPlan *const plan = s->plan;
+  const size_t input = plan->values[0].size;
+  const size_t per_image = plan->arena_floats + input + 16; /* logits: one line each is plenty */
+  const size_t scratch = round_up(plan->scratch_floats) + 16;
+  size_t images, threads;
+  if (__builtin_mul_overflow(per_image, (size_t)s->max_batch, &images) ||
+      __builtin_mul_overflow(scratch, (size_t)cored_thread_pool_threads(s->pool), &threads) ||
+      __builtin_add_overflow(images, threads, floats))
+    return false;
+  if (s->block) {
+    const size_t batch = (size_t)s->max_batch;
+    for (int i = 1; i < plan->n_values; i++)
+      s->values[i] = s->block + plan->values[i].offset * batch;
+    s->input = s->block + plan->arena_floats * batch;
+    s->logits = s->input + input * batch;
+    s->scratch = s->block + images;
+  }
+  return true;
+}
+
+static bool open_session(CoredSession *s, int threads, CoredError *error) {
+  s->pool = cored_thread_pool_new(threads, error);
+  if (!s->pool)
+    return false;
+  s->values = calloc((size_t)s->plan->n_values, sizeof *s->values);
+  if (s->values && lay_out(s, &s->block_floats))
+    s->block = cored_block_new(s->block_floats, sizeof(float));
+  if (!s->block)
+    return cored_error_set(error, CORED_ERROR_NO_MEMORY,
+                           "session: no memory for batches of %d at %dx%d", s->max_batch,
+                           s->plan->input_width, s->plan->input_height);
+  return lay_out(s, &s->block_floats);
+}
+
+CoredSession *cored_session_new(CoredPlan *plan, const CoredSessionParams *params,
+                                CoredError *error) {
+  const CoredSessionParams p = params ? *params : (CoredSessionParams){0};
+  if (p.max_batch < 0 || p.max_batch > MAX_BATCH) {
+    cored_error_set(error, CORED_ERROR_ARGUMENT, "session: max_batch: expected 0 to %d, got %d",
+                    MAX_BATCH, p.max_batch);
+    return NULL;
+  }
+  CoredSession *const s = calloc(1, sizeof *s);
+  if (!s) {
+    cored_error_set(error, CORED_ERROR_NO_MEMORY, "session: no memory");
+    return NULL;
+  }
+  s->plan = cored_plan_ref(plan);
+  s->max_batch = p.max_batch ? p.max_batch : 1;
+  s->features = p.features;
+  if (!open_session(s, p.threads, error)) {
+    cored_session_free(s);
+    return NULL;
+  }
+  return s;
+}
+
+void cored_session_free(CoredSession *session) {
+  if (!session)
+    return;
+  cored_thread_pool_free(session->pool);
+  cored_block_free(session->block, session->block_floats, sizeof(float));
+  free(session->values);
+  cored_plan_unref(session->plan);
+  free(session);
+}
+
+size_t cored_session_memory(const CoredSession *session) {
+  return session->block_floats * sizeof(float);
+}
+
+float *cored_session_input(CoredSession *session) {
+  return session->input;
+}
+
+static void run_steps(void *arg, int thread, int n_threads) {
+  const RunCall *const call = arg;
+  const CoredSession *const s = call->session;
+  const CoredContext context = {
+      .plan = s->plan,
+      .values = s->values,
+      .n = call->n,
+      .pool = s->pool,
+      .thread = thread,
+      .n_threads = n_threads,
+      .scratch = s->scratch + (size_t)thread * (round_up(s->plan->scratch_floats) + 16)};
+  for (int i = 0; i < s->plan->n_steps; i++) {
+    s->plan->steps[i].run(&s->plan->steps[i], &context);
+    cored_thread_pool_barrier(s->pool);
+  }
+}
+
+static void fill_output(const CoredSession *s, int n, CoredOutput *output) {
+  const CoredPlan *const plan = s->plan;
+  const CoredShape features = plan->values[plan->features].shape;
+  const float *logits = s->values[plan->logits];
+  if (plan->one_output) {
+    for (int i = 0; i < n; i++) {
+      s->logits[2 * i] = 0.0f;
+      s->logits[2 * i + 1] = logits[i];
+    }
+    logits = s->logits;
+  }
+  *output = (CoredOutput){.logits = logits,
+                          .features = s->features ? s->values[plan->features] : NULL,
+                          .n = n,
+                          .n_classes = plan->n_classes,
+                          .feature_h = features.h,
+                          .feature_w = features.w,
+                          .feature_c = features.c};
+}
+
+void cored_session_run(CoredSession *session, const float *input, int n, CoredOutput *output) {
+  session->values[0] = (float *)(uintptr_t)input; /* value 0 is only read */
+  RunCall call = {.session = session, .n = n};
+  cored_thread_pool_run(session->pool, run_steps, &call);
+  fill_output(session, n, output);
+}

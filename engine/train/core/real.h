@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT
+ * The numbers a trainer computes with: float. With CORED_TRAIN_DOUBLE the same sources make one
+ * that computes in double, for comparison with a reference beyond the reach of rounding. */
+#ifndef CORED_TRAIN_CORE_REAL_H
+#define CORED_TRAIN_CORE_REAL_H
+
+#include <math.h>
+
+#include "train/passes/pass.h"
+#include "train/core/train.h"
+
+#ifdef CORED_TRAIN_DOUBLE
+typedef double CoredReal;
+typedef CoredPassF64 CoredPassReal;
+enum { CORED_DTYPE_REAL = CORED_DTYPE_F64 };
+#define CORED_REAL(name) name##_f64
+#define CORED_REAL_SQRT sqrt
+#else
+typedef float CoredReal;
+typedef CoredPassF32 CoredPassReal;
+enum { CORED_DTYPE_REAL = CORED_DTYPE_F32 };
+#define CORED_REAL(name) name##_f32
+#define CORED_REAL_SQRT sqrtf
+#endif
+
+#endif /* CORED_TRAIN_CORE_REAL_H */

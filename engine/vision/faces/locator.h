@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT
+ * What a kind of face locator has to provide. Its object begins with a CoredLocator. */
+#ifndef CORED_VISION_FACES_LOCATOR_H
+#define CORED_VISION_FACES_LOCATOR_H
+
+#include "cored.h"
+
+/* cored_locator_find's parameters with the defaults filled in and checked. */
+typedef struct CoredLocatorSearch {
+  double scale_factor;
+  int min_neighbors;
+  int min_size, max_size;
+} CoredLocatorSearch;
+
+typedef struct CoredLocatorKind {
+  const char *name;
+  bool (*find)(CoredLocator *locator, const CoredImage *image, const CoredLocatorSearch *search,
+               CoredFace *faces, int max, int *n_faces, CoredError *error);
+  void (*free)(CoredLocator *locator);
+} CoredLocatorKind;
+
+struct CoredLocator {
+  const CoredLocatorKind *kind;
+};
+
+#endif /* CORED_VISION_FACES_LOCATOR_H */

@@ -1,0 +1,513 @@
+/* SPDX-License-Identifier: MIT
+ * coreddetect: judges the faces in raw video and attaches the probability that they are forged. */
+
+/* Lines to run must stay lines: */
+// clang-format off
+/**
+ * SECTION:element-coreddetect
+ *
+ * The element never changes, drops or copies a picture: it maps frames for reading only and adds
+ * metadata (gstcoredmeta.h) to the buffers. It looks at regions that upstream elements marked, else
+ * at faces that it finds itself, else at the whole frame. A model file that is replaced while the
+ * pipeline runs is taken over between two frames.
+ *
+ * |[
+ * gst-launch-1.0 -m filesrc location=talk.mp4 ! decodebin ! coreddetect model=m.safetensors ! fakesink
+ * gst-launch-1.0 -m v4l2src ! videoconvert ! coreddetect model=m.safetensors ! fakesink
+ * ]|
+ */
+// clang-format on
+#include "detect/detect-private.h"
+
+#include "analysis/frame.h"
+
+GST_DEBUG_CATEGORY(cored_detect_debug);
+GST_DEBUG_CATEGORY(cored_model_debug);
+#define GST_CAT_DEFAULT cored_detect_debug
+
+enum {
+  PROP_0,
+  PROP_MODEL,
+  PROP_MODEL_WATCH,
+  PROP_MODEL_INSTANCE_ID,
+  PROP_TRUSTED_KEYS,
+  PROP_TRUST_STATE,
+  PROP_SHADOW_MODEL,
+  PROP_MODEL_ID,
+  PROP_MODEL_GENERATION,
+  PROP_MODEL_STATUS,
+  PROP_FACE_CASCADE,
+  PROP_MODE,
+  PROP_DELAY,
+  PROP_THREADS,
+  PROP_STREAM_ID,
+  PROP_STATS,
+  PROP_PARAMS /* and on: coredparams.c */
+};
+
+#define DEFAULT_MODEL_WATCH TRUE
+#define DEFAULT_MODE CORED_MODE_AUTO
+#define DEFAULT_DELAY (200 * GST_MSECOND)
+#define DEFAULT_THREADS 0
+
+/* Where Debian's opencv-data has frontal face cascades, the quickest first. */
+static const char *const default_cascades[] = {
+    "/usr/share/opencv4/lbpcascades/lbpcascade_frontalface_improved.xml",
+    "/usr/share/opencv4/lbpcascades/lbpcascade_frontalface.xml",
+    "/usr/share/opencv4/haarcascades/haarcascade_frontalface_default.xml"};
+
+static GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE(
+    "sink", GST_PAD_SINK, GST_PAD_ALWAYS, GST_STATIC_CAPS(CORED_VIDEO_CAPS("")));
+static GstStaticPadTemplate src_template = GST_STATIC_PAD_TEMPLATE(
+    "src", GST_PAD_SRC, GST_PAD_ALWAYS, GST_STATIC_CAPS(CORED_VIDEO_CAPS("")));
+
+G_DEFINE_FINAL_TYPE(CoredDetect, cored_detect, GST_TYPE_BASE_TRANSFORM)
+GST_ELEMENT_REGISTER_DEFINE(coreddetect, "coreddetect", GST_RANK_NONE, CORED_TYPE_DETECT)
+
+/* ---- Properties ----------------------------------------------------------------------------- */
+
+static void set_string(char **field, const GValue *value) {
+  g_free(*field);
+  *field = g_value_dup_string(value);
+}
+
+static void set_property(GObject *object, guint id, const GValue *value, GParamSpec *spec) {
+  CoredDetect *self = CORED_DETECT(object);
+  gboolean known = TRUE;
+  GST_OBJECT_LOCK(self);
+  switch (id) {
+  case PROP_MODEL: /* two threads that set it must not leave one path here and another there */
+    set_string(&self->model_path, value);
+    cored_model_slot_set_path(self->model_slot, self->model_path);
+    break;
+  case PROP_MODEL_WATCH:
+    self->model_watch = g_value_get_boolean(value);
+    break;
+  case PROP_MODEL_INSTANCE_ID:
+    set_string(&self->model_instance, value);
+    break;
+  case PROP_TRUSTED_KEYS:
+    cored_path_set(&self->trusted_keys, g_value_get_string(value));
+    break;
+  case PROP_TRUST_STATE:
+    cored_path_set(&self->trust_state, g_value_get_string(value));
+    break;
+  case PROP_SHADOW_MODEL:
+    set_string(&self->shadow_path, value);
+    cored_model_slot_set_path(self->shadow_slot, self->shadow_path);
+    break;
+  case PROP_FACE_CASCADE:
+    cored_path_set(&self->cascade_path, g_value_get_string(value));
+    break;
+  case PROP_MODE:
+    self->mode = (CoredMode)g_value_get_enum(value);
+    break;
+  case PROP_DELAY:
+    self->delay = g_value_get_uint64(value);
+    break;
+  case PROP_THREADS:
+    self->threads = g_value_get_uint(value);
+    break;
+  case PROP_STREAM_ID:
+    set_string(&self->stream_id, value);
+    break;
+  default:
+    known = id >= PROP_PARAMS && cored_params_set(&self->params, id - PROP_PARAMS, value);
+    break;
+  }
+  GST_OBJECT_UNLOCK(self);
+  if (!known)
+    G_OBJECT_WARN_INVALID_PROPERTY_ID(object, id, spec);
+}
+
+static void get_model_property(CoredDetect *self, guint id, GValue *value) {
+  CoredModelVersion *net = cored_model_slot_version(self->model_slot);
+  if (id == PROP_MODEL_ID)
+    g_value_set_string(value, net ? net->id : NULL);
+  else
+    g_value_set_uint64(value, net ? net->info->generation : 0);
+  cored_model_version_unref(net);
+}
+
+static void get_property(GObject *object, guint id, GValue *value, GParamSpec *spec) {
+  CoredDetect *self = CORED_DETECT(object);
+  gboolean known = TRUE;
+  if (id == PROP_MODEL_ID || id == PROP_MODEL_GENERATION) {
+    get_model_property(self, id, value);
+    return;
+  }
+  GST_OBJECT_LOCK(self);
+  switch (id) {
+  case PROP_MODEL:
+    g_value_set_string(value, self->model_path);
+    break;
+  case PROP_MODEL_WATCH:
+    g_value_set_boolean(value, self->model_watch);
+    break;
+  case PROP_MODEL_INSTANCE_ID:
+    g_value_set_string(value, self->model_instance);
+    break;
+  case PROP_TRUSTED_KEYS:
+    g_value_set_string(value, self->trusted_keys.given);
+    break;
+  case PROP_TRUST_STATE:
+    g_value_set_string(value, self->trust_state.given);
+    break;
+  case PROP_SHADOW_MODEL:
+    g_value_set_string(value, self->shadow_path);
+    break;
+  case PROP_MODEL_STATUS:
+    g_value_set_static_string(value, self->model_status);
+    break;
+  case PROP_FACE_CASCADE:
+    g_value_set_string(value, self->cascade_path.given);
+    break;
+  case PROP_MODE:
+    g_value_set_enum(value, (gint)self->mode);
+    break;
+  case PROP_DELAY:
+    g_value_set_uint64(value, self->delay);
+    break;
+  case PROP_THREADS:
+    g_value_set_uint(value, self->threads);
+    break;
+  case PROP_STREAM_ID:
+    g_value_set_string(value, self->stream_id);
+    break;
+  case PROP_STATS:
+    g_value_take_boxed(value, cored_stats_to_structure(&self->stats));
+    break;
+  default:
+    known = id >= PROP_PARAMS && cored_params_get(&self->params, id - PROP_PARAMS, value);
+    break;
+  }
+  GST_OBJECT_UNLOCK(self);
+  if (!known)
+    G_OBJECT_WARN_INVALID_PROPERTY_ID(object, id, spec);
+}
+
+#define FLAGS(more) ((GParamFlags)(G_PARAM_STATIC_STRINGS | (more)))
+#define READABLE FLAGS(G_PARAM_READABLE)
+#define READY FLAGS(G_PARAM_READWRITE | GST_PARAM_MUTABLE_READY)
+#define LIVE FLAGS(G_PARAM_READWRITE | GST_PARAM_MUTABLE_PLAYING)
+
+static void install_model_properties(GObjectClass *klass) {
+  g_object_class_install_property(
+      klass, PROP_MODEL,
+      g_param_spec_string("model", "Model",
+                          "Path of the model file (safetensors); set while running, the new model "
+                          "takes over between two frames as soon as it is ready",
+                          NULL, LIVE));
+  g_object_class_install_property(
+      klass, PROP_MODEL_WATCH,
+      g_param_spec_boolean("model-watch", "Watch the model",
+                           "Take over every new version of the model file", DEFAULT_MODEL_WATCH,
+                           READY));
+  g_object_class_install_property(
+      klass, PROP_MODEL_INSTANCE_ID,
+      g_param_spec_string("model-instance-id", "Model instance id",
+                          "Elements with the same file share its weights, unless their ids differ",
+                          NULL, READY));
+  g_object_class_install_property(
+      klass, PROP_TRUSTED_KEYS,
+      g_param_spec_string("trusted-keys", "Trusted keys",
+                          "File of public keys: only models signed with one of them are used, and "
+                          "none older than the element has used; unset: no signature is needed",
+                          NULL, READY));
+  g_object_class_install_property(
+      klass, PROP_TRUST_STATE,
+      g_param_spec_string("trust-state", "Trust state",
+                          "File that remembers the highest generation used of each trusted key: "
+                          "older models are then refused after a restart and by other processes, "
+                          "too; unset: only by this element",
+                          NULL, READY));
+  g_object_class_install_property(
+      klass, PROP_SHADOW_MODEL,
+      g_param_spec_string("shadow-model", "Shadow model",
+                          "A candidate that judges along (shadow-interval) without a say; messages "
+                          "'cored-shadow' tell how it compares. Unset while running it stays",
+                          NULL, LIVE));
+  g_object_class_install_property(klass, PROP_MODEL_ID,
+                                  g_param_spec_string("model-id", "Model id",
+                                                      "Network and hash of the running model", NULL,
+                                                      READABLE));
+  g_object_class_install_property(klass, PROP_MODEL_GENERATION,
+                                  g_param_spec_uint64("model-generation", "Model generation",
+                                                      "Published version of the running model", 0,
+                                                      G_MAXUINT64, 0, READABLE));
+  g_object_class_install_property(
+      klass, PROP_MODEL_STATUS,
+      g_param_spec_string("model-status", "Model status",
+                          "Outcome of the last load: none, loaded or failed", "none", READABLE));
+}
+
+static void install_stream_properties(GObjectClass *klass) {
+  g_object_class_install_property(
+      klass, PROP_FACE_CASCADE,
+      g_param_spec_string("face-cascade", "Face cascade",
+                          "OpenCV cascade file (XML); unset: that of Debian's opencv-data", NULL,
+                          READY));
+  g_object_class_install_property(klass, PROP_MODE,
+                                  g_param_spec_enum("mode", "Mode",
+                                                    "When frames are evaluated and when they go on",
+                                                    cored_mode_get_type(), DEFAULT_MODE, READY));
+  g_object_class_install_property(
+      klass, PROP_DELAY,
+      g_param_spec_uint64("delay", "Delay",
+                          "mode=delay: how long frames wait for their result, nanoseconds, rounded "
+                          "up to whole frames",
+                          0, 10 * GST_SECOND, DEFAULT_DELAY, READY));
+  g_object_class_install_property(
+      klass, PROP_THREADS,
+      g_param_spec_uint("threads", "Threads",
+                        "Threads of one inference; 0: one per CPU in mode sync, else one", 0, 64,
+                        DEFAULT_THREADS, READY));
+  g_object_class_install_property(
+      klass, PROP_STREAM_ID,
+      g_param_spec_string("stream-id", "Stream id",
+                          "Name of the stream in results; unset: the pad's stream id", NULL, LIVE));
+  g_object_class_install_property(klass, PROP_STATS,
+                                  g_param_spec_boxed("stats", "Statistics",
+                                                     "Counters since start, see docs/element.md",
+                                                     GST_TYPE_STRUCTURE, READABLE));
+}
+
+/* ---- Start and stop ------------------------------------------------------------------------- */
+
+static CoredClassifier *exchange_judge(gpointer user, CoredClassifier *current, CoredSwap *swap) {
+  CoredDetect *self = user;
+  return cored_model_slot_exchange(self->model_slot, current, swap);
+}
+
+static CoredClassifier *exchange_shadow(gpointer user, CoredClassifier *current, CoredSwap *swap) {
+  CoredDetect *self = user;
+  return cored_model_slot_exchange(self->shadow_slot, current, swap);
+}
+
+static void tell_swaps(gpointer user, CoredSwap *swap, CoredSwap *shadow_swap) {
+  CoredDetect *self = user;
+  cored_model_slot_tell(self->shadow_slot, shadow_swap);
+  cored_model_slot_tell(self->model_slot, swap);
+}
+
+static CoredLocator *open_default_cascade(CoredError *error) {
+  CoredLocator *locator = NULL;
+  for (guint i = 0; i < G_N_ELEMENTS(default_cascades) && !locator; i++)
+    locator = cored_locator_new_cascade(default_cascades[i], error);
+  return locator;
+}
+
+/* No cascade is no reason to stop: the whole frame is judged then, and the user told. */
+static CoredLocator *open_locator(gpointer user) {
+  CoredDetect *self = user;
+  CoredError error = {CORED_ERROR_NONE, ""};
+  GST_OBJECT_LOCK(self);
+  char *path = g_strdup(self->cascade_path.absolute);
+  GST_OBJECT_UNLOCK(self);
+  CoredLocator *locator =
+      path && *path ? cored_locator_new_cascade(path, &error) : open_default_cascade(&error);
+  g_free(path);
+  if (!locator)
+    cored_detect_post_error(self, GST_MESSAGE_WARNING,
+                            "No face detector, so the full frame is judged where upstream marks no "
+                            "regions (install opencv-data or set face-cascade)",
+                            &error);
+  return locator;
+}
+
+/* A candidate that does not load is no reason to stop either. */
+static void load_shadow(CoredDetect *self, const CoredModelSlotSettings *settings) {
+  CoredError error = {CORED_ERROR_NONE, ""};
+  CoredModelSlotSettings own = *settings;
+  own.guarded = FALSE; /* it has no say, so it may be older, and its generation says nothing */
+  if (!cored_model_slot_start(self->shadow_slot, &own, &error))
+    cored_detect_post_error(self, GST_MESSAGE_WARNING, "The shadow model cannot be used", &error);
+}
+
+static void tell_protection(CoredDetect *self, gboolean has_keys, gboolean has_state) {
+  if (has_state && !has_keys)
+    GST_ELEMENT_WARNING(self, RESOURCE, SETTINGS,
+                        ("'trust-state' protects nothing without 'trusted-keys'."), (NULL));
+  if (has_keys && !has_state)
+    GST_CAT_INFO_OBJECT(
+        cored_model_debug, self,
+        "without 'trust-state' no one remembers after this element which generation "
+        "was used: a later one would take an older signed model");
+}
+
+static gboolean load_model(CoredDetect *self, CoredMode mode) {
+  CoredError error = {CORED_ERROR_NONE, ""};
+  GST_OBJECT_LOCK(self);
+  char *instance = g_strdup(self->model_instance);
+  char *keys = g_strdup(self->trusted_keys.absolute);
+  char *state = g_strdup(self->trust_state.absolute);
+  const gboolean has_path = self->model_path && *self->model_path;
+  const CoredModelSlotSettings settings = {
+      .instance = instance,
+      .trusted_keys = keys,
+      .guarded = TRUE,
+      .trust_state = state,
+      .watch = self->model_watch,
+      .threads = self->threads == 0 && mode >= CORED_MODE_LATEST ? 1 : self->threads};
+  GST_OBJECT_UNLOCK(self);
+  const gboolean ok = cored_model_slot_start(self->model_slot, &settings, &error);
+  if (ok)
+    load_shadow(self, &settings);
+  if (ok)
+    tell_protection(self, keys && *keys, state && *state);
+  if (!ok)
+    cored_detect_post_error(self, GST_MESSAGE_ERROR, "The model cannot be used", &error);
+  else if (!has_path)
+    GST_ELEMENT_WARNING(self, RESOURCE, SETTINGS,
+                        ("No model is set: frames pass without a verdict. Set the 'model' property "
+                         "to a file made by cored-train or 'cored-convert import'."),
+                        (NULL));
+  g_free(instance);
+  g_free(keys);
+  g_free(state);
+  return ok;
+}
+
+static gboolean start(GstBaseTransform *base) {
+  CoredDetect *self = CORED_DETECT(base);
+  g_rec_mutex_lock(&self->gate);
+  GST_OBJECT_LOCK(self);
+  const CoredParams params = self->params;
+  const CoredMode mode = self->mode;
+  memset(&self->stats, 0, sizeof self->stats);
+  self->model_status = "none";
+  self->latency = 0;
+  self->started_mode = mode;
+  self->running_mode = CORED_MODE_SYNC;
+  GST_OBJECT_UNLOCK(self);
+  self->throttle.number = self->attached_number = 0;
+  g_atomic_int_set(&self->reset_asked, FALSE);
+  self->mode_known = self->analysis_failed = FALSE;
+  cored_clock_init(&self->clock);
+  cored_detect_forget(self);
+  g_rec_mutex_unlock(&self->gate);
+  if (!load_model(self, mode)) {
+    cored_model_slot_stop(self->model_slot);
+    return FALSE;
+  }
+  cored_evaluator_start(self->evaluator, &params, mode != CORED_MODE_SYNC);
+  g_rec_mutex_lock(&self->gate);
+  self->open = TRUE;
+  g_rec_mutex_unlock(&self->gate);
+  return TRUE;
+}
+
+static gboolean stop(GstBaseTransform *base) {
+  CoredDetect *self = CORED_DETECT(base);
+  g_rec_mutex_lock(&self->gate);
+  self->open = FALSE;
+  gst_video_info_init(&self->info); /* not at the start: caps may come before it is called */
+  g_rec_mutex_unlock(&self->gate);
+  cored_detect_discard(self);
+  cored_evaluator_stop(self->evaluator);
+  cored_detect_end_alerts(self);
+  cored_detect_post_comparison(self);
+  cored_model_slot_stop(self->model_slot);
+  cored_model_slot_stop(self->shadow_slot);
+  GST_OBJECT_LOCK(self);
+  g_clear_pointer(&self->pad_stream_id, g_free);
+  GST_OBJECT_UNLOCK(self);
+  return TRUE;
+}
+
+/* ---- Class ---------------------------------------------------------------------------------- */
+
+static void reload_model(CoredDetect *self) {
+  cored_model_slot_again(self->model_slot);
+}
+
+static void previous_model(CoredDetect *self) {
+  cored_model_slot_previous(self->model_slot);
+}
+
+static void reset(CoredDetect *self) {
+  g_atomic_int_set(&self->reset_asked, TRUE);
+}
+
+static void add_action(CoredDetectClass *klass, const char *name, GCallback callback) {
+  g_signal_new_class_handler(name, G_TYPE_FROM_CLASS(klass),
+                             (GSignalFlags)(G_SIGNAL_RUN_LAST | G_SIGNAL_ACTION), callback, NULL,
+                             NULL, NULL, G_TYPE_NONE, 0);
+}
+
+static void finalize(GObject *object) {
+  CoredDetect *self = CORED_DETECT(object);
+  cored_evaluator_free(self->evaluator);
+  g_free(self->alerts);
+  g_rec_mutex_clear(&self->gate);
+  cored_model_slot_free(self->model_slot);
+  cored_model_slot_free(self->shadow_slot);
+  g_free(self->model_path);
+  g_free(self->model_instance);
+  cored_path_clear(&self->trusted_keys);
+  cored_path_clear(&self->trust_state);
+  g_free(self->shadow_path);
+  cored_path_clear(&self->cascade_path);
+  g_free(self->stream_id);
+  g_free(self->pad_stream_id);
+  G_OBJECT_CLASS(cored_detect_parent_class)->finalize(object);
+}
+
+static void cored_detect_class_init(CoredDetectClass *klass) {
+  GObjectClass *object = G_OBJECT_CLASS(klass);
+  GstElementClass *element = GST_ELEMENT_CLASS(klass);
+  GstBaseTransformClass *transform = GST_BASE_TRANSFORM_CLASS(klass);
+
+  GST_DEBUG_CATEGORY_INIT(cored_detect_debug, "coreddetect", 0, "face-forgery detector");
+  GST_DEBUG_CATEGORY_INIT(cored_model_debug, "coredmodel", 0, "models and their reloading");
+  object->set_property = set_property;
+  object->get_property = get_property;
+  object->finalize = finalize;
+  install_model_properties(object);
+  install_stream_properties(object);
+  cored_params_install(object, PROP_PARAMS);
+  cored_detect_class_init_report(object);
+  add_action(klass, "reload-model", G_CALLBACK(reload_model));
+  add_action(klass, "previous-model", G_CALLBACK(previous_model));
+  add_action(klass, "reset", G_CALLBACK(reset));
+
+  gst_element_class_set_static_metadata(
+      element, "Face-forgery detector", "Filter/Analyzer/Video",
+      "Judges faces in raw video and attaches the probability that they are forged",
+      "the cored authors");
+  gst_element_class_add_static_pad_template(element, &sink_template);
+  gst_element_class_add_static_pad_template(element, &src_template);
+  transform->start = GST_DEBUG_FUNCPTR(start);
+  transform->stop = GST_DEBUG_FUNCPTR(stop);
+  cored_detect_class_init_frames(transform);
+
+  gst_type_mark_as_plugin_api(cored_mode_get_type(), (GstPluginAPIFlags)0);
+  gst_type_mark_as_plugin_api(cored_region_mode_get_type(), (GstPluginAPIFlags)0);
+  gst_type_mark_as_plugin_api(cored_face_detector_get_type(), (GstPluginAPIFlags)0);
+  gst_type_mark_as_plugin_api(cored_metadata_flags_get_type(), (GstPluginAPIFlags)0);
+  gst_type_mark_as_plugin_api(cored_attach_when_get_type(), (GstPluginAPIFlags)0);
+}
+
+static void count_passed_over(gpointer self, guint n) {
+  cored_detect_count(self, CORED_SKIP_BUSY, n);
+}
+
+static void cored_detect_init(CoredDetect *self) {
+  static const CoredEvaluatorFuncs funcs = {
+      exchange_judge,   exchange_shadow, tell_swaps, open_locator, cored_detect_report_result,
+      count_passed_over};
+  g_rec_mutex_init(&self->gate);
+  self->model_watch = DEFAULT_MODEL_WATCH;
+  self->model_status = "none";
+  self->mode = DEFAULT_MODE;
+  self->delay = DEFAULT_DELAY;
+  self->threads = DEFAULT_THREADS;
+  self->alerts = g_new0(CoredAlerts, 1);
+  cored_params_init(&self->params);
+  self->model_slot = cored_model_slot_new(cored_detect_report_model, self);
+  self->shadow_slot = cored_model_slot_new(cored_detect_report_shadow, self);
+  self->evaluator = cored_evaluator_new(&funcs, self);
+  cored_clock_init(&self->clock);
+  cored_detect_init_frames(self);
+  cored_detect_forget(self);
+}

@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: MIT */
+#include "detect/params.h"
+
+#include <math.h>
+#include <stddef.h>
+
+#define DEFAULT_OBJECT_CLASS "face"
+
+static const CoredParams defaults = {
+    .region_mode = CORED_REGION_MODE_AUTO,
+    .face_detector = CORED_FACE_DETECTOR_CASCADE,
+    .face_scale_factor = 1.1,
+    .face_min_neighbors = 3,
+    .detect_interval = 5,
+    .min_object_size = 64,
+    .min_sharpness = 0.5,
+    .max_objects = 8,
+    .roi_padding = 0.3,
+    .inference_interval = 1,
+    .threshold = -1.0,
+    .smoothing = 0.8,
+    .window = 0,
+    .reinfer_interval = 1,
+    .max_absence = GST_SECOND,
+    .post_messages = TRUE,
+    .message_interval = GST_SECOND,
+    .threshold_off = -0.1,
+    .min_duration = GST_SECOND,
+    .max_fps = 0.0,
+    .shadow_interval = 10,
+    .metadata = CORED_METADATA_ALL,
+    .attach_when = CORED_ATTACH_ALWAYS,
+};
+
+GType cored_region_mode_get_type(void) {
+  static GType type;
+  static const GEnumValue values[] = {
+      {CORED_REGION_MODE_AUTO,
+       "Regions from upstream, else faces found by the element, else (no face detector) the frame",
+       "auto"},
+      {CORED_REGION_MODE_FULL_FRAME, "The whole frame as one region", "full-frame"},
+      {CORED_REGION_MODE_ROI_LIST, "Only regions from upstream", "roi-list"},
+      {0, NULL, NULL}};
+  if (g_once_init_enter(&type))
+    g_once_init_leave(&type, g_enum_register_static("CoredRegionMode", values));
+  return type;
+}
+
+GType cored_mode_get_type(void) {
+  static GType type;
+  static const GEnumValue values[] = {
+      {CORED_MODE_AUTO, "sync, or latest when the source is live", "auto"},
+      {CORED_MODE_SYNC, "Every frame that is due is evaluated before it goes on", "sync"},
+      {CORED_MODE_LATEST,
+       "Frames go on at once with the newest finished result; frames that come while the workers "
+       "are busy are not evaluated",
+       "latest"},
+      {CORED_MODE_DELAY, "Frames go on after 'delay', each with its own result", "delay"},
+      {0, NULL, NULL}};
+  if (g_once_init_enter(&type))
+    g_once_init_leave(&type, g_enum_register_static("CoredMode", values));
+  return type;
+}
+
+GType cored_face_detector_get_type(void) {
+  static GType type;
+  static const GEnumValue values[] = {
+      {CORED_FACE_DETECTOR_NONE, "Look for no faces", "none"},
+      {CORED_FACE_DETECTOR_CASCADE, "LBP or Haar cascade (face-cascade)", "cascade"},
+      {0, NULL, NULL}};
+  if (g_once_init_enter(&type))
+    g_once_init_leave(&type, g_enum_register_static("CoredFaceDetector", values));
+  return type;
+}
+
+GType cored_attach_when_get_type(void) {
+  static GType type;
+  static const GEnumValue values[] = {
+      {CORED_ATTACH_ALWAYS, "To every frame", "always"},
+      {CORED_ATTACH_INFERRED,
+       "To frames that were evaluated; in mode latest to the first frame after a result is "
+       "finished",
+       "inferred"},
+      {CORED_ATTACH_ALERT, "To frames with a face about which an alert goes on", "alert"},
+      {0, NULL, NULL}};
+  if (g_once_init_enter(&type))
+    g_once_init_leave(&type, g_enum_register_static("CoredAttachWhen", values));
+  return type;
+}
+
+GType cored_metadata_flags_get_type(void) {
+  static GType type;
+  static const GFlagsValue values[] = {
+      {CORED_METADATA_CUSTOM, "Custom meta CoredMeta on the buffer", "custom"},
+      {CORED_METADATA_ROI, "Parameter 'cored' on region-of-interest metas", "roi"},
+#ifdef HAVE_GST_ANALYTICS
+      {CORED_METADATA_ANALYTICS, "GstAnalytics object and classification metas", "analytics"},
+#endif
+      {0, NULL, NULL}};
+  if (g_once_init_enter(&type))
+    g_once_init_leave(&type, g_flags_register_static("CoredMetadataFlags", values));
+  return type;
+}
+
+typedef enum Kind {
+  KIND_BOOLEAN,
+  KIND_UINT,
+  KIND_TIME, /* guint64 over its whole range */
+  KIND_DOUBLE,
+  KIND_ENUM,
+  KIND_FLAGS,
+  KIND_QUARK /* a string, "" is 0 */
+} Kind;
+
+/* One property: how it is declared and where its value stands in CoredParams. */
+typedef struct Field {
+  const char *name;
+  Kind kind;
+  size_t offset;
+  double min, max;     /* KIND_UINT, KIND_DOUBLE */
+  GType (*type)(void); /* KIND_ENUM, KIND_FLAGS */
+  GParamFlags more;    /* besides LIVE */
+  const char *nick, *blurb;
+} Field;
+
+#define LIVE (G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_PLAYING)
+#define AT(field) offsetof(CoredParams, field)
+
+static const Field fields[] = {
+    {"inference-region", KIND_ENUM, AT(region_mode), 0, 0, cored_region_mode_get_type, 0,
+     "Inference region", "What is judged"},
+    {"object-class", KIND_QUARK, AT(object_class), 0, 0, NULL, 0, "Object class",
+     "Type of the upstream regions that are judged; empty: any"},
+    {"min-object-size", KIND_UINT, AT(min_object_size), 0, 32768, NULL, 0, "Minimum object size",
+     "Regions whose shorter side has fewer pixels are not judged (unknown)"},
+    {"min-sharpness", KIND_DOUBLE, AT(min_sharpness), 0, 1, NULL, 0, "Minimum sharpness",
+     "Faces with less detail (0: none, 1: sharp) are not judged (unknown); 0: all are"},
+    {"max-objects", KIND_UINT, AT(max_objects), 1, CORED_MAX_OBJECTS, NULL, 0, "Maximum objects",
+     "At most so many regions of a frame are judged, the largest first"},
+    {"roi-padding", KIND_DOUBLE, AT(roi_padding), 0, 4, NULL, GST_PARAM_CONTROLLABLE,
+     "Region padding", "A region grows to a square of its longer side times 1 + this"},
+    {"face-detector", KIND_ENUM, AT(face_detector), 0, 0, cored_face_detector_get_type, 0,
+     "Face detector", "How the element itself finds faces when upstream gives no regions"},
+    {"face-scale-factor", KIND_DOUBLE, AT(face_scale_factor), 1.01, 4, NULL, 0, "Face scale factor",
+     "Step between the face sizes looked for: larger is faster, misses more"},
+    {"face-min-neighbors", KIND_UINT, AT(face_min_neighbors), 0, 100, NULL, 0,
+     "Face minimum neighbors", "Overlapping hits that make a face: larger is stricter"},
+    {"detect-interval", KIND_UINT, AT(detect_interval), 1, G_MAXINT, NULL, 0, "Detect interval",
+     "Look for faces at most every so many frames; in between the boxes of the last search are "
+     "judged"},
+    {"inference-interval", KIND_UINT, AT(inference_interval), 1, G_MAXUINT, NULL, 0,
+     "Inference interval",
+     "Evaluate every Nth frame; the others carry the last result and its age"},
+    {"threshold", KIND_DOUBLE, AT(threshold), -1, 1, NULL, GST_PARAM_CONTROLLABLE, "Threshold",
+     "Smoothed probability from which the verdict is fake; negative: the model file's"},
+    {"smoothing", KIND_DOUBLE, AT(smoothing), 0, 0.999, NULL, GST_PARAM_CONTROLLABLE, "Smoothing",
+     "Weight of the past in a track's running mean of logits; 0: none"},
+    {"window", KIND_UINT, AT(window), 0, CORED_MAX_WINDOW, NULL, 0, "Window",
+     "Smooth by the mean of the logits of a track's last so many judgements; 0: by 'smoothing'"},
+    {"reinfer-interval", KIND_UINT, AT(reinfer_interval), 1, G_MAXINT, NULL, 0,
+     "Reinference interval",
+     "Judge a face again only so many frames after its last judgement, whose values it keeps"},
+    {"max-absence", KIND_TIME, AT(max_absence), 0, 0, NULL, 0, "Maximum absence",
+     "How long the last values of a face that is not found any more stand, nanoseconds; a face "
+     "that comes back in time is the same track"},
+    {"max-fps", KIND_DOUBLE, AT(max_fps), 0, 1000, NULL, 0, "Maximum inferences per second",
+     "Evaluate at most so many frames per second of the stream; 0: no limit"},
+    {"shadow-interval", KIND_UINT, AT(shadow_interval), 1, G_MAXUINT, NULL, 0, "Shadow interval",
+     "Every so many evaluated frames the shadow model judges, too"},
+    {"threshold-off", KIND_DOUBLE, AT(threshold_off), -1, 1, NULL, GST_PARAM_CONTROLLABLE,
+     "Threshold off",
+     "Smoothed probability below which an alert ends; negative: so much below the threshold"},
+    {"min-duration", KIND_TIME, AT(min_duration), 0, 0, NULL, 0, "Minimum duration",
+     "How long a face must look fake for an alert to begin, and real for it to end, nanoseconds"},
+    {"heat-map", KIND_BOOLEAN, AT(heat_map), 0, 0, NULL, 0, "Heat map",
+     "Add to each face where the evidence lies (networks with a pooled head; coredoverlay draws "
+     "it)"},
+    {"post-messages", KIND_BOOLEAN, AT(post_messages), 0, 0, NULL, 0, "Post messages",
+     "Post 'cored' messages on the bus"},
+    {"message-interval", KIND_TIME, AT(message_interval), 0, 0, NULL, 0, "Message interval",
+     "Least time between two 'cored' messages in nanoseconds of the stream; 0: one for every "
+     "evaluated frame"},
+    {"metadata", KIND_FLAGS, AT(metadata), 0, 0, cored_metadata_flags_get_type, 0, "Metadata",
+     "What is attached to the buffers; 0: nothing, buffers pass untouched"},
+    {"attach-when", KIND_ENUM, AT(attach_when), 0, 0, cored_attach_when_get_type, 0, "Attach when",
+     "To which frames metadata are attached"},
+};
+
+static GParamSpec *new_spec(const Field *field) {
+  const void *at = G_STRUCT_MEMBER_P(&defaults, field->offset);
+  const GParamFlags flags = (GParamFlags)LIVE | field->more;
+  const char *name = field->name, *nick = field->nick, *blurb = field->blurb;
+  switch (field->kind) {
+  case KIND_BOOLEAN:
+    return g_param_spec_boolean(name, nick, blurb, *(const gboolean *)at, flags);
+  case KIND_UINT:
+    return g_param_spec_uint(name, nick, blurb, (guint)field->min, (guint)field->max,
+                             *(const guint *)at, flags);
+  case KIND_TIME:
+    return g_param_spec_uint64(name, nick, blurb, 0, G_MAXUINT64, *(const guint64 *)at, flags);
+  case KIND_DOUBLE:
+    return g_param_spec_double(name, nick, blurb, field->min, field->max, *(const double *)at,
+                               flags);
+  case KIND_ENUM:
+    return g_param_spec_enum(name, nick, blurb, field->type(), *(const gint *)at, flags);
+  case KIND_FLAGS:
+    return g_param_spec_flags(name, nick, blurb, field->type(), *(const guint *)at, flags);
+  case KIND_QUARK:
+    return g_param_spec_string(name, nick, blurb, DEFAULT_OBJECT_CLASS, flags);
+  }
+  return NULL;
+}
+
+guint cored_params_install(GObjectClass *klass, guint first_id) {
+  for (guint i = 0; i < G_N_ELEMENTS(fields); i++)
+    g_object_class_install_property(klass, first_id + i, new_spec(&fields[i]));
+  return first_id + G_N_ELEMENTS(fields);
+}
+
+void cored_params_init(CoredParams *params) {
+  *params = defaults;
+  params->object_class = g_quark_from_static_string(DEFAULT_OBJECT_CLASS);
+}
+
+gboolean cored_params_set(CoredParams *params, guint index, const GValue *value) {
+  if (index >= G_N_ELEMENTS(fields))
+    return FALSE;
+  void *at = G_STRUCT_MEMBER_P(params, fields[index].offset);
+  switch (fields[index].kind) {
+  case KIND_BOOLEAN:
+    *(gboolean *)at = g_value_get_boolean(value);
+    break;
+  case KIND_UINT:
+    *(guint *)at = g_value_get_uint(value);
+    break;
+  case KIND_TIME:
+    *(guint64 *)at = g_value_get_uint64(value);
+    break;
+  case KIND_DOUBLE: /* GParamSpecDouble lets NaN through its range check: keep the old value */
+    if (!isnan(g_value_get_double(value)))
+      *(double *)at = g_value_get_double(value);
+    break;
+  case KIND_ENUM:
+    *(gint *)at = g_value_get_enum(value);
+    break;
+  case KIND_FLAGS:
+    *(guint *)at = g_value_get_flags(value);
+    break;
+  case KIND_QUARK: {
+    const char *text = g_value_get_string(value);
+    *(GQuark *)at = text && *text ? g_quark_from_string(text) : 0;
+    break;
+  }
+  }
+  return TRUE;
+}
+
+gboolean cored_params_get(const CoredParams *params, guint index, GValue *value) {
+  if (index >= G_N_ELEMENTS(fields))
+    return FALSE;
+  const void *at = G_STRUCT_MEMBER_P(params, fields[index].offset);
+  switch (fields[index].kind) {
+  case KIND_BOOLEAN:
+    g_value_set_boolean(value, *(const gboolean *)at);
+    break;
+  case KIND_UINT:
+    g_value_set_uint(value, *(const guint *)at);
+    break;
+  case KIND_TIME:
+    g_value_set_uint64(value, *(const guint64 *)at);
+    break;
+  case KIND_DOUBLE:
+    g_value_set_double(value, *(const double *)at);
+    break;
+  case KIND_ENUM:
+    g_value_set_enum(value, *(const gint *)at);
+    break;
+  case KIND_FLAGS:
+    g_value_set_flags(value, *(const guint *)at);
+    break;
+  case KIND_QUARK:
+    g_value_set_string(value, *(const GQuark *)at ? g_quark_to_string(*(const GQuark *)at) : "");
+    break;
+  }
+  return TRUE;
+}
