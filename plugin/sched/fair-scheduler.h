@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT
- * Whose turn it is, among users that share something: of those that want a turn, the one that had
- * the fewest, among equals the one that has wanted longest.
+ * A fair scheduler: of the clients that have a request pending it serves the one that was served
+ * least often, among equals the one whose request is the oldest.
  *
- * First come, first served would be unfair to streams: a stream that was served asks again with its
- * next frame, so its period is the wait rounded up to whole frames, and of two streams whose frames
- * come a little sooner or later one can get twice as many turns. Counting turns evens that out.
+ * First come, first served would be unfair to streams: a stream that was served makes its next
+ * request with its next frame, so its period is its waiting time rounded up to whole frames. Of two
+ * streams whose frames come a little sooner or later, one can then be served twice as often.
+ * Counting how often each was served evens that out.
  *
- * Who did not want turns for a while has few, and would keep all others waiting when it comes back.
- * So nobody may be behind the user who is served by more than CORED_FAIR_CREDIT turns. Nothing
- * here locks or knows the time. */
+ * A client that made no requests for a while has a low count, and would keep all others waiting
+ * when it comes back. So no client may be behind the one being served by more than
+ * CORED_FAIR_CREDIT. The scheduler neither locks nor looks at a clock: the caller locks. */
 #ifndef CORED_SCHED_FAIR_SCHEDULER_H
 #define CORED_SCHED_FAIR_SCHEDULER_H
 
@@ -16,27 +17,27 @@
 
 #define CORED_FAIR_CREDIT 8
 
-typedef struct CoredFairClient { /* part of a user; all zero at first */
-  guint64 had;                   /* turns, as they count for fairness */
-  guint64 since;                 /* place in the order of asking */
-  gboolean wanted;
+typedef struct CoredFairClient { /* embedded in a user; all zero at first */
+  guint64 served;                /* how often, as it counts for fairness */
+  gboolean known;                /* made a request before */
+  gboolean pending;              /* has a request that was not served yet */
   gpointer user;
   GList link;
 } CoredFairClient;
 
 typedef struct CoredFairScheduler {
-  GQueue wanting;  /* of CoredFairClient */
-  guint64 asked;   /* so often */
-  guint64 reached; /* the most that a user had had when it was its turn */
+  GQueue pending; /* of CoredFairClient, in the order of their requests */
+  guint64 served; /* the highest count of a client at the time when it was served */
 } CoredFairScheduler;
 
-void cored_fair_scheduler_init(CoredFairScheduler *turns);
-/* Ask for a turn, with what `user` is for. FALSE when the user wanted one already. */
-gboolean cored_fair_scheduler_request(CoredFairScheduler *turns, CoredFairClient *turn,
+void cored_fair_scheduler_init(CoredFairScheduler *scheduler);
+/* Make a request; `user` is what cored_fair_scheduler_next() will return for it. FALSE, and nothing
+ * done, when the client has one pending already. */
+gboolean cored_fair_scheduler_request(CoredFairScheduler *scheduler, CoredFairClient *client,
                                       gpointer user);
-/* Not to want it any more, if it was wanted. */
-void cored_fair_scheduler_withdraw(CoredFairScheduler *turns, CoredFairClient *turn);
-/* The user whose turn it is, who wants none any more; NULL when nobody wants one. */
-gpointer cored_fair_scheduler_next(CoredFairScheduler *turns);
+/* Take the client's request back, if it has one pending. */
+void cored_fair_scheduler_withdraw(CoredFairScheduler *scheduler, CoredFairClient *client);
+/* The user to serve next, whose request is not pending any more; NULL without requests. */
+gpointer cored_fair_scheduler_next(CoredFairScheduler *scheduler);
 
 #endif /* CORED_SCHED_FAIR_SCHEDULER_H */

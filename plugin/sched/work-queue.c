@@ -9,98 +9,98 @@
 #define JOB_THREADS 2  /* on one CPU, too: a callback that takes long keeps one of them */
 #define JOB_NICENESS 5 /* as the thread that watches a model file: frames go first */
 
-typedef struct Workers {
-  guint queues; /* under groups_mutex */
+typedef struct WorkerGroup {
+  guint n_queues; /* under groups_mutex */
   GPtrArray *threads;
   GMutex mutex; /* all below, and the queues */
-  GCond work, idle;
+  GCond work_added, call_ended;
   CoredFairScheduler scheduler;
-  gboolean over;
-  GThread *orphan; /* the thread that frees the group, when nobody can wait for it */
-} Workers;
+  gboolean stopping;
+  GThread *last_thread; /* the worker that frees the group, when nobody can join it */
+} WorkerGroup;
 
 struct CoredWorkQueue {
   CoredWorkKind kind;
   CoredWorkFunc func;
   gpointer user;
-  Workers *group;
+  WorkerGroup *group;
   CoredFairClient client;
-  GThread *running; /* who runs the function now */
+  GThread *running; /* the worker that runs the function now */
   gboolean again;   /* woken while running */
-  gboolean closed;  /* freed by its own function */
+  gboolean freed;   /* by its own function */
 };
 
 static GMutex groups_mutex;
-static Workers *groups[CORED_N_WORK_KINDS];
+static WorkerGroup *groups[CORED_N_WORK_KINDS];
 
-/* ---- Threads -------------------------------------------------------------------------------- */
+/* ---- Workers -------------------------------------------------------------------------------- */
 
-static void workers_free(Workers *group) {
+static void group_free(WorkerGroup *group) {
   g_mutex_clear(&group->mutex);
-  g_cond_clear(&group->work);
-  g_cond_clear(&group->idle);
+  g_cond_clear(&group->work_added);
+  g_cond_clear(&group->call_ended);
   g_ptr_array_unref(group->threads);
   g_free(group);
 }
 
-/* With the group's mutex held, which is not held while the function runs. */
-static void run(Workers *group, CoredWorkQueue *queue) {
+/* With the group's mutex held, which is released while the function runs. */
+static void run_queue(WorkerGroup *group, CoredWorkQueue *queue) {
   queue->running = g_thread_self();
   g_mutex_unlock(&group->mutex);
   queue->func(queue->user);
   g_mutex_lock(&group->mutex);
   queue->running = NULL;
-  if (queue->closed) {
+  if (queue->freed) {
     g_free(queue);
     return;
   }
   if (queue->again)
     cored_fair_scheduler_request(&group->scheduler, &queue->client, queue);
   queue->again = FALSE;
-  g_cond_broadcast(&group->idle);
+  g_cond_broadcast(&group->call_ended);
 }
 
-static void work(Workers *group) {
+static void serve_queues(WorkerGroup *group) {
   g_mutex_lock(&group->mutex);
   for (;;) {
     CoredWorkQueue *queue = cored_fair_scheduler_next(&group->scheduler);
     if (queue)
-      run(group, queue);
-    else if (!group->over)
-      g_cond_wait(&group->work, &group->mutex);
+      run_queue(group, queue);
+    else if (!group->stopping)
+      g_cond_wait(&group->work_added, &group->mutex);
     else
       break;
   }
-  const gboolean mine = group->orphan == g_thread_self();
+  const gboolean last = group->last_thread == g_thread_self();
   g_mutex_unlock(&group->mutex);
-  if (mine)
-    workers_free(group);
+  if (last)
+    group_free(group);
 }
 
-static gpointer run_frames(gpointer group) {
-  work(group);
+static gpointer frame_worker(gpointer group) {
+  serve_queues(group);
   return NULL;
 }
 
-static gpointer run_jobs(gpointer group) {
+static gpointer job_worker(gpointer group) {
   setpriority(PRIO_PROCESS, (id_t)gettid(), JOB_NICENESS);
-  work(group);
+  serve_queues(group);
   return NULL;
 }
 
-static Workers *workers_new(CoredWorkKind kind) {
+static WorkerGroup *group_new(CoredWorkKind kind) {
   const guint cpus = MAX(1, g_get_num_processors());
   const guint n = kind == CORED_WORK_FRAMES ? cpus : JOB_THREADS;
-  Workers *group = g_new0(Workers, 1);
+  WorkerGroup *group = g_new0(WorkerGroup, 1);
   group->threads = g_ptr_array_new();
   g_mutex_init(&group->mutex);
-  g_cond_init(&group->work);
-  g_cond_init(&group->idle);
+  g_cond_init(&group->work_added);
+  g_cond_init(&group->call_ended);
   cored_fair_scheduler_init(&group->scheduler);
   for (guint i = 0; i < n; i++)
     g_ptr_array_add(group->threads, kind == CORED_WORK_FRAMES
-                                        ? g_thread_new("cored-frames", run_frames, group)
-                                        : g_thread_new("cored-jobs", run_jobs, group));
+                                        ? g_thread_new("cored-frames", frame_worker, group)
+                                        : g_thread_new("cored-jobs", job_worker, group));
   return group;
 }
 
@@ -109,21 +109,21 @@ static void join(gpointer thread, gpointer unused) {
   g_thread_join(thread);
 }
 
-/* A group's last queue may end in one of its threads: that one cannot be waited for and frees the
- * group when it ends. */
-static void dismiss(Workers *group) {
+/* A group's last queue may be freed by one of its own workers. That one cannot be joined: it frees
+ * the group when it ends. */
+static void group_stop(WorkerGroup *group) {
   GThread *self = g_thread_self();
   const gboolean own = g_ptr_array_remove_fast(group->threads, self);
   g_mutex_lock(&group->mutex);
-  group->over = TRUE;
-  group->orphan = own ? self : NULL;
-  g_cond_broadcast(&group->work);
+  group->stopping = TRUE;
+  group->last_thread = own ? self : NULL;
+  g_cond_broadcast(&group->work_added);
   g_mutex_unlock(&group->mutex);
   g_ptr_array_foreach(group->threads, join, NULL);
   if (own)
     g_thread_unref(self);
   else
-    workers_free(group);
+    group_free(group);
 }
 
 /* ---- Queues --------------------------------------------------------------------------------- */
@@ -135,49 +135,49 @@ CoredWorkQueue *cored_work_queue_new(CoredWorkKind kind, CoredWorkFunc func, gpo
   queue->user = user;
   g_mutex_lock(&groups_mutex);
   if (!groups[kind])
-    groups[kind] = workers_new(kind);
+    groups[kind] = group_new(kind);
   queue->group = groups[kind];
-  queue->group->queues++;
+  queue->group->n_queues++;
   g_mutex_unlock(&groups_mutex);
   return queue;
 }
 
 void cored_work_queue_free(CoredWorkQueue *queue) {
-  Workers *unused = NULL;
+  WorkerGroup *unused = NULL;
   if (!queue)
     return;
   cored_work_queue_cancel(queue);
-  Workers *group = queue->group;
+  WorkerGroup *group = queue->group;
   g_mutex_lock(&groups_mutex);
-  if (--group->queues == 0)
+  if (--group->n_queues == 0)
     unused = g_steal_pointer(&groups[queue->kind]);
   g_mutex_unlock(&groups_mutex);
   g_mutex_lock(&group->mutex);
-  const gboolean inside = queue->running != NULL;
-  queue->closed = inside;
+  const gboolean from_inside = queue->running != NULL;
+  queue->freed = from_inside;
   g_mutex_unlock(&group->mutex);
-  if (!inside)
+  if (!from_inside)
     g_free(queue);
   if (unused)
-    dismiss(unused);
+    group_stop(unused);
 }
 
 void cored_work_queue_wake(CoredWorkQueue *queue) {
-  Workers *group = queue->group;
+  WorkerGroup *group = queue->group;
   g_mutex_lock(&group->mutex);
   if (queue->running)
     queue->again = TRUE;
   else if (cored_fair_scheduler_request(&group->scheduler, &queue->client, queue))
-    g_cond_signal(&group->work);
+    g_cond_signal(&group->work_added);
   g_mutex_unlock(&group->mutex);
 }
 
 void cored_work_queue_cancel(CoredWorkQueue *queue) {
-  Workers *group = queue->group;
+  WorkerGroup *group = queue->group;
   g_mutex_lock(&group->mutex);
   cored_fair_scheduler_withdraw(&group->scheduler, &queue->client);
   queue->again = FALSE;
   while (queue->running && queue->running != g_thread_self())
-    g_cond_wait(&group->idle, &group->mutex);
+    g_cond_wait(&group->call_ended, &group->mutex);
   g_mutex_unlock(&group->mutex);
 }

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT
- * The worker threads that all elements of the process share, and each user's queue to them. A queue
- * runs its function one call at a time. What there is to do, the owner knows: a queue is only
- * kicked. There are two workers of threads, so that loading a model never keeps a frame waiting:
+ * The worker threads that all elements of the process share, and the queues that give them work. A
+ * queue has one function, which runs one call at a time; what there is to do, its owner keeps, so
+ * that a queue is only woken. There are two groups of workers, so that loading a model never keeps
+ * a frame waiting:
  *
- *   CORED_WORK_FRAMES   one thread per CPU. Lanes that want it take turns fairly (coredturns.h):
- *                       streams that are always busy get the same number of evaluations.
- *   CORED_WORK_JOBS  few threads of lower priority, for what takes long and is not urgent.
+ *   CORED_WORK_FRAMES  one thread per CPU. The queues are served fairly (fair-scheduler.h): streams
+ *                      that are always busy get the same number of evaluations.
+ *   CORED_WORK_JOBS    few threads of lower priority, for jobs that take long and are not urgent.
  *
- * A workers's threads exist while it has queues. */
+ * A group's threads exist as long as it has queues. All functions are thread-safe. */
 #ifndef CORED_SCHED_WORK_QUEUE_H
 #define CORED_SCHED_WORK_QUEUE_H
 
@@ -18,16 +19,19 @@ typedef void (*CoredWorkFunc)(gpointer user);
 
 typedef enum CoredWorkKind { CORED_WORK_FRAMES, CORED_WORK_JOBS, CORED_N_WORK_KINDS } CoredWorkKind;
 
+/* `func` is called from a worker, with no lock held. */
 CoredWorkQueue *cored_work_queue_new(CoredWorkKind kind, CoredWorkFunc func, gpointer user);
-/* Rests first; from inside the queue's own function the queue ends with it. NULL is fine. */
+/* Cancels first. When the queue's own function calls this, the queue goes as soon as the function
+ * returns. NULL is fine. */
 void cored_work_queue_free(CoredWorkQueue *queue);
 
-/* Have the function run soon: once for all kicks that come before it starts, once more for those
- * that come while it runs. Thread-safe. */
+/* Have the function run soon: once for all calls that come before it starts, and once more for
+ * those that come while it runs. */
 void cored_work_queue_wake(CoredWorkQueue *queue);
-/* What is due is not done any more; waits while the function runs. It does not wait for a turn: the
- * only thread that could serve it may be the caller. From inside the function it returns at once:
- * user code that is called from there may do anything. */
+/* Withdraw the calls that have not started, and wait while the function runs. It is never run here
+ * for the sake of waiting: the only worker that could serve it may be the caller. When the queue's
+ * own function calls this it returns at once, because application code that the function calls may
+ * do anything. */
 void cored_work_queue_cancel(CoredWorkQueue *queue);
 
 #endif /* CORED_SCHED_WORK_QUEUE_H */

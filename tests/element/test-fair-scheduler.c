@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Fair turns, in a time of the test's own: streams with frames at fixed instants, two servers, one
- * frame waiting per stream. Nothing here depends on the machine. */
+ * The fair scheduler, in a time of the test's own: streams with frames at fixed instants, two
+ * servers, one frame waiting per stream. Nothing here depends on the machine. */
 #include "support.h"
 
 #include "sched/fair-scheduler.h"
@@ -21,8 +21,8 @@ typedef struct Plan { /* of a simulation */
 
 typedef struct Desk {
   Plan plan;
-  CoredFairScheduler turns;
-  CoredFairClient turn[STREAMS];
+  CoredFairScheduler scheduler;
+  CoredFairClient client[STREAMS];
   GQueue line; /* FIRST_COME: of stream numbers + 1 */
   guint number[STREAMS];
   gboolean running[STREAMS], again[STREAMS];
@@ -42,23 +42,24 @@ static void want(Desk *desk, guint stream, guint64 now) {
     return;
   }
   if (desk->plan.policy == FAIR) {
-    if (!cored_fair_scheduler_request(&desk->turns, &desk->turn[stream], &desk->number[stream]))
+    if (!cored_fair_scheduler_request(&desk->scheduler, &desk->client[stream],
+                                      &desk->number[stream]))
       return;
   } else {
-    if (desk->turn[stream].wanted)
+    if (desk->client[stream].pending)
       return;
-    desk->turn[stream].wanted = TRUE;
+    desk->client[stream].pending = TRUE;
     g_queue_push_tail(&desk->line, &desk->number[stream]);
   }
   desk->asked[stream] = now;
 }
 
 static gint take(Desk *desk) {
-  const guint *number = desk->plan.policy == FAIR ? cored_fair_scheduler_next(&desk->turns)
+  const guint *number = desk->plan.policy == FAIR ? cored_fair_scheduler_next(&desk->scheduler)
                                                   : g_queue_pop_head(&desk->line);
   if (!number)
     return -1;
-  desk->turn[*number].wanted = FALSE;
+  desk->client[*number].pending = FALSE;
   return (gint)*number;
 }
 
@@ -85,7 +86,7 @@ static void serve(Desk *desk, guint64 now) {
 
 static void simulate(Desk *desk, const Plan *plan) {
   *desk = (Desk){.plan = *plan};
-  cored_fair_scheduler_init(&desk->turns);
+  cored_fair_scheduler_init(&desk->scheduler);
   g_queue_init(&desk->line);
   for (guint i = 0; i < SERVERS; i++)
     desk->at[i] = -1;
@@ -103,7 +104,7 @@ static void simulate(Desk *desk, const Plan *plan) {
   g_queue_clear(&desk->line);
 }
 
-/* Most over least turns of the streams. */
+/* How often the most served stream was served over the least served one. */
 static double spread(const Desk *desk) {
   guint64 least = G_MAXUINT64, most = 0;
   for (guint s = 0; s < STREAMS; s++) {
@@ -130,7 +131,7 @@ static void busy_streams_get_the_same(void **state) {
       }
     }
   }
-  print_message("most over least turns in 20 s: %.4f (first come, first served: %.4f)\n", worst,
+  print_message("most over least served in 20 s: %.4f (first come, first served: %.4f)\n", worst,
                 worst_first_come);
   assert_true(worst <= 1.02);
   assert_true(worst_first_come > 1.1); /* or the test tells nothing */
@@ -154,54 +155,54 @@ static void who_comes_back_keeps_nobody_waiting(void **state) {
 
 static void equals_are_served_in_the_order_of_asking(void **state) {
   (void)state;
-  CoredFairScheduler turns;
+  CoredFairScheduler scheduler;
   CoredFairClient a = {0}, b = {0}, c = {0};
-  cored_fair_scheduler_init(&turns);
-  assert_null(cored_fair_scheduler_next(&turns));
-  assert_true(cored_fair_scheduler_request(&turns, &b, &b));
-  assert_true(cored_fair_scheduler_request(&turns, &a, &a));
-  assert_true(cored_fair_scheduler_request(&turns, &c, &c));
-  assert_false(cored_fair_scheduler_request(&turns, &b, &b));
-  assert_ptr_equal(cored_fair_scheduler_next(&turns), &b);
-  assert_true(
-      cored_fair_scheduler_request(&turns, &b, &b)); /* had one: behind those who had none */
-  assert_ptr_equal(cored_fair_scheduler_next(&turns), &a);
-  assert_ptr_equal(cored_fair_scheduler_next(&turns), &c);
-  assert_ptr_equal(cored_fair_scheduler_next(&turns), &b);
-  assert_null(cored_fair_scheduler_next(&turns));
+  cored_fair_scheduler_init(&scheduler);
+  assert_null(cored_fair_scheduler_next(&scheduler));
+  assert_true(cored_fair_scheduler_request(&scheduler, &b, &b));
+  assert_true(cored_fair_scheduler_request(&scheduler, &a, &a));
+  assert_true(cored_fair_scheduler_request(&scheduler, &c, &c));
+  assert_false(cored_fair_scheduler_request(&scheduler, &b, &b));
+  assert_ptr_equal(cored_fair_scheduler_next(&scheduler), &b);
+  assert_true(cored_fair_scheduler_request(&scheduler, &b,
+                                           &b)); /* was served: behind those that were not */
+  assert_ptr_equal(cored_fair_scheduler_next(&scheduler), &a);
+  assert_ptr_equal(cored_fair_scheduler_next(&scheduler), &c);
+  assert_ptr_equal(cored_fair_scheduler_next(&scheduler), &b);
+  assert_null(cored_fair_scheduler_next(&scheduler));
 }
 
-static void a_turn_can_be_forgone(void **state) {
+static void a_request_can_be_withdrawn(void **state) {
   (void)state;
-  CoredFairScheduler turns;
+  CoredFairScheduler scheduler;
   CoredFairClient a = {0}, b = {0};
-  cored_fair_scheduler_init(&turns);
-  cored_fair_scheduler_withdraw(&turns, &a); /* it wants none */
-  assert_true(cored_fair_scheduler_request(&turns, &a, &a));
-  assert_true(cored_fair_scheduler_request(&turns, &b, &b));
-  cored_fair_scheduler_withdraw(&turns, &a);
-  assert_ptr_equal(cored_fair_scheduler_next(&turns), &b);
-  assert_null(cored_fair_scheduler_next(&turns));
-  assert_true(cored_fair_scheduler_request(&turns, &a, &a));
-  assert_ptr_equal(cored_fair_scheduler_next(&turns), &a);
+  cored_fair_scheduler_init(&scheduler);
+  cored_fair_scheduler_withdraw(&scheduler, &a); /* it has none */
+  assert_true(cored_fair_scheduler_request(&scheduler, &a, &a));
+  assert_true(cored_fair_scheduler_request(&scheduler, &b, &b));
+  cored_fair_scheduler_withdraw(&scheduler, &a);
+  assert_ptr_equal(cored_fair_scheduler_next(&scheduler), &b);
+  assert_null(cored_fair_scheduler_next(&scheduler));
+  assert_true(cored_fair_scheduler_request(&scheduler, &a, &a));
+  assert_ptr_equal(cored_fair_scheduler_next(&scheduler), &a);
 }
 
 static void the_past_is_forgiven_but_for_the_credit(void **state) {
   (void)state;
-  CoredFairScheduler turns;
+  CoredFairScheduler scheduler;
   CoredFairClient busy = {0}, idle = {0};
-  cored_fair_scheduler_init(&turns);
-  cored_fair_scheduler_request(&turns, &idle, &idle);
-  assert_ptr_equal(cored_fair_scheduler_next(&turns), &idle);
+  cored_fair_scheduler_init(&scheduler);
+  cored_fair_scheduler_request(&scheduler, &idle, &idle);
+  assert_ptr_equal(cored_fair_scheduler_next(&scheduler), &idle);
   for (guint i = 0; i < 1000; i++) {
-    cored_fair_scheduler_request(&turns, &busy, &busy);
-    assert_ptr_equal(cored_fair_scheduler_next(&turns), &busy);
+    cored_fair_scheduler_request(&scheduler, &busy, &busy);
+    assert_ptr_equal(cored_fair_scheduler_next(&scheduler), &busy);
   }
   guint ahead = 0;
   for (guint i = 0; i < 100; i++) {
-    cored_fair_scheduler_request(&turns, &busy, &busy);
-    cored_fair_scheduler_request(&turns, &idle, &idle);
-    ahead += cored_fair_scheduler_next(&turns) == &idle;
+    cored_fair_scheduler_request(&scheduler, &busy, &busy);
+    cored_fair_scheduler_request(&scheduler, &idle, &idle);
+    ahead += cored_fair_scheduler_next(&scheduler) == &idle;
   }
   assert_true(ahead >= 50 && ahead <= 50 + CORED_FAIR_CREDIT);
 }
@@ -209,7 +210,7 @@ static void the_past_is_forgiven_but_for_the_credit(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(equals_are_served_in_the_order_of_asking),
-      cmocka_unit_test(a_turn_can_be_forgone),
+      cmocka_unit_test(a_request_can_be_withdrawn),
       cmocka_unit_test(the_past_is_forgiven_but_for_the_credit),
       cmocka_unit_test(busy_streams_get_the_same),
       cmocka_unit_test(who_comes_back_keeps_nobody_waiting),
