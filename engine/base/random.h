@@ -1,14 +1,25 @@
 /* SPDX-License-Identifier: MIT
- * Random numbers that need no state: every draw is a function of a key and a counter, so what a
- * sample gets depends on (seed, epoch, sample) alone and never on threads, order or resuming.
+ * Random numbers that need no state: every draw is a function of a key and a counter, so that what
+ * a sample, a weight or a dropped value gets never depends on threads, order or resuming. There
+ * are two generators, each with its use; neither may change, because a training that is repeated or
+ * resumed must draw what it drew before.
  *
- * The generator is SplitMix64's output function (Steele, Lea, Flood 2014, "Fast splittable
- * pseudorandom number generators") over key + counter * golden ratio. */
+ * CoredRandom draws one stream after the other, for data: order, augmentation, bootstrap. It is
+ * SplitMix64's output function (Steele, Lea, Flood 2014, "Fast splittable pseudorandom number
+ * generators") over key + counter * golden ratio.
+ *
+ * cored_philox_*() draw any element of a tensor on its own: initial weights, dropout. They are
+ * Philox4x32-10 (Salmon, Moraes, Dror, Shaw 2011, "Parallel random numbers: as easy as 1, 2, 3",
+ * section 3.3).
+ *
+ * Every function may be called from any thread; a CoredRandom belongs to one thread at a time. */
 #ifndef CORED_BASE_RANDOM_H
 #define CORED_BASE_RANDOM_H
 
 #include <stddef.h>
 #include <stdint.h>
+
+/* ---- Streams: SplitMix64 --------------------------------------------------------------------- */
 
 /* What a stream of draws is for; part of the key, so that streams never meet. */
 typedef enum CoredRandomUse {
@@ -34,5 +45,16 @@ double cored_random_normal(CoredRandom *random);
 double cored_random_beta(CoredRandom *random, double a);
 /* Fisher-Yates over n indices. */
 void cored_random_shuffle(CoredRandom *random, uint32_t *items, size_t n);
+
+/* ---- Elements: Philox ------------------------------------------------------------------------ */
+
+/* A key for one purpose, from the user's seed and a name ("block1.rep.0.conv1.weight"). */
+uint64_t cored_philox_key(uint64_t seed, const char *name);
+/* 128 random bits of the counter. */
+void cored_philox_bits(uint64_t key, uint64_t counter, uint32_t out[4]);
+/* Uniform in [0, 1) with 24 bits. */
+float cored_philox_uniform(uint64_t key, uint64_t counter);
+/* Standard normal (Box-Muller). */
+float cored_philox_normal(uint64_t key, uint64_t counter);
 
 #endif /* CORED_BASE_RANDOM_H */

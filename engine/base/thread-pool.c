@@ -101,7 +101,30 @@ void cored_thread_pool_run(CoredThreadPool *pool, CoredThreadPoolFn *fn, void *a
 }
 
 int cored_thread_pool_threads(const CoredThreadPool *pool) {
-  return pool->threads;
+  return pool ? pool->threads : 1;
+}
+
+typedef struct Tasks {
+  CoredThreadPoolTask *task;
+  void *context;
+  int n;
+  atomic_int next;
+} Tasks;
+
+static void work_off(void *arg, int thread, int n_threads) {
+  (void)n_threads;
+  Tasks *const tasks = arg;
+  for (int i; (i = atomic_fetch_add(&tasks->next, 1)) < tasks->n;)
+    tasks->task(tasks->context, i, thread);
+}
+
+void cored_thread_pool_tasks(CoredThreadPool *pool, CoredThreadPoolTask *task, void *context,
+                             int n) {
+  Tasks tasks = {.task = task, .context = context, .n = n};
+  if (cored_thread_pool_threads(pool) == 1 || n <= 1)
+    work_off(&tasks, 0, 1);
+  else
+    cored_thread_pool_run(pool, work_off, &tasks);
 }
 
 static int count_cpus(void) {

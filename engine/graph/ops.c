@@ -2,7 +2,7 @@
  * The table of layers, what they share, and the initial values of parameters. */
 #include "graph/ops.h"
 
-#include "base/philox.h"
+#include "base/random.h"
 
 #include <assert.h>
 #include <math.h>

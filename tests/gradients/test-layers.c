@@ -14,7 +14,7 @@
 #include <math.h>
 #include <cmocka.h>
 
-#include "base/philox.h"
+#include "base/random.h"
 #include "train/passes/pass.h"
 
 typedef struct Case {
@@ -334,7 +334,7 @@ static void compare(const Case *test, const char *what, unsigned cpu, const floa
 }
 
 /* Forward and backward in float, on `threads` threads, against the same in double. */
-static void check_float(const Case *test, unsigned cpu, CoredWorkers *workers) {
+static void check_float(const Case *test, unsigned cpu, CoredThreadPool *pool) {
   Setup s = setup_open(test, cpu);
   CoredPassF64 wide = make_pass(&s);
   CoredPassF32 pass = {.node = wide.node,
@@ -345,10 +345,10 @@ static void check_float(const Case *test, unsigned cpu, CoredWorkers *workers) {
                        .batch_stats = wide.batch_stats,
                        .rate = wide.rate,
                        .key = wide.key,
-                       .workers = workers};
+                       .pool = pool};
   memcpy(pass.in, wide.in, sizeof pass.in);
   CoredPassShape shape = pass_shape(&s);
-  shape.threads = cored_workers_threads(workers);
+  shape.threads = cored_thread_pool_threads(pool);
   for (int j = 0; j < test->node.n_inputs; j++) {
     wide.dx[j] = new_values(s.x_count[j], 50);
     pass.x[j] = narrow(s.x[j], s.x_count[j]);
@@ -390,16 +390,16 @@ static void check_float(const Case *test, unsigned cpu, CoredWorkers *workers) {
 static void float_passes_agree_on_every_cpu(void **state) {
   (void)state;
   static const unsigned masks[] = {CORED_CPU_C, CORED_CPU_AVX2, CORED_CPU_AVX2 | CORED_CPU_AVX512};
-  CoredWorkers *const workers = cored_workers_new(3, NULL);
+  CoredThreadPool *const pool = cored_thread_pool_new(3, NULL);
   for (size_t m = 0; m < sizeof masks / sizeof *masks; m++) {
     if ((cored_cpu_flags() & masks[m]) != masks[m])
       continue;
     for (int i = 0; i < n_cases; i++) {
       check_float(&cases[i], masks[m], NULL);
-      check_float(&cases[i], masks[m], workers);
+      check_float(&cases[i], masks[m], pool);
     }
   }
-  cored_workers_free(workers);
+  cored_thread_pool_free(pool);
 }
 
 static void every_op_has_a_case(void **state) {

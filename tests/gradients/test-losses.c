@@ -10,7 +10,7 @@
 #include <math.h>
 #include <cmocka.h>
 
-#include "base/philox.h"
+#include "base/random.h"
 #include "train/core/losses.h"
 
 #define assert_close(a, b, tolerance)                                                              \

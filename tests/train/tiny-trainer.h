@@ -9,7 +9,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "base/philox.h"
+#include "base/random.h"
 #include "train/core/train.h"
 
 enum { size = 32, batch_size = 6, n_batches = 3, pixels = size * size * 3 };

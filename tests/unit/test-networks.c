@@ -11,7 +11,7 @@
 #include <math.h>
 #include <cmocka.h>
 
-#include "base/philox.h"
+#include "base/random.h"
 #include "graph/reference.h"
 #include "graph/ops.h"
 #include "networks/registry.h"

@@ -69,7 +69,7 @@ static void fill_steps(CoredNetPlan *plan) {
     step->backward = cored_passes_get(node, plan->params->cpu);
     step->shape = (CoredPassShape){.node = node,
                                    .n = plan->params->max_batch,
-                                   .threads = cored_workers_threads(plan->params->workers),
+                                   .threads = cored_thread_pool_threads(plan->params->pool),
                                    .out = plan->shapes[i]};
     for (int j = 0; j < node->n_inputs; j++)
       step->shape.in[j] = plan->shapes[node->input[j]];

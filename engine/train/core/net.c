@@ -3,7 +3,7 @@
 #include "train/core/net.h"
 
 #include "base/error.h"
-#include "base/philox.h"
+#include "base/random.h"
 #include "train/core/net-plan.h"
 
 #include <math.h>
@@ -97,7 +97,7 @@ static CoredPassReal make_pass(const CoredNet *net, const CoredNetRun *run, int 
                         .batch_stats = run->batch_stats,
                         .rate = run->dropout ? step->rate : 0.0f,
                         .first = run->first,
-                        .workers = net->params.workers,
+                        .pool = net->params.pool,
                         .scratch = buffer_of(net, step->scratch[backward])};
   uint32_t bits[4];
   cored_philox_bits(run->key, (uint64_t)index, bits);

@@ -11,7 +11,7 @@
 
 #include "graph/graph.h"
 #include "train/core/real.h"
-#include "train/core/workers.h"
+#include "base/thread-pool.h"
 
 typedef struct CoredNet CoredNet;
 
@@ -22,7 +22,7 @@ typedef struct CoredNetParams {
   unsigned cpu;          /* CoredCpu flags */
   double dropout;        /* < 0: the graph's rates */
   double drop_connect;   /* < 0: the graph's rates; else the largest, the others in proportion */
-  CoredWorkers *workers; /* may be NULL */
+  CoredThreadPool *pool; /* may be NULL */
 } CoredNetParams;
 
 /* One forward pass. */

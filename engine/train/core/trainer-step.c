@@ -2,7 +2,7 @@
  * Forward, losses, backward. */
 #include "train/core/trainer.h"
 
-#include "base/philox.h"
+#include "base/random.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -183,7 +183,7 @@ static void distance_task(void *context, int task, int thread) {
 }
 
 static void weight_losses(CoredTrainer *trainer, CoredLosses *losses) {
-  cored_workers_run(trainer->workers, distance_task, trainer, trainer->n_ranges);
+  cored_thread_pool_tasks(trainer->pool, distance_task, trainer, trainer->n_ranges);
   for (int i = 0; i < trainer->n_ranges; i++)
     *(trainer->ranges[i].classifier ? &losses->classifier : &losses->starting_point) +=
         trainer->range_sums[i];
@@ -346,7 +346,7 @@ bool cored_trainer_accumulate(CoredTrainer *trainer, const CoredBatch *batch, do
   if (has_starting_point(trainer)) {
     /* The same on every process, so each adds its share. */
     WeightGradient job = {trainer, weight * losses->gate * batch->n / trainer->scratch.sums[SUM_N]};
-    cored_workers_run(trainer->workers, distance_gradient_task, &job, trainer->n_ranges);
+    cored_thread_pool_tasks(trainer->pool, distance_gradient_task, &job, trainer->n_ranges);
   }
   return true;
 }

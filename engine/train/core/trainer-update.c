@@ -87,7 +87,7 @@ bool cored_trainer_update(CoredTrainer *trainer, double lr, double *norm) {
   if (p->reduce)
     p->reduce->CORED_REAL(sum)(p->reduce->user, trainer->gradients,
                                cored_net_block_count(trainer->net));
-  cored_workers_run(trainer->workers, norm_task, trainer, trainer->n_ranges);
+  cored_thread_pool_tasks(trainer->pool, norm_task, trainer, trainer->n_ranges);
   double square = 0;
   for (int i = 0; i < trainer->n_ranges; i++)
     square += trainer->range_sums[i];
@@ -103,7 +103,7 @@ bool cored_trainer_update(CoredTrainer *trainer, double lr, double *norm) {
       .scale = p->clip_norm > 0 && length > p->clip_norm ? (CoredReal)(p->clip_norm / length) : 1,
       .bias1 = 1 - pow(p->beta1, t),
       .bias2 = 1 - pow(p->beta2, t)};
-  cored_workers_run(trainer->workers, update_task, &update, trainer->n_ranges);
+  cored_thread_pool_tasks(trainer->pool, update_task, &update, trainer->n_ranges);
   return true;
 }
 

@@ -79,8 +79,8 @@ static void resolve_params(CoredTrainer *trainer, const CoredTrainParams *params
 
 static bool make_nets(CoredTrainer *trainer, CoredError *error) {
   const CoredTrainParams *const p = &trainer->params;
-  trainer->workers = cored_workers_new(p->threads, error);
-  if (!trainer->workers)
+  trainer->pool = cored_thread_pool_new(p->threads, error);
+  if (!trainer->pool)
     return false;
   CoredNetParams net = {.graph = trainer->graph,
                         .h = p->input_height,
@@ -90,7 +90,7 @@ static bool make_nets(CoredTrainer *trainer, CoredError *error) {
                         .cpu = p->cpu,
                         .dropout = p->dropout,
                         .drop_connect = p->drop_connect,
-                        .workers = trainer->workers};
+                        .pool = trainer->pool};
   trainer->net = cored_net_new(&net, error);
   net.training = false;
   trainer->eval = trainer->net ? cored_net_new(&net, error) : NULL;
@@ -275,7 +275,7 @@ void cored_trainer_free(CoredTrainer *trainer) {
   free(trainer->state_names);
   cored_net_free(trainer->net);
   cored_net_free(trainer->eval);
-  cored_workers_free(trainer->workers);
+  cored_thread_pool_free(trainer->pool);
   cored_graph_free(trainer->graph);
   free(trainer);
 }

@@ -27,7 +27,7 @@ struct CoredTrainer {
   CoredTrainParams params;
   CoredModelInfo info; /* of the student it was made from */
   CoredGraph *graph;
-  CoredWorkers *workers;
+  CoredThreadPool *pool;
   CoredNet *net;                          /* the student, forward and backward */
   CoredNet *eval;                         /* student or teacher, forward in evaluation mode */
   CoredReal *arena;                       /* both nets' memory */

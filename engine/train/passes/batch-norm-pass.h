@@ -87,7 +87,7 @@ static void REAL(norm_merge)(const REAL(Norm) * b, size_t j, double *mean, doubl
 static void REAL(norm_batch_statistics)(const REAL(Norm) * b) {
   const Pass *const pass = b->pass;
   const double momentum = (double)pass->node->momentum, m = (double)b->m;
-  cored_workers_run(pass->workers, REAL(norm_sum_task), (void *)b, b->rows.tasks);
+  cored_thread_pool_tasks(pass->pool, REAL(norm_sum_task), (void *)b, b->rows.tasks);
   for (size_t j = 0; j < b->c; j++) {
     double mean, deviation;
     REAL(norm_merge)(b, j, &mean, &deviation);
@@ -150,7 +150,7 @@ static void REAL(batch_norm_forward)(Pass *pass) {
       b.r[j] = (real)(1 / sqrt((double)pass->params[3][j] + (double)pass->node->epsilon));
     }
   REAL(norm_fill_affine)(&b);
-  cored_workers_run(pass->workers, REAL(norm_apply_task), &b, b.rows.tasks);
+  cored_thread_pool_tasks(pass->pool, REAL(norm_apply_task), &b, b.rows.tasks);
 }
 
 /* Sums of dz and of dz (x - mean) over the task's rows. */
@@ -252,7 +252,7 @@ static void REAL(norm_dx_task)(void *context, int task, int thread) {
 static void REAL(batch_norm_backward)(Pass *pass) {
   REAL(Norm) b = REAL(norm_make)(pass);
   REAL(norm_fill_affine)(&b);
-  cored_workers_run(pass->workers, REAL(norm_dsum_task), &b, b.rows.tasks);
+  cored_thread_pool_tasks(pass->pool, REAL(norm_dsum_task), &b, b.rows.tasks);
   for (size_t j = 0; j < b.c; j++) {
     double sum = 0, moment = 0;
     for (int t = 0; t < b.rows.tasks; t++) {
@@ -266,5 +266,5 @@ static void REAL(batch_norm_backward)(Pass *pass) {
     b.k1[j] = pass->batch_stats ? (real)(moment * r * r / m) : 0;
   }
   if (pass->dx[0])
-    cored_workers_run(pass->workers, REAL(norm_dx_task), &b, b.rows.tasks);
+    cored_thread_pool_tasks(pass->pool, REAL(norm_dx_task), &b, b.rows.tasks);
 }

@@ -191,14 +191,14 @@ static void REAL(conv_forward)(Pass *pass) {
     return;
   case CONV_STRIDED: {
     REAL(Strided) s = {pass, pass->scratch};
-    cored_workers_run(pass->workers, REAL(strided_gather), &s, pass->n);
+    cored_thread_pool_tasks(pass->pool, REAL(strided_gather), &s, pass->n);
     REAL(linear_forward)(pass, m, s.small);
     return;
   }
   case CONV_UNFOLD: {
     REAL(Unfold) u = REAL(unfold_make)(pass);
     REAL(pack_weight)(&u);
-    cored_workers_run(pass->workers, REAL(unfold_forward_task), &u, pass->n);
+    cored_thread_pool_tasks(pass->pool, REAL(unfold_forward_task), &u, pass->n);
     return;
   }
   }
@@ -208,12 +208,12 @@ static void REAL(strided_backward)(Pass *pass, size_t m) {
   const size_t count = m * (size_t)pass->in[0].c;
   real *const x = pass->scratch, *const dx = x + count;
   REAL(Strided) s = {pass, x};
-  cored_workers_run(pass->workers, REAL(strided_gather), &s, pass->n);
+  cored_thread_pool_tasks(pass->pool, REAL(strided_gather), &s, pass->n);
   REAL(linear_backward)(pass, m, x, pass->dx[0] ? dx : NULL, false, dx + count);
   if (!pass->dx[0])
     return;
   s.small = dx;
-  cored_workers_run(pass->workers, REAL(strided_scatter), &s, pass->n);
+  cored_thread_pool_tasks(pass->pool, REAL(strided_scatter), &s, pass->n);
 }
 
 static void REAL(conv_backward)(Pass *pass) {
@@ -228,7 +228,7 @@ static void REAL(conv_backward)(Pass *pass) {
   case CONV_UNFOLD: {
     REAL(Unfold) u = REAL(unfold_make)(pass);
     REAL(pack_weight)(&u);
-    cored_workers_run(pass->workers, REAL(unfold_backward_task), &u, u.images.tasks);
+    cored_thread_pool_tasks(pass->pool, REAL(unfold_backward_task), &u, u.images.tasks);
     REAL(unfold_reduce)(&u);
     return;
   }

@@ -86,7 +86,7 @@ static void REAL(depthwise_forward_task)(void *context, int n, int thread) {
 
 static void REAL(depthwise_forward)(Pass *pass) {
   REAL(Depthwise) d = REAL(depthwise_make)(pass);
-  cored_workers_run(pass->workers, REAL(depthwise_forward_task), &d, pass->n);
+  cored_thread_pool_tasks(pass->pool, REAL(depthwise_forward_task), &d, pass->n);
 }
 
 /* dx of one image by scattering every dy over its window. */
@@ -161,7 +161,7 @@ static void REAL(depthwise_backward_task)(void *context, int task, int thread) {
 
 static void REAL(depthwise_backward)(Pass *pass) {
   REAL(Depthwise) d = REAL(depthwise_make)(pass);
-  cored_workers_run(pass->workers, REAL(depthwise_backward_task), &d, d.images.tasks);
+  cored_thread_pool_tasks(pass->pool, REAL(depthwise_backward_task), &d, d.images.tasks);
   for (int task = 0; task < d.images.tasks; task++) {
     const real *const partial = d.partials + (size_t)task * d.taps * d.channels;
     for (size_t c = 0; c < d.channels; c++)

@@ -53,13 +53,13 @@ static void REAL(activation_backward_task)(void *context, int task, int thread) 
 
 static void REAL(activation_forward)(Pass *pass) {
   REAL(Elements) e = REAL(elements_make)(pass);
-  cored_workers_run(pass->workers, REAL(activation_forward_task), &e, e.split.tasks);
+  cored_thread_pool_tasks(pass->pool, REAL(activation_forward_task), &e, e.split.tasks);
 }
 
 static void REAL(activation_backward)(Pass *pass) {
   REAL(Elements) e = REAL(elements_make)(pass);
   if (pass->dx[0])
-    cored_workers_run(pass->workers, REAL(activation_backward_task), &e, e.split.tasks);
+    cored_thread_pool_tasks(pass->pool, REAL(activation_backward_task), &e, e.split.tasks);
 }
 
 /* ---- Copying and adding ---- */
@@ -94,12 +94,12 @@ static void REAL(pass_backward_task)(void *context, int task, int thread) {
 static void REAL(flatten_forward)(Pass *pass) {
   REAL(Elements) e = REAL(elements_make)(pass);
   if (pass->y != pass->x[0])
-    cored_workers_run(pass->workers, REAL(pass_forward_task), &e, e.split.tasks);
+    cored_thread_pool_tasks(pass->pool, REAL(pass_forward_task), &e, e.split.tasks);
 }
 
 static void REAL(flatten_backward)(Pass *pass) {
   REAL(Elements) e = REAL(elements_make)(pass);
-  cored_workers_run(pass->workers, REAL(pass_backward_task), &e, e.split.tasks);
+  cored_thread_pool_tasks(pass->pool, REAL(pass_backward_task), &e, e.split.tasks);
 }
 
 static void REAL(add_forward_task)(void *context, int task, int thread) {
@@ -115,7 +115,7 @@ static void REAL(add_forward_task)(void *context, int task, int thread) {
 
 static void REAL(add_forward)(Pass *pass) {
   REAL(Elements) e = REAL(elements_make)(pass);
-  cored_workers_run(pass->workers, REAL(add_forward_task), &e, e.split.tasks);
+  cored_thread_pool_tasks(pass->pool, REAL(add_forward_task), &e, e.split.tasks);
 }
 
 /* ---- Scale: y[n,p,q,c] = x0[n,p,q,c] x1[n,c]; dx0 = dy x1, dx1[n,c] = sum_pq dy x0 ---- */
@@ -163,11 +163,11 @@ static void REAL(scale_backward_task)(void *context, int n, int thread) {
 }
 
 static void REAL(scale_forward)(Pass *pass) {
-  cored_workers_run(pass->workers, REAL(scale_forward_task), pass, pass->n);
+  cored_thread_pool_tasks(pass->pool, REAL(scale_forward_task), pass, pass->n);
 }
 
 static void REAL(scale_backward)(Pass *pass) {
-  cored_workers_run(pass->workers, REAL(scale_backward_task), pass, pass->n);
+  cored_thread_pool_tasks(pass->pool, REAL(scale_backward_task), pass, pass->n);
 }
 
 /* ---- Concat: channels of the inputs one after another ---- */
@@ -200,11 +200,11 @@ static void REAL(concat_backward_task)(void *context, int n, int thread) {
 }
 
 static void REAL(concat_forward)(Pass *pass) {
-  cored_workers_run(pass->workers, REAL(concat_forward_task), pass, pass->n);
+  cored_thread_pool_tasks(pass->pool, REAL(concat_forward_task), pass, pass->n);
 }
 
 static void REAL(concat_backward)(Pass *pass) {
-  cored_workers_run(pass->workers, REAL(concat_backward_task), pass, pass->n);
+  cored_thread_pool_tasks(pass->pool, REAL(concat_backward_task), pass, pass->n);
 }
 
 /* ---- Dropout: y = x m / (1 - rate), m = 0 with probability rate, else 1. Element by element, or
@@ -241,10 +241,10 @@ static void REAL(dropout_backward_task)(void *context, int n, int thread) {
 
 static void REAL(dropout_forward)(Pass *pass) {
   if (pass->rate > 0 || pass->y != pass->x[0])
-    cored_workers_run(pass->workers, REAL(dropout_forward_task), pass, pass->n);
+    cored_thread_pool_tasks(pass->pool, REAL(dropout_forward_task), pass, pass->n);
 }
 
 static void REAL(dropout_backward)(Pass *pass) {
   if (pass->dx[0] && (pass->rate > 0 || pass->dx[0] != pass->dy))
-    cored_workers_run(pass->workers, REAL(dropout_backward_task), pass, pass->n);
+    cored_thread_pool_tasks(pass->pool, REAL(dropout_backward_task), pass, pass->n);
 }

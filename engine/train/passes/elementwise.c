@@ -3,7 +3,7 @@
 #include "train/passes/isa.h"
 
 #include "train/passes/exp.h"
-#include "base/philox.h"
+#include "base/random.h"
 
 #define CORED_TEMPLATE "train/passes/activate.h"
 #include "graph/twice.h"

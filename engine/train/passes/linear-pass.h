@@ -79,7 +79,7 @@ static void REAL(linear_forward_task)(void *context, int task, int thread) {
 
 static void REAL(linear_forward)(Pass *pass, size_t m, const real *x) {
   REAL(Linear) l = REAL(linear_make)(pass, m, x);
-  cored_workers_run(pass->workers, REAL(linear_forward_task), &l, l.rows.tasks);
+  cored_thread_pool_tasks(pass->pool, REAL(linear_forward_task), &l, l.rows.tasks);
 }
 
 static void REAL(linear_weight_task)(const REAL(Linear) * l, int task) {
@@ -125,8 +125,8 @@ static void REAL(linear_backward)(Pass *pass, size_t m, const real *x, real *dx,
   l.dx = dx;
   l.add = add;
   l.partials = count <= small_weight ? scratch : NULL;
-  cored_workers_run(pass->workers, REAL(linear_backward_task), &l,
-                    l.weight.tasks + (dx ? l.rows.tasks : 0));
+  cored_thread_pool_tasks(pass->pool, REAL(linear_backward_task), &l,
+                          l.weight.tasks + (dx ? l.rows.tasks : 0));
   if (l.partials)
     for (int t = 0; t < l.weight.tasks; t++)
       for (size_t i = 0; i < count; i++)

@@ -23,6 +23,6 @@ typedef struct Pass {
   bool add[4];                           /* dx[i] is added to instead of overwritten */
   real *dparams[CORED_MAX_LAYER_PARAMS]; /* always added to; NULL for statistics */
 
-  CoredWorkers *workers;
+  CoredThreadPool *pool;
   void *scratch; /* scratch_size() bytes */
 } Pass;

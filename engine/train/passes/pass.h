@@ -10,7 +10,7 @@
 #define CORED_TRAIN_PASSES_PASS_H
 
 #include "graph/ops.h"
-#include "train/core/workers.h"
+#include "base/thread-pool.h"
 
 #define real float
 #define Pass CoredPassF32

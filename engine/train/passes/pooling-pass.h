@@ -79,12 +79,12 @@ static void REAL(max_pool_backward_task)(void *context, int n, int thread) {
 }
 
 static void REAL(max_pool_forward)(Pass *pass) {
-  cored_workers_run(pass->workers, REAL(max_pool_forward_task), pass, pass->n);
+  cored_thread_pool_tasks(pass->pool, REAL(max_pool_forward_task), pass, pass->n);
 }
 
 static void REAL(max_pool_backward)(Pass *pass) {
   if (pass->dx[0])
-    cored_workers_run(pass->workers, REAL(max_pool_backward_task), pass, pass->n);
+    cored_thread_pool_tasks(pass->pool, REAL(max_pool_backward_task), pass, pass->n);
 }
 
 /* ---- Global average pool: y[n,c] = mean over pixels of x; dx = dy / pixels ---- */
@@ -118,10 +118,10 @@ static void REAL(average_backward_task)(void *context, int n, int thread) {
 }
 
 static void REAL(average_forward)(Pass *pass) {
-  cored_workers_run(pass->workers, REAL(average_forward_task), pass, pass->n);
+  cored_thread_pool_tasks(pass->pool, REAL(average_forward_task), pass, pass->n);
 }
 
 static void REAL(average_backward)(Pass *pass) {
   if (pass->dx[0])
-    cored_workers_run(pass->workers, REAL(average_backward_task), pass, pass->n);
+    cored_thread_pool_tasks(pass->pool, REAL(average_backward_task), pass, pass->n);
 }
