@@ -233,7 +233,7 @@ static bool list_params(CoredGraph *graph) {
     return false;
   for (int i = 0; i < graph->n_nodes; i++) {
     const CoredNode *const node = &graph->nodes[i];
-    const int n = cored_layer_get(node->op)->params(node, specs);
+    const int n = cored_op_info(node->op)->params(node, specs);
     for (int j = 0; j < n; j++)
       fill_param(&graph->params[graph->n_params++], node, i, &specs[j]);
   }
@@ -274,15 +274,15 @@ bool cored_graph_shapes(const CoredGraph *graph, int h, int w, CoredShape *shape
                            w, h, CORED_MAX_INPUT_SIZE);
   for (int i = 0; i < graph->n_nodes; i++) {
     const CoredNode *const node = &graph->nodes[i];
-    const CoredLayer *const layer = cored_layer_get(node->op);
+    const CoredOpInfo *const info = cored_op_info(node->op);
     CoredShape in[4] = {{h, w, node->channels}};
     for (int j = 0; j < node->n_inputs; j++)
       in[j] = shapes[node->input[j]];
-    if (!layer->shape(node, in, &shapes[i]))
+    if (!info->shape(node, in, &shapes[i]))
       return cored_error_set(error, CORED_ERROR_INPUT_SIZE,
                              "input size %dx%d does not fit the network: node %d (%s%s%s) gets "
                              "%dx%dx%d",
-                             w, h, i, layer->name, node->name[0] ? " " : "", node->name, in[0].w,
+                             w, h, i, info->name, node->name[0] ? " " : "", node->name, in[0].w,
                              in[0].h, in[0].c);
   }
   return true;

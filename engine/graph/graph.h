@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  * The graph of a network: what to compute, free of input size, of weights and of how.
  *
- * A network (networks/) builds a graph out of ops; the registry of layers (layers/registry.h) knows
+ * A network (networks/) builds a graph out of ops; the table of ops (ops.h) knows
  * for every op its parameters, its output shape and its plain arithmetic. Inference lowers the
- * graph (session/lower.c), training walks it forwards and backwards (train/).
+ * graph (plan/), training walks it forwards and backwards (train/).
  *
  * Nodes are stored in order of execution: inputs of a node precede it. Node 0 is the input image.
  * Activations are [N, H, W, C]. Parameters have the published names and the published (PyTorch)
@@ -51,7 +51,7 @@ typedef struct CoredNode {
   CoredOp op;
   int n_inputs, input[4];       /* node indices */
   char name[CORED_NAME_SIZE];   /* prefix of its parameters ("block1.rep.0.conv1"); "" without */
-  int in_channels, channels;    /* of input 0 and of the output; dense and flatten: see registry */
+  int in_channels, channels;    /* of input 0 and of the output; dense and flatten: see ops.c */
   int kernel, stride, dilation; /* CONV, DEPTHWISE, MAX_POOL; square */
   CoredPad pad_mode;
   int pad;         /* CORED_PAD_EXPLICIT */

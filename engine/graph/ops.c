@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * The table of layers, what they share, and the initial values of parameters. */
+ * The table of ops: their parameters and shapes, and the initial values of parameters. */
 #include "graph/ops.h"
 
 #include "base/random.h"
@@ -7,47 +7,143 @@
 #include <assert.h>
 #include <math.h>
 
-static const CoredLayer *const layers[CORED_N_OPS] = {
-    [CORED_OP_INPUT] = &cored_layer_input,
-    [CORED_OP_CONV] = &cored_layer_conv,
-    [CORED_OP_DEPTHWISE] = &cored_layer_depthwise,
-    [CORED_OP_BATCH_NORM] = &cored_layer_batch_norm,
-    [CORED_OP_ACTIVATION] = &cored_layer_activation,
-    [CORED_OP_MAX_POOL] = &cored_layer_max_pool,
-    [CORED_OP_GLOBAL_AVG_POOL] = &cored_layer_global_avg_pool,
-    [CORED_OP_FLATTEN] = &cored_layer_flatten,
-    [CORED_OP_DENSE] = &cored_layer_dense,
-    [CORED_OP_ADD] = &cored_layer_add,
-    [CORED_OP_SCALE] = &cored_layer_scale,
-    [CORED_OP_CONCAT] = &cored_layer_concat,
-    [CORED_OP_DROPOUT] = &cored_layer_dropout,
-    [CORED_OP_DROP_CONNECT] = &cored_layer_drop_connect,
-};
+/* ---- Parameters ------------------------------------------------------------------------------ */
 
-const CoredLayer *cored_layer_get(CoredOp op) {
-  assert((unsigned)op < CORED_N_OPS);
-  return layers[op];
-}
-
-int cored_layer_no_params(const CoredNode *node, CoredParamSpec specs[CORED_MAX_LAYER_PARAMS]) {
+static int no_params(const CoredNode *node, CoredParamSpec specs[CORED_MAX_LAYER_PARAMS]) {
   (void)node;
   (void)specs;
   return 0;
 }
 
-bool cored_layer_same_shape(const CoredNode *node, const CoredShape in[4], CoredShape *out) {
+static int conv_params(const CoredNode *node, CoredParamSpec specs[CORED_MAX_LAYER_PARAMS]) {
+  specs[0] =
+      (CoredParamSpec){.suffix = "weight",
+                       .role = CORED_PARAM_WEIGHT,
+                       .rank = 4,
+                       .dims = {node->channels, node->in_channels, node->kernel, node->kernel}};
+  specs[1] = (CoredParamSpec){
+      .suffix = "bias", .role = CORED_PARAM_BIAS, .rank = 1, .dims = {node->channels}};
+  return node->bias ? 2 : 1;
+}
+
+static int depthwise_params(const CoredNode *node, CoredParamSpec specs[CORED_MAX_LAYER_PARAMS]) {
+  specs[0] = (CoredParamSpec){.suffix = "weight",
+                              .role = CORED_PARAM_WEIGHT,
+                              .rank = 4,
+                              .dims = {node->channels, 1, node->kernel, node->kernel}};
+  return 1;
+}
+
+static int dense_params(const CoredNode *node, CoredParamSpec specs[CORED_MAX_LAYER_PARAMS]) {
+  specs[0] = (CoredParamSpec){.suffix = "weight",
+                              .role = CORED_PARAM_WEIGHT,
+                              .rank = 2,
+                              .dims = {node->channels, node->in_channels}};
+  specs[1] = (CoredParamSpec){
+      .suffix = "bias", .role = CORED_PARAM_BIAS, .rank = 1, .dims = {node->channels}};
+  return node->bias ? 2 : 1;
+}
+
+static int batch_norm_params(const CoredNode *node, CoredParamSpec specs[CORED_MAX_LAYER_PARAMS]) {
+  static const CoredParamSpec all[CORED_MAX_LAYER_PARAMS] = {
+      {.suffix = "weight", .role = CORED_PARAM_BN_WEIGHT, .rank = 1},
+      {.suffix = "bias", .role = CORED_PARAM_BN_BIAS, .rank = 1},
+      {.suffix = "running_mean", .role = CORED_PARAM_BN_MEAN, .rank = 1},
+      {.suffix = "running_var", .role = CORED_PARAM_BN_VAR, .rank = 1},
+  };
+  for (int i = 0; i < CORED_MAX_LAYER_PARAMS; i++) {
+    specs[i] = all[i];
+    specs[i].dims[0] = node->channels;
+  }
+  return CORED_MAX_LAYER_PARAMS;
+}
+
+/* ---- Shapes ---------------------------------------------------------------------------------- */
+
+static bool same_shape(const CoredNode *node, const CoredShape in[4], CoredShape *out) {
   (void)node;
   *out = in[0];
   return true;
 }
 
-bool cored_layer_window_shape(const CoredNode *node, const CoredShape in[4], CoredShape *out) {
+/* h and w by cored_window_output. */
+static bool window_shape(const CoredNode *node, const CoredShape in[4], CoredShape *out) {
   int pad;
   *out = (CoredShape){.h = cored_window_output(node, in[0].h, &pad),
                       .w = cored_window_output(node, in[0].w, &pad),
                       .c = node->channels};
   return out->h > 0 && out->w > 0;
 }
+
+static bool input_shape(const CoredNode *node, const CoredShape in[4], CoredShape *out) {
+  *out = in[0];
+  return in[0].c == node->channels;
+}
+
+static bool dense_shape(const CoredNode *node, const CoredShape in[4], CoredShape *out) {
+  *out = (CoredShape){1, 1, node->channels};
+  return in[0].h == 1 && in[0].w == 1 && in[0].c == node->in_channels;
+}
+
+/* The layer after a flatten was made for one number of values, so only sizes that give it fit. */
+static bool flatten_shape(const CoredNode *node, const CoredShape in[4], CoredShape *out) {
+  *out = (CoredShape){1, 1, node->channels};
+  return (int64_t)in[0].h * in[0].w * in[0].c == node->channels;
+}
+
+static bool global_shape(const CoredNode *node, const CoredShape in[4], CoredShape *out) {
+  (void)node;
+  *out = (CoredShape){1, 1, in[0].c};
+  return true;
+}
+
+static bool add_shape(const CoredNode *node, const CoredShape in[4], CoredShape *out) {
+  (void)node;
+  *out = in[0];
+  return in[0].h == in[1].h && in[0].w == in[1].w && in[0].c == in[1].c;
+}
+
+static bool scale_shape(const CoredNode *node, const CoredShape in[4], CoredShape *out) {
+  (void)node;
+  *out = in[0];
+  return in[1].h == 1 && in[1].w == 1 && in[0].c == in[1].c;
+}
+
+static bool concat_shape(const CoredNode *node, const CoredShape in[4], CoredShape *out) {
+  *out = (CoredShape){in[0].h, in[0].w, 0};
+  for (int i = 0; i < node->n_inputs; i++) {
+    if (in[i].h != out->h || in[i].w != out->w)
+      return false;
+    out->c += in[i].c;
+  }
+  return out->c == node->channels;
+}
+
+/* ---- The table ------------------------------------------------------------------------------- */
+
+static const CoredOpInfo ops[CORED_N_OPS] = {
+    [CORED_OP_INPUT] = {"input", 0, 0, no_params, input_shape},
+    [CORED_OP_CONV] = {"conv", 1, 1, conv_params, window_shape},
+    [CORED_OP_DEPTHWISE] = {"depthwise", 1, 1, depthwise_params, window_shape},
+    [CORED_OP_BATCH_NORM] = {"batch_norm", 1, 1, batch_norm_params, same_shape},
+    [CORED_OP_ACTIVATION] = {"activation", 1, 1, no_params, same_shape},
+    [CORED_OP_MAX_POOL] = {"max_pool", 1, 1, no_params, window_shape},
+    [CORED_OP_GLOBAL_AVG_POOL] = {"global_avg_pool", 1, 1, no_params, global_shape},
+    [CORED_OP_FLATTEN] = {"flatten", 1, 1, no_params, flatten_shape},
+    [CORED_OP_DENSE] = {"dense", 1, 1, dense_params, dense_shape},
+    [CORED_OP_ADD] = {"add", 2, 2, no_params, add_shape},
+    [CORED_OP_SCALE] = {"scale", 2, 2, no_params, scale_shape},
+    [CORED_OP_CONCAT] = {"concat", 2, 4, no_params, concat_shape},
+    [CORED_OP_DROPOUT] = {"dropout", 1, 1, no_params, same_shape},
+    [CORED_OP_DROP_CONNECT] = {"drop_connect", 1, 1, no_params, same_shape},
+};
+
+const CoredOpInfo *cored_op_info(CoredOp op) {
+  assert((unsigned)op < CORED_N_OPS);
+  return &ops[op];
+}
+
+/* ---- Initial values -------------------------------------------------------------------------- */
 
 static void init_weight(const CoredGraph *graph, const CoredParam *param, uint64_t seed,
                         float *data) {

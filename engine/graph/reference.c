@@ -1,11 +1,39 @@
-/* SPDX-License-Identifier: MIT */
+/* SPDX-License-Identifier: MIT
+ * The plain arithmetic of the ops, and the executor that walks a graph with it. */
 #include "graph/reference.h"
 
 #include "base/error.h"
-#include "graph/ops.h"
 
+#include <assert.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define CORED_TEMPLATE "graph/reference-ops.h"
+#include "graph/twice.h"
+
+static const CoredReferenceOp ops[CORED_N_OPS] = {
+    [CORED_OP_CONV] = {conv_f32, conv_f64},
+    [CORED_OP_DEPTHWISE] = {depthwise_f32, depthwise_f64},
+    [CORED_OP_BATCH_NORM] = {batch_norm_f32, batch_norm_f64},
+    [CORED_OP_ACTIVATION] = {activation_f32, activation_f64},
+    [CORED_OP_MAX_POOL] = {max_pool_f32, max_pool_f64},
+    [CORED_OP_GLOBAL_AVG_POOL] = {global_avg_pool_f32, global_avg_pool_f64},
+    [CORED_OP_FLATTEN] = {flatten_f32, flatten_f64},
+    [CORED_OP_DENSE] = {dense_f32, dense_f64},
+    [CORED_OP_ADD] = {add_f32, add_f64},
+    [CORED_OP_SCALE] = {scale_f32, scale_f64},
+    [CORED_OP_CONCAT] = {concat_f32, concat_f64},
+    [CORED_OP_DROPOUT] = {copy_f32, copy_f64},
+    [CORED_OP_DROP_CONNECT] = {copy_f32, copy_f64},
+};
+
+const CoredReferenceOp *cored_reference_op(CoredOp op) {
+  assert((unsigned)op < CORED_N_OPS);
+  return &ops[op];
+}
+
+/* ---- The executor ---------------------------------------------------------------------------- */
 
 typedef struct Run {
   const CoredGraph *graph;
@@ -66,7 +94,7 @@ static void evaluate(Run *run, int index, int first_param) {
   for (int i = first_param, j = 0; i < run->graph->n_params && run->graph->params[i].node == index;
        i++, j++)
     call.params[j] = run->params[i];
-  cored_layer_get(node->op)->forward_f32(&call);
+  cored_reference_op(node->op)->forward_f32(&call);
   for (int i = 0; i < node->n_inputs; i++)
     release(run, node->input[i]);
 }

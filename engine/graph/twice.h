@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * Includes the file named by CORED_TEMPLATE for `real` = float and for `real` = double. The
  * template writes REAL(forward) for forward_f32 or forward_f64, Forward for the call type of the
- * plain layers (layers/registry.h) and Pass for that of training (train/pass.h).
+ * plain ops (graph/reference.h) and Pass for that of training (train/passes/pass.h).
  * No include guard: once per template. */
 #define real float
 #define REAL(name) name##_f32

@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: MIT
  * Reading: file head -> header text -> entries -> layout of the data part. Every step checks what
- * it takes from the file before anything depends on it. */
+ * it takes from the file before anything depends on it. Writing: the header that our writer gives a
+ * file (format.h). */
 #include "model/safetensors.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/error.h"
 #include "base/dtype.h"
-#include "model/format.h"
+#include "base/error.h"
 #include "base/json.h"
+#include "base/text.h"
+#include "model/format.h"
 
 typedef struct Parser {
   CoredJson json;
@@ -433,4 +435,63 @@ const CoredEntry *cored_safetensors_entry(const CoredSafetensors *st, const char
   return st->n_metadata
              ? bsearch(&entry, st->metadata, st->n_metadata, sizeof *st->metadata, by_key)
              : NULL;
+}
+
+/* ---- Writing --------------------------------------------------------------------------------- */
+
+static void add_metadata(CoredText *text, const CoredEntry *metadata, size_t n) {
+  cored_text_add(text, "\"" CORED_META "\":{");
+  for (size_t i = 0; i < n; i++) {
+    if (i)
+      cored_text_add(text, ",");
+    cored_text_add_json_string(text, metadata[i].key);
+    cored_text_add(text, ":");
+    cored_text_add_json_string(text, metadata[i].value);
+  }
+  cored_text_add(text, "}");
+}
+
+static void add_tensor(CoredText *text, const CoredTensorView *tensor, uint64_t begin) {
+  cored_text_add_json_string(text, tensor->name);
+  cored_text_add(text, ":{\"dtype\":\"");
+  cored_text_add(text, cored_dtype_name(tensor->dtype));
+  cored_text_add(text, "\",\"shape\":[");
+  for (int i = 0; i < tensor->rank; i++) {
+    if (i)
+      cored_text_add(text, ",");
+    cored_text_add_uint(text, (uint64_t)tensor->dims[i]);
+  }
+  cored_text_add(text, "],\"data_offsets\":[");
+  cored_text_add_uint(text, begin);
+  cored_text_add(text, ",");
+  cored_text_add_uint(text, begin + tensor->size);
+  cored_text_add(text, "]}");
+}
+
+char *cored_safetensors_header(const CoredTensorView *tensors, size_t n_tensors,
+                               const CoredEntry *metadata, size_t n_metadata, size_t *size) {
+  CoredText text = {0};
+  cored_text_add_bytes(&text, "\0\0\0\0\0\0\0\0", 8);
+  cored_text_add(&text, "{");
+  if (n_metadata)
+    add_metadata(&text, metadata, n_metadata);
+  uint64_t begin = 0;
+  for (size_t i = 0; i < n_tensors; i++) {
+    if (i || n_metadata)
+      cored_text_add(&text, ",");
+    add_tensor(&text, &tensors[i], begin);
+    begin += tensors[i].size;
+  }
+  cored_text_add(&text, "}");
+  while (!text.failed && text.n % CORED_DATA_ALIGN != 0)
+    cored_text_add(&text, " ");
+  if (text.failed) {
+    cored_text_clear(&text);
+    return NULL;
+  }
+  const uint64_t length = text.n - 8;
+  for (int i = 0; i < 8; i++)
+    text.s[i] = (char)(length >> 8 * i);
+  *size = text.n;
+  return text.s;
 }

@@ -11,8 +11,11 @@
 #ifndef CORED_MODEL_SIGNATURE_H
 #define CORED_MODEL_SIGNATURE_H
 
+#include "cored.h"
 #include "base/file.h"
 #include "model/format.h"
+
+/* ---- Keys ------------------------------------------------------------------------------------ */
 
 typedef struct CoredSecretKey {
   uint8_t secret[64], public_key[32];
@@ -24,6 +27,28 @@ bool cored_secret_key_load(CoredSecretKey *key, const char *path, CoredError *er
 void cored_secret_key_clear(CoredSecretKey *key);
 /* From its 32 bytes of seed. */
 void cored_secret_key_init(CoredSecretKey *key, const uint8_t seed[32]);
+
+/* The list of trusted keys. */
+#define CORED_KEYS_MAX 64
+
+typedef struct CoredPublicKey {
+  uint8_t public_key[32];
+  char id[CORED_KEY_ID_HEX + 1];
+} CoredPublicKey;
+
+struct CoredTrust {
+  unsigned refs;                       /* atomic */
+  CoredPublicKey keys[CORED_KEYS_MAX]; /* revoked ones left out */
+  size_t n_keys;
+  char revoked[CORED_KEYS_MAX][CORED_KEY_ID_HEX + 1];
+  size_t n_revoked;
+};
+
+bool cored_trust_has(const CoredTrust *trust, const char *id);
+bool cored_trust_revoked(const CoredTrust *trust, const char *id);
+void cored_key_id(const uint8_t public_key[32], char id[CORED_KEY_ID_HEX + 1]);
+
+/* ---- Signatures ------------------------------------------------------------------------------ */
 
 /* Sign the chunks one after another. */
 void cored_sign(const CoredSecretKey *key, const CoredChunk *chunks, size_t n_chunks,

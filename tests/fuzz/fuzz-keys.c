@@ -7,7 +7,6 @@
 #include "fuzz.h"
 #include "memory-file.h"
 #include "model/signature.h"
-#include "model/trust.h"
 
 static void use(const CoredTrust *trust) {
   static const char header[] = "{\"__metadata__\":{\"a\":\"b\",\"cored.signature\":\"";

@@ -13,7 +13,7 @@
 #include "fuzz.h"
 #include "model-seed.h"
 #include "model/format.h"
-#include "model/trust.h"
+#include "model/signature.h"
 
 /* Twice: as it is, and by a reader who trusts one key that signed nothing. */
 static void load_as(const void *bytes, size_t size, const CoredTrust *trust) {

@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "base/random.h"
+#include "graph/reference.h"
 #include "train/passes/pass.h"
 
 typedef struct Case {
@@ -148,10 +149,10 @@ static CoredPassShape pass_shape(const Setup *s) {
 
 static Setup setup_open(const Case *test, unsigned cpu) {
   Setup s = {.test = test};
-  const CoredLayer *const layer = cored_layer_get(test->node.op);
-  assert_true(layer->shape(&test->node, test->in, &s.out));
+  const CoredOpInfo *const info = cored_op_info(test->node.op);
+  assert_true(info->shape(&test->node, test->in, &s.out));
   CoredParamSpec specs[CORED_MAX_LAYER_PARAMS];
-  s.n_params = layer->params(&test->node, specs);
+  s.n_params = info->params(&test->node, specs);
   for (int i = 0; i < test->node.n_inputs; i++) {
     s.x_count[i] = count_of(test->n, test->in[i]);
     s.x[i] = new_values(s.x_count[i], 10 + (uint64_t)i);
@@ -225,7 +226,7 @@ static double objective(const Setup *s) {
       call.x[i] = s->x[i];
     for (int i = 0; i < s->n_params; i++)
       call.params[i] = s->params[i];
-    cored_layer_get(s->test->node.op)->forward_f64(&call);
+    cored_reference_op(s->test->node.op)->forward_f64(&call);
   }
   double sum = 0;
   for (size_t i = 0; i < s->y_count; i++)
@@ -409,7 +410,7 @@ static void every_op_has_a_case(void **state) {
     for (int i = 0; i < n_cases; i++)
       found |= cases[i].node.op == (CoredOp)op;
     if (!found)
-      fail_msg("op %s has no gradient check", cored_layer_get((CoredOp)op)->name);
+      fail_msg("op %s has no gradient check", cored_op_info((CoredOp)op)->name);
   }
 }
 
