@@ -139,7 +139,7 @@ class Plugin(unittest.TestCase):
         self.put(place)
         self.assertNotEqual(self.inspect().returncode, 0)
         self.assertEqual(self.inspect(GST_PLUGIN_PATH=os.path.dirname(place)).returncode, 0)
-        with open(os.path.join(SOURCE, "README.md"), encoding="utf-8") as f:
+        with open(os.path.join(SOURCE, "docs", "building.md"), encoding="utf-8") as f:
             self.assertRegex(f.read(), r"GST_PLUGIN_PATH=PREFIX/lib/\S*gstreamer-1.0")
 
 

@@ -23,7 +23,8 @@ def run(*arguments, **environment):
 def table():
     """{tool: {long name: [other names]}} as documented."""
     rows = [[cell.strip() for cell in line.strip().strip('|').split('|')]
-            for line in DOCS.read_text().splitlines() if line.startswith('| ')]
+            for line in DOCS.read_text().split('## Names that all tools share')[1].splitlines()
+            if line.startswith('| ')]
     head = rows[0]
     names = {cell.strip('`'): {} for cell in head[2:]}
     for row in rows[2:]:
