@@ -7,6 +7,7 @@
 
 #include "fuzz.h"
 #include "tools/convert/h5.h"
+#include "tools/convert/keras.h"
 
 static const char reply[] = "T\20\0conv2d_1/kernel1\0\4\3\0\0\0\3\0\0\0\1\0\0\0\1\0\0\0\44\0\0\0"
                             "012345678901234567890123456789012345"

@@ -8,6 +8,7 @@
 #include "graph/graph.h"
 #include "networks/registry.h"
 #include "tools/convert/h5.h"
+#include "tools/convert/keras.h"
 #include "tools/convert/match.h"
 
 static const char *const networks[] = {"meso4", "mesoinception4"};

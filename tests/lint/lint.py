@@ -48,8 +48,8 @@ VOUCHED = {
     'plugin/detect/frames.c': {'why'},  # sentences of analysis/frame.c
     'plugin/overlay/gstcoredoverlay.c': {'why'},
     'tools/convert/cli.c': {'command', 'what', 'text'},  # of the help and the table of commands
-    'tools/convert/inspect-print.c': {'label', 'i == 0 ? label : ""'},  # headings of that file
-    'tools/cored-convert.c': {'report.format'},  # the readers' names of formats
+    'tools/convert/inspect.c': {'label', 'i == 0 ? label : ""'},  # headings of that file
+    'tools/convert/main.c': {'report.format'},  # the readers' names of formats
     # Elements have names of that file, as what it complains of.
     'tools/cored-rtsp.c': {'GST_MESSAGE_SRC_NAME(message)', 'what'},
     'tools/scan/report.c': {'colour'},  # one of the escape codes of that file

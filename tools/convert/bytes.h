@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Untrusted files in memory, and numbers out of them. */
+ * Numbers out of untrusted files in memory, least significant byte first. */
 #ifndef CORED_CONVERT_BYTES_H
 #define CORED_CONVERT_BYTES_H
 
@@ -9,12 +9,6 @@
 
 #include "base/file.h"
 #include "tools/convert/refusal.h"
-
-/* Read a regular file of at most max bytes; cored_file_read with a refusal for an error. */
-bool cored_input_read(const char *path, uint64_t max, CoredBytes *bytes, CoredRefusal *refusal);
-
-/* A refusal out of an engine's error; codes for files are kept, others become ENGINE. */
-bool cored_refuse_error(CoredRefusal *refusal, const CoredError *error);
 
 static inline uint16_t cored_le16(const uint8_t *p) {
   return (uint16_t)(p[0] | p[1] << 8);

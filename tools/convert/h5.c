@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT
- * The parent's side of reading HDF5: a child under limits, and its reply. */
+ * Reading HDF5: what is looked at before the library sees the file, the child under limits in which
+ * the library runs, and its reply. */
 #include "tools/convert/h5.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -33,6 +36,37 @@
 #elif defined(__aarch64__)
 #define THIS_ARCH AUDIT_ARCH_AARCH64
 #endif
+
+/* ---- The superblock: HDF5 File Format Specification 3.0, section II.A -------------------------
+ */
+
+/* Versions 0 and 1 have the sizes at bytes 13, 14 and addresses from 24 (28 in version 1) on;
+ * versions 2 and 3 at bytes 9, 10 and from 12 on. Order: base, (free-space | extension),
+ * end of file. */
+bool cored_h5_check_superblock(const CoredBytes *bytes, CoredRefusal *refusal) {
+  static const uint8_t signature[8] = {0x89, 'H', 'D', 'F', '\r', '\n', 0x1a, '\n'};
+  if (bytes->size < 96 || memcmp(bytes->data, signature, sizeof signature) != 0)
+    return cored_refuse(refusal, CORED_REFUSAL_H5_SIGNATURE,
+                        "no HDF5 signature and superblock at byte 0 (%zu bytes)", bytes->size);
+  unsigned version = bytes->data[8];
+  if (version != 0 && version != 2 && version != 3)
+    return cored_refuse(refusal, CORED_REFUSAL_H5_SUPERBLOCK,
+                        "superblock version %u, expected 0, 2 or 3", version);
+  unsigned offsets = bytes->data[version == 0 ? 13 : 9],
+           lengths = bytes->data[version == 0 ? 14 : 10];
+  if (offsets != 8 || lengths != 8)
+    return cored_refuse(refusal, CORED_REFUSAL_H5_SUPERBLOCK,
+                        "addresses of %u and lengths of %u bytes, expected 8 and 8", offsets,
+                        lengths);
+  const uint8_t *addresses = bytes->data + (version == 0 ? 24 : 12);
+  uint64_t base = cored_le64(addresses), end = cored_le64(addresses + 16);
+  if (base != 0 || end != bytes->size)
+    return cored_refuse(refusal, CORED_REFUSAL_H5_SUPERBLOCK,
+                        "base address %" PRIu64 " and end %" PRIu64 ", expected 0 and %zu (the "
+                        "file may be truncated)",
+                        base, end, bytes->size);
+  return true;
+}
 
 /* ---- In the child ---------------------------------------------------------------------------- */
 
@@ -85,6 +119,89 @@ static void confine(const CoredBytes *bytes, size_t max_data) {
   if (!SANITIZED) /* sanitizers reserve terabytes of address space */
     set_limit(RLIMIT_AS, 4 * (rlim_t)bytes->size + 2 * (rlim_t)max_data + EXTRA_MEMORY);
   forbid_programs_and_sockets();
+}
+
+/* ---- The child's reply ------------------------------------------------------------------------
+ */
+
+/* The child may have been taken over by the file: nothing in its reply is trusted. */
+
+typedef struct Cursor {
+  const uint8_t *at, *end;
+} Cursor;
+
+static const uint8_t *take(Cursor *c, size_t n) {
+  if ((size_t)(c->end - c->at) < n)
+    return NULL;
+  const uint8_t *p = c->at;
+  c->at += n;
+  return p;
+}
+
+static bool garbled(CoredRefusal *refusal) {
+  return cored_refuse(refusal, CORED_REFUSAL_H5_CRASH, "the HDF5 reader sent nonsense");
+}
+
+static void set_c_order(CoredLoose *tensor) {
+  int64_t stride = 1;
+  for (int i = tensor->rank - 1; i >= 0; i--) {
+    tensor->strides[i] = stride;
+    stride *= tensor->dims[i];
+  }
+}
+
+static bool read_tensor(Cursor *c, size_t *left, CoredLooseFile *file, CoredRefusal *refusal) {
+  const uint8_t *head = take(c, 2), *name, *kind, *dims, *size, *data;
+  size_t length = head ? cored_le16(head) : 0;
+  if (length == 0 || length >= CORED_LOOSE_NAME_SIZE || !(name = take(c, length)) ||
+      memchr(name, 0, length) || !cored_utf8_is_valid(name, length) || !(kind = take(c, 2)) ||
+      kind[0] > CORED_SCALAR_F16 || kind[1] > CORED_LOOSE_MAX_RANK ||
+      !(dims = take(c, 4u * kind[1])) || !(size = take(c, 4)) ||
+      !(data = take(c, cored_le32(size))))
+    return garbled(refusal);
+  CoredLoose *tensor = cored_loose_add(file, name, length);
+  if (!tensor)
+    return cored_refuse(refusal, CORED_REFUSAL_NO_MEMORY, "no memory for tensors");
+  tensor->scalar = (CoredScalar)kind[0];
+  tensor->rank = kind[1];
+  for (int i = 0; i < tensor->rank; i++)
+    tensor->dims[i] = cored_le32(dims + 4 * i);
+  size_t bytes;
+  if (!cored_loose_count(tensor->dims, tensor->rank, &tensor->count) ||
+      __builtin_mul_overflow(tensor->count, cored_scalar_size(tensor->scalar), &bytes) ||
+      bytes != cored_le32(size) || bytes > *left || file->n_tensors > CORED_LOOSE_MAX_TENSORS)
+    return garbled(refusal);
+  *left -= bytes;
+  tensor->data = data;
+  set_c_order(tensor);
+  return true;
+}
+
+static bool read_error(Cursor *c, CoredRefusal *refusal) {
+  const uint8_t *head = take(c, 4), *text;
+  if (!head || !(text = take(c, cored_le16(head + 2))))
+    return garbled(refusal);
+  unsigned code = cored_le16(head);
+  if (code == CORED_REFUSAL_NONE || code >= CORED_N_REFUSAL_CODES)
+    return garbled(refusal);
+  return cored_refuse(refusal, (CoredRefusalCode)code, "%.*s", (int)cored_le16(head + 2),
+                      (const char *)text);
+}
+
+bool cored_h5_parse_reply(const CoredH5Reply *reply, size_t max_data, CoredLooseFile *file,
+                          CoredRefusal *refusal) {
+  Cursor c = {.at = reply->data, .end = reply->data + reply->size};
+  for (const uint8_t *tag; (tag = take(&c, 1));) {
+    if (*tag == 'Z')
+      return c.at == c.end || garbled(refusal);
+    if (*tag == 'E')
+      return read_error(&c, refusal);
+    if (*tag != 'T')
+      return garbled(refusal);
+    if (!read_tensor(&c, &max_data, file, refusal))
+      return false;
+  }
+  return false;
 }
 
 /* ---- In the parent --------------------------------------------------------------------------- */

@@ -17,15 +17,14 @@
 bool cored_h5_read(const CoredBytes *bytes, size_t max_data, CoredLooseFile *file,
                    CoredRefusal *refusal);
 
-/* ---- h5-superblock.c: looked at before the library sees the file ------------------------------
- */
+/* Before the library sees the file: signature, version, sizes and end of file. */
 bool cored_h5_check_superblock(const CoredBytes *bytes, CoredRefusal *refusal);
 
-/* ---- h5-child.c: the library's side ------------------------------------------------------------
+/* ---- The library's side (h5-child.c) -----------------------------------------------------------
  * Send the weights of the file image to fd, then "E" with the reason or "Z". */
 void cored_h5_child(const CoredBytes *bytes, size_t max_data, int fd);
 
-/* ---- h5-reply.c: what the child sends ----------------------------------------------------------
+/* ---- What the child sends -----------------------------------------------------------------------
  * A sequence of records, numbers little-endian:
  *   'T' u16 name length, name, u8 scalar, u8 rank, u32 dims[rank], u32 size, data
  *   'E' u16 refusal code, u16 length, text
@@ -39,14 +38,5 @@ typedef struct CoredH5Reply {
  * breaks off without 'E' or 'Z'. */
 bool cored_h5_parse_reply(const CoredH5Reply *reply, size_t max_data, CoredLooseFile *file,
                           CoredRefusal *refusal);
-
-/* ---- keras.c ----------------------------------------------------------------------------------
- * Give the tensors of a MesoNet file the names and shapes of the registry: layers of one kind
- * are taken in the order in which Keras numbered them. network may be NULL: the one with as many
- * layers of each kind; *chosen is its id. */
-bool cored_keras_rename(CoredLooseFile *file, const char *network, const char **chosen,
-                        CoredRefusal *refusal);
-/* Bytes of the largest network that comes in this format, in double precision. */
-size_t cored_keras_max_data(void);
 
 #endif /* CORED_CONVERT_H5_H */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * The import of a foreign weight file as a model. */
 #include "tools/convert/import.h"
+#include "tools/convert/keras.h"
 
 #include <stdio.h>
 #include <stdlib.h>

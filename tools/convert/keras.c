@@ -4,12 +4,13 @@
  * Keras numbers the layers of a kind in the order in which a program made them (conv2d_5 before
  * conv2d_6), and the published MesoNet files list them in another order. The number is the order
  * of the layers in the paper's definition, which is that of the graph in the registry. */
+#include "tools/convert/keras.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "networks/registry.h"
-#include "tools/convert/h5.h"
 
 #define MAX_LAYERS 256
 

@@ -10,7 +10,7 @@
 #include "cored.h"
 #include "tools/convert/hints.h"
 #include "tools/convert/refusal.h"
-#include "tools/convert/text.h"
+#include "tools/convert/lines.h"
 
 #define CORED_LOOSE_MAX_RANK 8
 #define CORED_LOOSE_MAX_TENSORS 65536

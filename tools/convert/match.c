@@ -11,6 +11,7 @@
 
 #include "networks/registry.h"
 #include "tools/convert/bytes.h"
+#include "tools/convert/prefixes.h"
 
 #define MAX_LISTED 12 /* candidates and groups in one message */
 

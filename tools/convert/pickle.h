@@ -3,7 +3,7 @@
  *
  * A pickle is a program for a stack machine. Here it only builds a tree of tagged nodes in an
  * arena: nothing is imported, looked up or called. What Python would call must be one of the names
- * in pickle-globals.c, and its arguments must have the right number and types; the "result" is a
+ * of a fixed list, and its arguments must have the right number and types; the "result" is a
  * node that points at them. Opcodes are those of protocol 2 that torch.save emits, 32 of them.
  * The reader is iterative; memory is bounded by the number of opcodes, which is limited.
  * Opcodes: Lib/pickletools.py of CPython. */
@@ -15,7 +15,7 @@
 #include <stdint.h>
 
 #include "tools/convert/refusal.h"
-#include "tools/convert/text.h"
+#include "tools/convert/lines.h"
 
 #define CORED_PICKLE_MAX_BYTES (64u << 20)
 #define CORED_PICKLE_MAX_OPCODES 1000000u
@@ -100,7 +100,8 @@ const CoredPickleNode *cored_pickle_get(const CoredPickle *pickle, const CoredPi
 bool cored_pickle_text_is(const CoredPickleNode *node, const char *text);
 const char *cored_pickle_kind_name(const CoredPickleNode *node);
 
-/* ---- pickle-globals.c ------------------------------------------------------------------------ */
+/* ---- Names that a pickle of weights may use ----------------------------------------------------
+ */
 
 typedef struct CoredGlobalEntry {
   const char *module, *name;
@@ -114,8 +115,6 @@ const CoredGlobalEntry *cored_global_find(const uint8_t *module, size_t module_l
 bool cored_global_refuse(const char *shown, CoredRefusal *refusal);
 size_t cored_global_count(void);
 
-/* ---- pickle-opcodes.c ------------------------------------------------------------------------ */
-
-size_t cored_pickle_opcode_count(void); /* of the allow-list */
+size_t cored_pickle_opcode_count(void); /* opcodes that are allowed */
 
 #endif /* CORED_CONVERT_PICKLE_H */

@@ -9,7 +9,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "tools/convert/text.h"
+#include "tools/convert/lines.h"
 
 #define ALIGNMENT 64
 #define TOP "archive/"

@@ -5,7 +5,18 @@
 #include <string.h>
 #include <strings.h>
 
+#include "model/safetensors.h"
 #include "tools/convert/h5.h"
+
+/* The shortest input that any of the readers could accept is longer; this only keeps empty files
+ * and scraps from being called an unknown format. */
+#define SMALLEST 8
+
+bool cored_input_read(const char *path, uint64_t max, CoredBytes *bytes, CoredRefusal *refusal) {
+  CoredError error = {0};
+  return cored_file_read(path, SMALLEST, max, NULL, bytes, &error) ||
+         cored_refuse_error(refusal, &error);
+}
 
 typedef struct Magic {
   size_t offset;
@@ -145,6 +156,54 @@ CoredFormat cored_format_of(const CoredBytes *bytes, CoredRefusal *refusal) {
   return CORED_FORMAT_UNKNOWN;
 }
 
+/* ---- Safetensors that were not written by us: only names, shapes and values -------------------
+ */
+
+static CoredScalar scalar_of(CoredDtype dtype) {
+  for (int s = 0; s < CORED_N_SCALARS; s++) {
+    CoredDtype other;
+    if (cored_scalar_to_dtype((CoredScalar)s, &other) && other == dtype)
+      return (CoredScalar)s;
+  }
+  return CORED_SCALAR_I64;
+}
+
+static bool add_tensor(CoredLooseFile *file, const CoredTensorView *view, CoredRefusal *refusal) {
+  CoredLoose *tensor = cored_loose_add(file, view->name, strlen(view->name));
+  if (!tensor)
+    return cored_refuse(refusal, CORED_REFUSAL_NO_MEMORY, "no memory for tensors");
+  tensor->scalar = scalar_of(view->dtype);
+  tensor->rank = view->rank;
+  tensor->data = view->data;
+  tensor->count = 1;
+  for (int i = view->rank - 1; i >= 0; i--) {
+    tensor->dims[i] = view->dims[i];
+    tensor->strides[i] = (int64_t)tensor->count;
+    tensor->count *= (size_t)view->dims[i]; /* checked by the parser against the file's size */
+  }
+  return true;
+}
+
+static bool read_safetensors(const CoredBytes *bytes, CoredLooseFile *file, CoredRefusal *refusal) {
+  file->format = "safetensors";
+  CoredSafetensors st = {0};
+  CoredError error = {0};
+  if (!cored_safetensors_parse(&st, bytes->data, bytes->size, "file", &error))
+    return cored_refuse_error(refusal, &error);
+  bool ok = !cored_safetensors_entry(&st, "cored.format") ||
+            cored_refuse(refusal, CORED_REFUSAL_FORMAT_UNKNOWN,
+                         "this is a model of this project already, there is nothing to import");
+  for (size_t i = 0; i < st.n_metadata; i++)
+    cored_hints_text(st.metadata[i].key, st.metadata[i].value, &file->hints);
+  for (size_t i = 0; i < st.n_tensors && ok; i++)
+    ok = add_tensor(file, &st.tensors[i], refusal);
+  cored_safetensors_clear(&st);
+  return ok;
+}
+
+/* ---- Any format --------------------------------------------------------------------------------
+ */
+
 bool cored_reader_read(const CoredBytes *bytes, const CoredReadOptions *options, size_t max_data,
                        CoredLooseFile *file, CoredRefusal *refusal) {
   switch (cored_format_of(bytes, refusal)) {
@@ -161,7 +220,7 @@ bool cored_reader_read(const CoredBytes *bytes, const CoredReadOptions *options,
                         "an HDF5 file; this program was built without HDF5");
 #endif
   case CORED_FORMAT_SAFETENSORS:
-    return cored_safetensors_read(bytes, file, refusal);
+    return read_safetensors(bytes, file, refusal);
   case CORED_FORMAT_UNKNOWN:
     break;
   }

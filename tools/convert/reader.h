@@ -7,6 +7,9 @@
 
 #define CORED_READER_MAX_BYTES ((uint64_t)1 << 30)
 
+/* Read a regular file of at most max bytes; cored_file_read with a refusal for an error. */
+bool cored_input_read(const char *path, uint64_t max, CoredBytes *bytes, CoredRefusal *refusal);
+
 typedef enum CoredFormat {
   CORED_FORMAT_PTH_ZIP,
   CORED_FORMAT_PTH_LEGACY,
@@ -18,9 +21,6 @@ typedef enum CoredFormat {
 /* What the first bytes say; for a file that is none of ours the refusal names what it looks like.
  * The name of a file is never looked at. */
 CoredFormat cored_format_of(const CoredBytes *bytes, CoredRefusal *refusal);
-
-/* A safetensors file without our metadata (safetensors-read.c). */
-bool cored_safetensors_read(const CoredBytes *bytes, CoredLooseFile *file, CoredRefusal *refusal);
 
 /* Read all tensors of a foreign file; they point into bytes. max_data limits what an HDF5
  * file may declare. On failure *file keeps the format and what was noted until then; the caller

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "tools/convert/text.h"
+#include "tools/convert/lines.h"
 
 bool cored_refuse(CoredRefusal *refusal, CoredRefusalCode code, const char *format, ...) {
   if (refusal->code != CORED_REFUSAL_NONE)
@@ -37,4 +37,26 @@ const char *cored_refusal_code_text(CoredRefusalCode code) {
 #undef CORED_REFUSAL_TEXT
   };
   return (unsigned)code < CORED_N_REFUSAL_CODES ? texts[code] : "unknown code";
+}
+
+bool cored_refuse_error(CoredRefusal *refusal, const CoredError *error) {
+  static const struct {
+    CoredErrorCode error;
+    CoredRefusalCode refusal;
+  } same[] = {
+      {CORED_ERROR_NO_MEMORY, CORED_REFUSAL_NO_MEMORY},
+      {CORED_ERROR_NOT_FOUND, CORED_REFUSAL_OPEN},
+      {CORED_ERROR_OPEN, CORED_REFUSAL_OPEN},
+      {CORED_ERROR_READ, CORED_REFUSAL_READ},
+      {CORED_ERROR_WRITE, CORED_REFUSAL_WRITE},
+      {CORED_ERROR_NOT_REGULAR, CORED_REFUSAL_NOT_REGULAR},
+      {CORED_ERROR_FILE_TOO_SMALL, CORED_REFUSAL_FILE_TOO_SMALL},
+      {CORED_ERROR_FILE_TOO_LARGE, CORED_REFUSAL_FILE_TOO_LARGE},
+      {CORED_ERROR_FILE_CHANGED, CORED_REFUSAL_FILE_CHANGED},
+  };
+  for (size_t i = 0; i < sizeof same / sizeof *same; i++)
+    if (same[i].error == error->code)
+      return cored_refuse(refusal, same[i].refusal, "%s", error->message);
+  return cored_refuse(refusal, CORED_REFUSAL_ENGINE, "%s: %s", cored_error_code_name(error->code),
+                      error->message);
 }

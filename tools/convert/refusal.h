@@ -7,6 +7,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/error.h"
+
 #define CORED_REFUSAL_CODES(X)                                                                     \
   X(NONE, "nothing is wrong")                                                                      \
   X(NO_MEMORY, "memory could not be allocated")                                                    \
@@ -123,6 +125,9 @@ typedef struct CoredRefusal {
  * false, so that `return cored_refuse(...)` reads well. refusal may not be NULL. */
 bool cored_refuse(CoredRefusal *refusal, CoredRefusalCode code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* A refusal out of an engine's error; codes for files are kept, others become ENGINE. */
+bool cored_refuse_error(CoredRefusal *refusal, const CoredError *error);
 
 /* "ZIP_CRC" for CORED_REFUSAL_ZIP_CRC, and its one-line description; never NULL. */
 const char *cored_refusal_code_name(CoredRefusalCode code);

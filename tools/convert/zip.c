@@ -8,7 +8,7 @@
 #include <zlib.h>
 
 #include "tools/convert/bytes.h"
-#include "tools/convert/text.h"
+#include "tools/convert/lines.h"
 
 #define SIGNATURE_LOCAL 0x04034b50u
 #define SIGNATURE_DESCRIPTOR 0x08074b50u

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * Growing lists. */
-#include "tools/convert/text.h"
+#include "tools/convert/lines.h"
 
 #include <stdarg.h>
 #include <stdio.h>

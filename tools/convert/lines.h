@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * Growing lists; how text out of untrusted files is checked and shown is in escape.h. */
-#ifndef CORED_CONVERT_TEXT_H
-#define CORED_CONVERT_TEXT_H
+#ifndef CORED_CONVERT_LINES_H
+#define CORED_CONVERT_LINES_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -25,4 +25,4 @@ void cored_lines_clear(CoredLines *lines);
  * *array is then as before. */
 bool cored_array_grow(void *array, size_t *capacity, size_t need, size_t size);
 
-#endif /* CORED_CONVERT_TEXT_H */
+#endif /* CORED_CONVERT_LINES_H */

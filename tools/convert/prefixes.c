@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tools/convert/match.h"
+#include "tools/convert/prefixes.h"
 
 typedef struct Hit { /* a parameter's name at the end of a tensor's */
   const char *prefix;
