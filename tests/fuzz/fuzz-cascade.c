@@ -6,7 +6,7 @@
 #include "cored.h"
 #include "fuzz.h"
 #include "vision/faces/cascade-locator.h"
-#include "vision/faces/cascade.h"
+#include "vision/faces/cascade-file.h"
 
 enum { WIDTH = 72, HEIGHT = 48 };
 

@@ -7,7 +7,7 @@
 #include <cmocka.h>
 
 #include "cascade-text.h"
-#include "vision/faces/cascade.h"
+#include "vision/faces/cascade-file.h"
 
 #include <dirent.h>
 #include <locale.h>

@@ -4,7 +4,7 @@
 #ifndef CORED_VISION_FACES_CASCADE_KERNELS_H
 #define CORED_VISION_FACES_CASCADE_KERNELS_H
 
-#include "vision/faces/cascade.h"
+#include "vision/faces/cascade-file.h"
 
 enum { CORED_CASCADE_BLOCK = 8 };
 

@@ -11,7 +11,7 @@
  * picture's site. Down a field it is half of that: in 4:2:0 the chroma of the top field lies a
  * quarter of the field's line distance below its luma (ISO/IEC 13818-2, figure 6-2). */
 #include "vision/image/picture.h"
-#include "vision/image/resize-kernels.h"
+#include "vision/image/resize.h"
 #include "base/error.h"
 
 #include <math.h>

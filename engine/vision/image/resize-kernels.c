@@ -3,7 +3,7 @@
  * compiler vectorizes them for whatever that set offers. Sums are in float, of at most a few
  * hundred products of values <= 65535 with weights that sum to 1: the error stays below 1e-4 of a
  * step of 1/255. Sets with FMA round once per product, so variants differ by that much. */
-#include "vision/image/resize-kernels.h"
+#include "vision/image/resize.h"
 
 #include <string.h>
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * A boosted cascade as OpenCV's tools train it: stages of trees over LBP or Haar features of a
  * fixed window. Read-only once loaded. */
-#ifndef CORED_VISION_FACES_CASCADE_H
-#define CORED_VISION_FACES_CASCADE_H
+#ifndef CORED_VISION_FACES_CASCADE_FILE_H
+#define CORED_VISION_FACES_CASCADE_FILE_H
 
 #include "cored.h"
 
@@ -63,4 +63,4 @@ CoredCascade *cored_cascade_parse(const char *xml, size_t size, const char *name
                                   CoredError *error);
 void cored_cascade_free(CoredCascade *cascade); /* NULL is fine */
 
-#endif /* CORED_VISION_FACES_CASCADE_H */
+#endif /* CORED_VISION_FACES_CASCADE_FILE_H */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "vision/image/resize-axis.h"
+#include "vision/image/resize.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -140,4 +140,18 @@ void cored_axis_store_clear(CoredAxisStore *store) {
   for (size_t i = 0; i < CORED_AXIS_STORE_SIZE; i++)
     axis_free(store->axis[i]);
   memset(store, 0, sizeof *store);
+}
+
+/* ---- Inner loops ------------------------------------------------------------------------------
+ */
+
+const CoredResizeKernels *cored_resize_kernels(unsigned cpu) {
+#ifdef __x86_64__
+  if (cpu & CORED_CPU_AVX512)
+    return &cored_resize_kernels_avx512;
+  if (cpu & CORED_CPU_AVX2)
+    return &cored_resize_kernels_avx2;
+#endif
+  (void)cpu;
+  return &cored_resize_kernels_c;
 }
