@@ -3,7 +3,7 @@
  * it is made of parts whose sizes are right until the rest changes them: boxes of MP4, chunks of
  * RIFF, elements of EBML, tags of FLV; of each part 1 byte kind, 1 byte length and the data, then
  * triples of 2 bytes place and 1 byte value behind a part of kind 255. */
-#include "scan/container.h"
+#include "tools/scan/container.h"
 
 #include "fuzz.h"
 #include "memory-file.h"

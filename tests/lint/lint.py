@@ -40,7 +40,7 @@ MESSAGES = ('GST_ELEMENT_ERROR', 'GST_ELEMENT_WARNING', 'GST_ELEMENT_INFO')
 # Calls whose result may be shown: they escape, or their texts are this project's or digits.
 SHOWN_BY = {
     'cored_show(...).text', 'show(...).text', 'cored_threshold_text(...).p', 'cored_error_code_name', 'cored_error_code_text',
-    'cored_error_hint', 'cored_loose_shape', 'scan_block', 'scan_outcome_name', 'scan_time_text',
+    'cored_error_hint', 'cored_loose_shape', 'scan_block', 'cored_outcome_name', 'cored_time_text',
     'cored_verdict_name', 'figure_text(...).s', 'matrix_text(...).s', 'g_strerror', 'strerror', 'gst_video_format_to_string', 'GST_VIDEO_INFO_NAME',
 }
 # Variables that hold nothing of a file, a peer or the command line, file by file.
@@ -51,7 +51,7 @@ VOUCHED = {
     'tools/convert/inspect.c': {'label', 'i == 0 ? label : ""'},  # headings of that file
     'tools/convert/main.c': {'report.format'},  # the readers' names of formats
     # Elements have names of that file, as what it complains of.
-    'tools/cored-rtsp.c': {'GST_MESSAGE_SRC_NAME(message)', 'what'},
+    'tools/rtsp/main.c': {'GST_MESSAGE_SRC_NAME(message)', 'what'},
     'tools/scan/report.c': {'colour'},  # one of the escape codes of that file
     'tools/scan/timeline.c': {'want', 'axis', 'label'},  # escape codes; digits; the number of a face
     'tools/train/eval-write.c': {'cell.s', 'result->hashes[i]'},  # escaped for CSV; hex digits

@@ -280,7 +280,7 @@ case_rtsp-access() {
   runs 2 "$scripts/rtsp-out.sh" --port 0 --tls-certificate "$tmp/password" "$tmp/a b.mkv"
   runs 2 "$scripts/rtsp-out.sh" --port 0 --tls-key "$tmp/password" "$tmp/a b.mkv"
   runs 2 "$scripts/rtsp-out.sh" --port 0 "$tmp/none.mkv"
-  says 'none.mkv is no URI, and there is no such file'
+  says 'none.mkv cannot be read: No such file'
   runs 0 "$CORED_BUILD_DIR/tools/cored-rtsp" --help
   says 'there is no authentication'
   runs 0 "$CORED_BUILD_DIR/tools/cored-rtsp" --version

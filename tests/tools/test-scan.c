@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  * The parts of cored-scan that need no video: tracks and verdict, evidence, time line, JSON. */
 #include "base/threshold-text.h"
-#include "scan/container.h"
-#include "scan/progress.h"
-#include "scan/report.h"
+#include "tools/scan/container.h"
+#include "tools/scan/progress.h"
+#include "tools/scan/report.h"
 
 #include <jansson.h>
 #include <locale.h>
@@ -17,91 +17,91 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-static void add(ScanTracks *tracks, double time, guint64 track, double p_fake) {
-  ScanFace face = {.track = track, .p_fake = p_fake, .p_fake_smoothed = p_fake};
-  scan_tracks_add(tracks, time, &face, 1);
+static void add(CoredJudgedTracks *tracks, double time, guint64 track, double p_fake) {
+  CoredJudgedFace face = {.track = track, .p_fake = p_fake, .p_fake_smoothed = p_fake};
+  cored_tracks_add(tracks, time, &face, 1);
 }
 
 static void mean_of_logits(void **state) {
-  ScanTracks *tracks = scan_tracks_new();
+  CoredJudgedTracks *tracks = cored_tracks_new();
   (void)state;
   /* logits 2, 2, -1, 1, 1: mean 1 */
   const double logits[] = {2, 2, -1, 1, 1};
   for (int i = 0; i < 5; i++)
     add(tracks, i, 7, 1 / (1 + exp(-logits[i])));
-  ScanVerdict verdict = scan_tracks_verdict(tracks, 0.73, TRUE);
-  assert_int_equal(verdict.outcome, SCAN_FAKE);
+  CoredTrackVerdict verdict = cored_tracks_verdict(tracks, 0.73, TRUE);
+  assert_int_equal(verdict.outcome, CORED_OUTCOME_FAKE);
   assert_true(fabs(verdict.p_fake - 1 / (1 + exp(-1.0))) < 1e-9);
   assert_int_equal(verdict.worst->id, 7);
-  assert_int_equal(scan_tracks_verdict(tracks, 0.74, TRUE).outcome, SCAN_REAL);
+  assert_int_equal(cored_tracks_verdict(tracks, 0.74, TRUE).outcome, CORED_OUTCOME_REAL);
   /* At the threshold itself it is fake. */
-  assert_int_equal(scan_tracks_verdict(tracks, verdict.p_fake, TRUE).outcome, SCAN_FAKE);
-  scan_tracks_free(tracks);
+  assert_int_equal(cored_tracks_verdict(tracks, verdict.p_fake, TRUE).outcome, CORED_OUTCOME_FAKE);
+  cored_tracks_free(tracks);
 }
 
 /* What was not read may be forged: a file of which a part is missing is never real. */
 static void a_part_is_not_the_whole(void **state) {
-  ScanTracks *tracks = scan_tracks_new();
+  CoredJudgedTracks *tracks = cored_tracks_new();
   (void)state;
   for (int i = 0; i < 10; i++)
     add(tracks, i, 1, 0.25);
-  assert_int_equal(scan_tracks_verdict(tracks, 0.5, TRUE).outcome, SCAN_REAL);
-  ScanVerdict part = scan_tracks_verdict(tracks, 0.5, FALSE);
-  assert_int_equal(part.outcome, SCAN_UNKNOWN);
+  assert_int_equal(cored_tracks_verdict(tracks, 0.5, TRUE).outcome, CORED_OUTCOME_REAL);
+  CoredTrackVerdict part = cored_tracks_verdict(tracks, 0.5, FALSE);
+  assert_int_equal(part.outcome, CORED_OUTCOME_UNKNOWN);
   assert_non_null(part.worst);
   assert_true(fabs(part.p_fake - 0.25) < 1e-9);
-  assert_int_equal(scan_tracks_verdict(tracks, 0.2, FALSE).outcome, SCAN_FAKE);
-  scan_tracks_free(tracks);
+  assert_int_equal(cored_tracks_verdict(tracks, 0.2, FALSE).outcome, CORED_OUTCOME_FAKE);
+  cored_tracks_free(tracks);
 }
 
 static void certain_frames_stay_finite(void **state) {
-  ScanTracks *tracks = scan_tracks_new();
+  CoredJudgedTracks *tracks = cored_tracks_new();
   (void)state;
   for (int i = 0; i < 10; i++)
     add(tracks, i, 1, i == 0 ? 1.0 : 0.0);
-  ScanVerdict verdict = scan_tracks_verdict(tracks, 0.5, TRUE);
-  assert_int_equal(verdict.outcome, SCAN_REAL);
+  CoredTrackVerdict verdict = cored_tracks_verdict(tracks, 0.5, TRUE);
+  assert_int_equal(verdict.outcome, CORED_OUTCOME_REAL);
   assert_true(verdict.p_fake > 0 && verdict.p_fake < 1e-3);
-  scan_tracks_free(tracks);
+  cored_tracks_free(tracks);
 }
 
 static void worst_track_decides(void **state) {
-  ScanTracks *tracks = scan_tracks_new();
+  CoredJudgedTracks *tracks = cored_tracks_new();
   (void)state;
   for (int i = 0; i < 20; i++) {
-    ScanFace faces[2] = {{.track = 1, .p_fake = 0.1}, {.track = 2, .p_fake = 0.9}};
-    scan_tracks_add(tracks, i, faces, 2);
+    CoredJudgedFace faces[2] = {{.track = 1, .p_fake = 0.1}, {.track = 2, .p_fake = 0.9}};
+    cored_tracks_add(tracks, i, faces, 2);
   }
-  ScanVerdict verdict = scan_tracks_verdict(tracks, 0.5, TRUE);
-  assert_int_equal(verdict.outcome, SCAN_FAKE);
+  CoredTrackVerdict verdict = cored_tracks_verdict(tracks, 0.5, TRUE);
+  assert_int_equal(verdict.outcome, CORED_OUTCOME_FAKE);
   assert_int_equal(verdict.worst->id, 2);
   assert_int_equal(tracks->judged, 20);
-  scan_tracks_free(tracks);
+  cored_tracks_free(tracks);
 }
 
 static void brief_tracks_do_not_count(void **state) {
-  ScanTracks *tracks = scan_tracks_new();
+  CoredJudgedTracks *tracks = cored_tracks_new();
   (void)state;
-  assert_int_equal(scan_tracks_verdict(tracks, 0.5, TRUE).outcome, SCAN_UNKNOWN);
-  scan_tracks_add(tracks, 0, NULL, 0); /* nothing judged: no frame of a short file either */
-  assert_int_equal(scan_tracks_verdict(tracks, 0.5, TRUE).outcome, SCAN_UNKNOWN);
+  assert_int_equal(cored_tracks_verdict(tracks, 0.5, TRUE).outcome, CORED_OUTCOME_UNKNOWN);
+  cored_tracks_add(tracks, 0, NULL, 0); /* nothing judged: no frame of a short file either */
+  assert_int_equal(cored_tracks_verdict(tracks, 0.5, TRUE).outcome, CORED_OUTCOME_UNKNOWN);
   /* A picture has one frame: it is judged. */
   add(tracks, 0, 1, 0.9);
-  assert_int_equal(scan_tracks_verdict(tracks, 0.5, TRUE).outcome, SCAN_FAKE);
+  assert_int_equal(cored_tracks_verdict(tracks, 0.5, TRUE).outcome, CORED_OUTCOME_FAKE);
   /* Then another face comes: neither was seen in all frames, none often or long enough. */
-  for (int i = 1; i < SCAN_MIN_JUDGED; i++)
+  for (int i = 1; i < CORED_TRACK_MIN_JUDGED; i++)
     add(tracks, i / 10.0, 2, 0.2);
-  assert_int_equal(scan_tracks_verdict(tracks, 0.5, TRUE).outcome, SCAN_UNKNOWN);
+  assert_int_equal(cored_tracks_verdict(tracks, 0.5, TRUE).outcome, CORED_OUTCOME_UNKNOWN);
   add(tracks, 0.9, 2, 0.2); /* often, but over 0.8 s */
-  assert_int_equal(scan_tracks_verdict(tracks, 0.5, TRUE).outcome, SCAN_UNKNOWN);
-  add(tracks, 0.1 + SCAN_MIN_SECONDS, 2, 0.2);
-  assert_int_equal(scan_tracks_verdict(tracks, 0.5, TRUE).outcome, SCAN_REAL);
-  assert_false(scan_track_counts(tracks, g_ptr_array_index(tracks->tracks, 0)));
-  scan_tracks_free(tracks);
+  assert_int_equal(cored_tracks_verdict(tracks, 0.5, TRUE).outcome, CORED_OUTCOME_UNKNOWN);
+  add(tracks, 0.1 + CORED_TRACK_MIN_SECONDS, 2, 0.2);
+  assert_int_equal(cored_tracks_verdict(tracks, 0.5, TRUE).outcome, CORED_OUTCOME_REAL);
+  assert_false(cored_track_counts(tracks, g_ptr_array_index(tracks->tracks, 0)));
+  cored_tracks_free(tracks);
 }
 
 static void spans_are_whole_seconds(void **state) {
-  ScanTracks *tracks = scan_tracks_new();
+  CoredJudgedTracks *tracks = cored_tracks_new();
   (void)state;
   /* Second 0 real, 1 and 2 fake, 3 real by its mean, 4 not judged, 5 and 7 fake (6 not judged). */
   const struct {
@@ -110,18 +110,18 @@ static void spans_are_whole_seconds(void **state) {
                  {3.1, 0.6}, {3.2, 0.1}, {5.0, 0.6}, {7.9, 0.95}};
   for (gsize i = 0; i < G_N_ELEMENTS(samples); i++)
     add(tracks, samples[i].time, 1, samples[i].p);
-  GArray *spans = scan_track_spans(g_ptr_array_index(tracks->tracks, 0), 0.5);
+  GArray *spans = cored_track_spans(g_ptr_array_index(tracks->tracks, 0), 0.5);
   assert_int_equal(spans->len, 2);
-  const ScanSpan *span = &g_array_index(spans, ScanSpan, 0);
+  const CoredTrackSpan *span = &g_array_index(spans, CoredTrackSpan, 0);
   assert_int_equal(span->first, 1);
   assert_int_equal(span->last, 2);
   /* worst second: the mean of logits of 0.8 and 0.9 */
-  double worst = scan_sigmoid((log(0.8 / 0.2) + log(0.9 / 0.1)) / 2);
+  double worst = cored_track_sigmoid((log(0.8 / 0.2) + log(0.9 / 0.1)) / 2);
   assert_true(fabs(span->p_fake - worst) < 1e-9);
-  assert_int_equal(g_array_index(spans, ScanSpan, 1).first, 5);
-  assert_int_equal(g_array_index(spans, ScanSpan, 1).last, 7);
+  assert_int_equal(g_array_index(spans, CoredTrackSpan, 1).first, 5);
+  assert_int_equal(g_array_index(spans, CoredTrackSpan, 1).last, 7);
   g_array_unref(spans);
-  scan_tracks_free(tracks);
+  cored_tracks_free(tracks);
 }
 
 /* What print writes about report to a terminal of 57 columns. */
@@ -129,7 +129,7 @@ __attribute__((noinline)) static char *printed(const ScanReport *report, gboolea
                                                gboolean colour) {
   char *text = NULL;
   size_t size;
-  ScanTerminal terminal = {.utf8 = utf8, .colour = colour, .width = 57};
+  CoredTerminal terminal = {.utf8 = utf8, .colour = colour, .width = 57};
   terminal.file = open_memstream(&text, &size);
   scan_report_print(report, &terminal, TRUE);
   fclose(terminal.file);
@@ -144,7 +144,7 @@ static ScanReport *example(void) {
   report->duration = 10;
   report->threshold = 0.5;
   report->complete = TRUE;
-  report->verdict = scan_tracks_verdict(report->tracks, report->threshold, TRUE);
+  report->verdict = cored_tracks_verdict(report->tracks, report->threshold, TRUE);
   return report;
 }
 
@@ -170,14 +170,14 @@ static void timeline_as_text(void **state) {
 }
 
 static void check_agreement(const char *text, const ScanReport *report) {
-  const gboolean fake = report->verdict.outcome == SCAN_FAKE;
+  const gboolean fake = report->verdict.outcome == CORED_OUTCOME_FAKE;
   double p, threshold;
   const char *numbers = strstr(text, "p-fake ");
   assert_non_null(numbers);
   assert_int_equal(sscanf(numbers, "p-fake %lf, threshold %lf", &p, &threshold), 2);
   assert_int_equal(p >= threshold, fake);
   assert_int_equal(strstr(text, "looks fake") != NULL, fake);
-  GArray *spans = scan_track_spans(report->verdict.worst, report->threshold);
+  GArray *spans = cored_track_spans(report->verdict.worst, report->threshold);
   assert_int_equal(strstr(text, "\033[31m") != NULL, spans->len > 0);
   assert_int_equal(strstr(text, "reaches it at") != NULL, spans->len > 0 && !fake);
   g_array_unref(spans);
@@ -192,12 +192,12 @@ static void nothing_contradicts(void **state) {
     const double base = 0.3 + k * 0.002;
     for (int i = 0; i < 40; i++)
       add(report->tracks, i / 4.0, 1, CLAMP(base + (i % 8 < 4 ? 0.08 : -0.08), 0, 1));
-    const double p = scan_track_p_fake(g_ptr_array_index(report->tracks->tracks, 0));
+    const double p = cored_track_p_fake(g_ptr_array_index(report->tracks->tracks, 0));
     report->frames = 40;
     report->duration = 10;
     report->complete = TRUE;
     report->threshold = k % 2 ? 0.5 : p + (k % 4 ? 1e-4 : 1e-12);
-    report->verdict = scan_tracks_verdict(report->tracks, report->threshold, TRUE);
+    report->verdict = cored_tracks_verdict(report->tracks, report->threshold, TRUE);
     char *text = printed(report, TRUE, TRUE);
     check_agreement(text, report);
     free(text);
@@ -264,7 +264,7 @@ static void blocks(void **state) {
 }
 
 static void progress_text(void **state) {
-  ScanTerminal terminal = {.is_tty = TRUE, .width = 60};
+  CoredTerminal terminal = {.is_tty = TRUE, .width = 60};
   (void)state;
   char *text = scan_progress_text(&terminal, 3, 12, 75, 2);
   assert_string_equal(text, "  [###...........]  25 %  0:03 of 0:12  ETA 0:06  38 frames/s");
@@ -273,8 +273,8 @@ static void progress_text(void **state) {
   assert_string_equal(text, "   0:03  38 frames/s");
   g_free(text);
   char time[16];
-  assert_string_equal(scan_time_text(3723.9, time), "1:02:03");
-  assert_string_equal(scan_time_text(-1, time), "0:00");
+  assert_string_equal(cored_time_text(3723.9, time), "1:02:03");
+  assert_string_equal(cored_time_text(-1, time), "0:00");
 }
 
 static json_t *next_line(FILE *file) {
@@ -297,17 +297,17 @@ static void json_lines(void **state) {
   char path[] = "/tmp/cored-scan-XXXXXX";
   GError *error = NULL;
   ScanReport *report = example();
-  ScanFace faces[2] = {{.track = 3, .x = 1, .y = 2, .w = 30, .h = 40, .p_fake = 0.25},
-                       {.track = 4, .p_fake = 0.75, .p_fake_smoothed = 0.5}};
+  CoredJudgedFace faces[2] = {{.track = 3, .x = 1, .y = 2, .w = 30, .h = 40, .p_fake = 0.25},
+                              {.track = 4, .p_fake = 0.75, .p_fake_smoothed = 0.5}};
   (void)state;
   if (!setlocale(LC_ALL, "de_DE.UTF-8"))
     print_message("no locale de_DE.UTF-8: not tested with a decimal comma\n");
   close(mkstemp(path));
-  ScanJson *json = scan_json_open(path, SCAN_JSON_NEW, &error);
+  CoredJsonLines *json = cored_json_lines_open(path, CORED_JSON_NEW, &error);
   assert_non_null(json);
-  scan_json_frame(json, report, 1.5, faces, 2);
-  scan_json_verdict(json, report);
-  assert_true(scan_json_close(json, &error));
+  cored_json_lines_frame(json, report->uri, 1.5, 0, faces, 2);
+  scan_report_write(report, json);
+  assert_true(cored_json_lines_close(json, &error));
   setlocale(LC_ALL, "C");
 
   FILE *file = fopen(path, "r");
@@ -339,13 +339,13 @@ static void json_errors_are_told(void **state) {
   GError *error = NULL;
   ScanReport *report = example();
   (void)state;
-  assert_null(scan_json_open("/nonexistent/file", SCAN_JSON_NEW, &error));
+  assert_null(cored_json_lines_open("/nonexistent/file", CORED_JSON_NEW, &error));
   assert_non_null(strstr(error->message, "/nonexistent/file"));
   g_clear_error(&error);
-  ScanJson *json = scan_json_open("/dev/full", SCAN_JSON_NEW, &error);
+  CoredJsonLines *json = cored_json_lines_open("/dev/full", CORED_JSON_NEW, &error);
   assert_non_null(json);
-  scan_json_verdict(json, report);
-  assert_false(scan_json_close(json, &error));
+  scan_report_write(report, json);
+  assert_false(cored_json_lines_close(json, &error));
   assert_non_null(strstr(error->message, "No space left"));
   g_clear_error(&error);
   scan_report_free(report);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * Boxes and probabilities on the picture, encoded to an MP4 that gets its name when it is whole. */
-#include "scan/annotate.h"
+#include "tools/scan/annotate.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * Sizes that containers say, read from their outermost boxes; durations and colours from the
  * headers through libavformat, where that was there when cored-scan was built. */
-#include "scan/container.h"
+#include "tools/scan/container.h"
 
 #include <fcntl.h>
 #include <gio/gio.h>

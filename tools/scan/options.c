@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * Command line of cored-scan. */
-#include "scan/options.h"
+#include "tools/scan/options.h"
 
-#include "scan/tracks.h"
+#include "tools/common/track-verdict.h"
 
 #include <gst/gst.h>
 #include <limits.h>
@@ -10,45 +10,28 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "tools/common/model-path.h"
-
-#define TEXT(x) TEXT_(x)
-#define TEXT_(x) #x
+#include "tools/common/detector.h"
 
 static const char summary[] = "Judge whole video files: when, and where, does a face look fake?";
+/* The numbers are those of track-verdict.h. */
 static const char description[] =
-    "Every face is followed through the file; a track's score is the mean of its frames' logits,\n"
-    "as a probability, and the file's verdict that of its worst track: fake when the score "
-    "reaches\n"
-    "the model's threshold, else real. A track counts that was judged in " TEXT(
-        SCAN_MIN_JUDGED) " frames or more\n"
-                         "over at least " TEXT(
-                             SCAN_MIN_SECONDS) " s, or in every judged frame; with none the "
-                                               "verdict is unknown.\n"
-                                               "\n"
-                                               "The JSON file has one object a line: \"type\": "
-                                               "\"frame\" for every "
-                                               "judged frame (uri, time in\n"
-                                               "seconds, face: the worst one's track, p-fake: its "
-                                               "probability, faces: "
-                                               "all of them) and\n"
-                                               "\"type\": \"verdict\" to close each file (uri, "
-                                               "verdict, p-fake unless "
-                                               "unknown, evidence).\n"
-                                               "\n"
-                                               "A file that was not read to its end, or is cut "
-                                               "off, is fake if that was seen by then, else\n"
-                                               "unknown. Ctrl-C ends the file at hand in that way, "
-                                               "and the run.\n"
-                                               "\n"
-                                               "Outputs that are there already are left alone: see "
-                                               "--append and --overwrite.\n"
-                                               "\n"
-                                               "Exit status: 0 every input was read to its end and "
-                                               "judged or found to "
-                                               "have no face,\n"
-                                               "1 some input failed (it is named), 2 wrong "
-                                               "usage, 130 interrupted.\n";
+    "Every face is followed through the file as a track. The score of a track is the mean of its\n"
+    "frames' logits, as a probability. The file is fake if the score of its worst track reaches\n"
+    "the model's threshold, and otherwise real. A track counts if it was judged in at least %d\n"
+    "frames over at least %d s, or in every judged frame; if none counts, the verdict is unknown.\n"
+    "\n"
+    "The JSON file has one object a line: \"type\": \"frame\" for every judged frame (uri, time "
+    "in\n"
+    "seconds, face: the track of the worst face, p-fake: its probability, faces: all of them) and\n"
+    "\"type\": \"verdict\" to close each file (uri, verdict, p-fake unless unknown, tracks).\n"
+    "\n"
+    "A file that was not read to its end, or is cut off, is fake if that was seen by then, and\n"
+    "otherwise unknown. Ctrl-C ends the current file in that way, and then the run.\n"
+    "\n"
+    "Existing output files are left alone unless you say --append or --overwrite.\n"
+    "\n"
+    "Exit status: 0 every input was read to its end and judged or found to have no face,\n"
+    "1 some input failed (it is named), 2 wrong usage, 130 interrupted.\n";
 
 static gboolean same_file(const char *a, const char *b) {
   struct stat one, other;
@@ -192,21 +175,14 @@ static gboolean check(ScanOptions *options, GError **error) {
   return fine;
 }
 
-/* The file of the model that was named, here or in the environment. */
 static gboolean find_model(ScanOptions *options, GError **error) {
-  const char *named = options->model ? options->model : cored_model_path_default();
-  char why[640];
-  if (!named || !*named || options->version)
+  char *model = NULL;
+  if (options->version || (options->model && !*options->model))
     return TRUE;
-  char *file = cored_model_path_resolve(named, why, sizeof why);
-  if (!file) {
-    g_set_error_literal(error, G_FILE_ERROR, G_FILE_ERROR_NOENT, why);
-    return FALSE;
-  }
+  const gboolean fine = cored_detector_find_model(options->model, &model, error);
   g_free(options->model);
-  options->model = g_strdup(file);
-  free(file);
-  return TRUE;
+  options->model = model;
+  return fine;
 }
 
 gboolean scan_options_parse(ScanOptions *options, int argc, char **argv, GError **error) {
@@ -233,7 +209,9 @@ gboolean scan_options_parse(ScanOptions *options, int argc, char **argv, GError 
       {NULL, 0, 0, 0, NULL, NULL, NULL}};
   GOptionContext *context = g_option_context_new(NULL);
   g_option_context_set_summary(context, summary);
-  g_option_context_set_description(context, description);
+  char *text = g_strdup_printf(description, CORED_TRACK_MIN_JUDGED, CORED_TRACK_MIN_SECONDS);
+  g_option_context_set_description(context, text);
+  g_free(text);
   g_option_context_add_main_entries(context, entries, NULL);
   g_option_context_add_group(context, gst_init_get_option_group());
   gboolean fine = g_option_context_parse(context, &argc, &argv, error) &&

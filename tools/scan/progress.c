@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * Progress bar. */
-#include "scan/progress.h"
+#include "tools/scan/progress.h"
 
 #include "base/escape.h"
 
@@ -8,7 +8,7 @@
 #define LINE_EVERY (5 * G_USEC_PER_SEC)
 #define TEXT_WIDTH 46 /* what stands beside the bar */
 
-void scan_progress_begin(ScanProgress *progress, const ScanTerminal *terminal) {
+void scan_progress_begin(ScanProgress *progress, const CoredTerminal *terminal) {
   progress->terminal = *terminal;
   progress->began = g_get_monotonic_time();
   progress->next = progress->began + (terminal->is_tty ? BAR_EVERY : LINE_EVERY);
@@ -23,7 +23,7 @@ static void append_bar(GString *text, double done, int width, gboolean utf8) {
   g_string_append(text, utf8 ? "▏" : "]");
 }
 
-char *scan_progress_text(const ScanTerminal *terminal, double position, double duration,
+char *scan_progress_text(const CoredTerminal *terminal, double position, double duration,
                          guint frames, double elapsed) {
   GString *text = g_string_new("  ");
   char at[16], end[16], eta[16];
@@ -34,11 +34,11 @@ char *scan_progress_text(const ScanTerminal *terminal, double position, double d
     if (terminal->is_tty && width >= 5)
       append_bar(text, done, width, terminal->utf8);
     g_string_append_printf(text, " %3d %%  %s of %s", (int)(done * 100),
-                           scan_time_text(position, at), scan_time_text(duration, end));
+                           cored_time_text(position, at), cored_time_text(duration, end));
     if (done > 0.01)
-      g_string_append_printf(text, "  ETA %s", scan_time_text(elapsed * (1 / done - 1), eta));
+      g_string_append_printf(text, "  ETA %s", cored_time_text(elapsed * (1 / done - 1), eta));
   } else {
-    g_string_append_printf(text, " %s", scan_time_text(position, at));
+    g_string_append_printf(text, " %s", cored_time_text(position, at));
   }
   g_string_append_printf(text, "  %.0f frames/s", rate);
   return g_string_free(text, FALSE);
@@ -46,7 +46,7 @@ char *scan_progress_text(const ScanTerminal *terminal, double position, double d
 
 void scan_progress_update(ScanProgress *progress, double position, double duration, guint frames) {
   gint64 now = g_get_monotonic_time();
-  const ScanTerminal *terminal = &progress->terminal;
+  const CoredTerminal *terminal = &progress->terminal;
   if (now < progress->next)
     return;
   progress->next = now + (terminal->is_tty ? BAR_EVERY : LINE_EVERY);

@@ -3,14 +3,14 @@
 #ifndef CORED_SCAN_REPORT_H
 #define CORED_SCAN_REPORT_H
 
-#include "scan/timeline.h"
-#include "scan/tracks.h"
+#include "tools/common/json-lines.h"
+#include "tools/scan/timeline.h"
 
 typedef struct ScanReport {
   char *uri;
   char *name; /* as given on the command line */
-  ScanTracks *tracks;
-  ScanVerdict verdict;
+  CoredJudgedTracks *tracks;
+  CoredTrackVerdict verdict;
   char *problem;     /* what went wrong, NULL when nothing did */
   char *note;        /* what else is worth saying, or NULL */
   gboolean complete; /* it was read to its end */
@@ -27,16 +27,9 @@ typedef struct ScanReport {
 ScanReport *scan_report_new(const char *argument, const char *uri);
 void scan_report_free(ScanReport *report); /* NULL is fine */
 /* Time line, verdict and evidence; `timeline` FALSE leaves out the first. */
-void scan_report_print(const ScanReport *report, const ScanTerminal *terminal, gboolean timeline);
+void scan_report_print(const ScanReport *report, const CoredTerminal *terminal, gboolean timeline);
 
-/* JSON lines. A failed write is remembered and told by close. */
-typedef struct ScanJson ScanJson;
-typedef enum ScanJsonMode { SCAN_JSON_NEW, SCAN_JSON_APPEND, SCAN_JSON_OVERWRITE } ScanJsonMode;
-/* "-" is standard output. A file that holds something is not opened as new. */
-ScanJson *scan_json_open(const char *path, ScanJsonMode mode, GError **error);
-void scan_json_frame(ScanJson *json, const ScanReport *report, double time, const ScanFace *faces,
-                     guint n_faces);
-void scan_json_verdict(ScanJson *json, const ScanReport *report);
-gboolean scan_json_close(ScanJson *json, GError **error); /* NULL is fine */
+/* The line that closes a file. */
+void scan_report_write(const ScanReport *report, CoredJsonLines *json);
 
 #endif

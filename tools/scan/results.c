@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * Reading the custom metadata of coreddetect, in the streaming thread. */
-#include "scan/results.h"
+#include "tools/scan/results.h"
 
 #include "gstcoredmeta.h"
 
@@ -24,7 +24,7 @@ typedef struct Decoder { /* of video; what went in and what came out */
 
 struct ScanResults {
   ScanReport *report;
-  ScanJson *json;
+  CoredJsonLines *json;
   GMutex lock; /* streaming threads write, the main thread reads */
   gboolean begun;
   double first;         /* stream time of the first frame, from which times count */
@@ -40,9 +40,9 @@ struct ScanResults {
   ScanRange range;     /* of the colours, as the detector is told */
 };
 
-static gboolean read_face(const GstStructure *structure, ScanFace *face) {
+static gboolean read_face(const GstStructure *structure, CoredJudgedFace *face) {
   guint64 age = 0;
-  *face = (ScanFace){0};
+  *face = (CoredJudgedFace){0};
   gst_structure_get_uint64(structure, "result-age-ns", &age);
   if (age > 0) /* an older frame's */
     return FALSE;
@@ -59,7 +59,7 @@ static gboolean read_face(const GstStructure *structure, ScanFace *face) {
   return TRUE;
 }
 
-static guint read_faces(const GstStructure *result, ScanFace faces[MAX_FACES]) {
+static guint read_faces(const GstStructure *result, CoredJudgedFace faces[MAX_FACES]) {
   const GValue *array = gst_structure_get_value(result, "faces");
   guint n = 0;
   for (guint i = 0; array && i < gst_value_array_get_size(array) && n < MAX_FACES; i++) {
@@ -95,18 +95,18 @@ static void take_model(ScanReport *report, const GstStructure *result) {
 
 static void take_result(ScanResults *results, double time, const GstStructure *result) {
   ScanReport *report = results->report;
-  ScanFace faces[MAX_FACES];
+  CoredJudgedFace faces[MAX_FACES];
   gboolean inferred = FALSE;
   gst_structure_get_boolean(result, "inferred", &inferred);
   if (!inferred)
     return;
   take_model(report, result);
   guint n = read_faces(result, faces);
-  scan_tracks_add(report->tracks, time, faces, n);
+  cored_tracks_add(report->tracks, time, faces, n);
   if (n == 0)
     count_reason(results, gst_structure_get_string(result, "reason"));
   else if (results->json)
-    scan_json_frame(results->json, report, time, faces, n);
+    cored_json_lines_frame(results->json, report->uri, time, report->frames - 1, faces, n);
 }
 
 /* Seconds of the stream at which a buffer begins, -1 where it does not say so. */
@@ -380,7 +380,7 @@ guint scan_results_damaged(ScanResults *results) {
 
 /* ---- From outside --------------------------------------------------------------------------- */
 
-ScanResults *scan_results_new(GstElement *detector, ScanReport *report, ScanJson *json) {
+ScanResults *scan_results_new(GstElement *detector, ScanReport *report, CoredJsonLines *json) {
   ScanResults *results = g_new0(ScanResults, 1);
   results->report = report;
   results->json = json;

@@ -3,8 +3,8 @@
 #ifndef CORED_SCAN_RESULTS_H
 #define CORED_SCAN_RESULTS_H
 
-#include "scan/container.h"
-#include "scan/report.h"
+#include "tools/scan/container.h"
+#include "tools/scan/report.h"
 
 #include <gst/gst.h>
 
@@ -12,7 +12,7 @@ typedef struct ScanResults ScanResults;
 
 /* Watch the pads of `detector`: fills report->tracks, model, threshold and frames, and writes
  * to json (NULL: nothing). All three must outlive the pipeline's streaming threads. */
-ScanResults *scan_results_new(GstElement *detector, ScanReport *report, ScanJson *json);
+ScanResults *scan_results_new(GstElement *detector, ScanReport *report, CoredJsonLines *json);
 void scan_results_free(ScanResults *results); /* NULL is fine */
 /* Look also at a pad of a stream that is thrown away, for how far it goes. */
 void scan_results_watch_other(ScanResults *results, GstPad *pad);

@@ -6,10 +6,11 @@
  * videoconvert passes through what the detector takes as it is, videoflip turns a phone's sideways
  * video upright. The first video stream is judged, all others and the sound are thrown away
  * undecoded. Streaming threads tell the main thread everything by messages on the bus. */
-#include "scan/run.h"
+#include "tools/scan/run.h"
 
-#include "scan/annotate.h"
-#include "scan/results.h"
+#include "tools/common/detector.h"
+#include "tools/scan/annotate.h"
+#include "tools/scan/results.h"
 
 #include <gst/pbutils/pbutils.h>
 
@@ -308,7 +309,7 @@ static void note(ScanReport *report, char *text) {
 static char *cut_text(double read, double said) {
   char at[16], end[16];
   return g_strdup_printf("the video is cut off: it ends at %s of %s (%.1f s of %.1f s)",
-                         scan_time_text(read, at), scan_time_text(said, end), read, said);
+                         cored_time_text(read, at), cored_time_text(said, end), read, said);
 }
 
 /* Where no header was read there is GStreamer's duration only, that of the longest stream; and the
@@ -372,7 +373,7 @@ static void conclude(Run *run, double duration) {
   check_damage(run);
   check_range(run);
   report->complete = !report->problem;
-  report->verdict = scan_tracks_verdict(report->tracks, report->threshold, report->complete);
+  report->verdict = cored_tracks_verdict(report->tracks, report->threshold, report->complete);
 }
 
 static void finish_annotated(Run *run) {
@@ -403,6 +404,24 @@ static gboolean begin_annotated(Run *run) {
   g_clear_pointer(&run->report->annotated, g_free);
   g_error_free(error);
   return FALSE;
+}
+
+GstElement *scan_detector_new(const ScanOptions *options, GError **error) {
+  GstElement *detector = cored_detector_new(error);
+  if (!detector)
+    return NULL;
+  /* One run, one model; and every due frame is judged before it goes on, whatever the source. */
+  g_object_set(detector, "inference-interval", (guint)options->every, "post-messages", FALSE,
+               "model-watch", FALSE, NULL);
+  gst_util_set_object_arg(G_OBJECT(detector), "mode", "sync");
+  if (options->model)
+    g_object_set(detector, "model", options->model, NULL);
+  if (!cored_detector_set(detector, options->settings, error) ||
+      !cored_detector_has_model(detector, error)) {
+    gst_object_ref_sink(detector);
+    g_clear_pointer(&detector, gst_object_unref);
+  }
+  return detector;
 }
 
 gboolean scan_run(const ScanContext *context, ScanReport *report) {

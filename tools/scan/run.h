@@ -3,25 +3,23 @@
 #ifndef CORED_SCAN_RUN_H
 #define CORED_SCAN_RUN_H
 
-#include "scan/options.h"
-#include "scan/progress.h"
-#include "scan/report.h"
+#include "tools/scan/options.h"
+#include "tools/scan/progress.h"
+#include "tools/scan/report.h"
 
 #include <gst/gst.h>
 
 typedef struct ScanContext { /* what all inputs share */
   const ScanOptions *options;
-  ScanJson *json;              /* NULL: none */
-  const ScanTerminal *display; /* where the progress goes; NULL: nowhere */
-  gboolean *interrupted;       /* set by Ctrl-C */
+  CoredJsonLines *json;         /* NULL: none */
+  const CoredTerminal *display; /* where the progress goes; NULL: nowhere */
+  gboolean *interrupted;        /* set by Ctrl-C */
 } ScanContext;
 
 /* Scan one input into its report. FALSE when going on with others is pointless, as the element
  * itself could not be set up; report->problem says why. */
 gboolean scan_run(const ScanContext *context, ScanReport *report);
 
-/* A URI for a file name or a URI; NULL with *problem set when there is nothing to read there. */
-char *scan_input_uri(const char *argument, char **problem);
 /* coreddetect with the properties the options ask for, floating; NULL with *error set. */
 GstElement *scan_detector_new(const ScanOptions *options, GError **error);
 

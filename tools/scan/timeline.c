@@ -1,55 +1,18 @@
 /* SPDX-License-Identifier: MIT
  * The time line in the terminal. */
-#include "scan/timeline.h"
+#include "tools/scan/timeline.h"
 
 #include "base/threshold-text.h"
 
-#include <langinfo.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
 
 #define LABEL_WIDTH 11 /* "  face 12  " */
 #define SCORE_WIDTH 6  /* "  0.87" */
 #define RED "\033[31m"
 #define GREEN "\033[32m"
 #define RESET "\033[0m"
-
-static int terminal_width(int fd) {
-  struct winsize size;
-  const char *columns = getenv("COLUMNS");
-  long width = 0;
-  if (isatty(fd) && ioctl(fd, TIOCGWINSZ, &size) == 0)
-    width = size.ws_col;
-  if (width <= 0 && columns)
-    width = strtol(columns, NULL, 10);
-  if (width <= 0)
-    width = 80;
-  return (int)CLAMP(width, 40, 240);
-}
-
-ScanTerminal scan_terminal_of(FILE *file) {
-  const char *no_color = getenv("NO_COLOR");
-  gboolean is_tty = isatty(fileno(file));
-  return (ScanTerminal){
-      .file = file,
-      .is_tty = is_tty,
-      .colour = is_tty && !(no_color && *no_color),
-      .utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0,
-      .width = terminal_width(fileno(file)),
-  };
-}
-
-const char *scan_time_text(double seconds, char buffer[16]) {
-  guint whole = seconds > 0 && seconds < 3.6e7 ? (guint)seconds : 0;
-  if (whole >= 3600)
-    g_snprintf(buffer, 16, "%u:%02u:%02u", whole / 3600, whole / 60 % 60, whole % 60);
-  else
-    g_snprintf(buffer, 16, "%u:%02u", whole / 60, whole % 60);
-  return buffer;
-}
 
 const char *scan_block(double p_fake, gboolean utf8) {
   static const char *const blocks[] = {"▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
@@ -70,7 +33,7 @@ static int compare_doubles(gconstpointer a, gconstpointer b) {
 }
 
 /* The median distance of a track's samples in time, 0 with fewer than two. */
-static double usual_distance(const ScanSample *samples, guint n) {
+static double usual_distance(const CoredTrackSample *samples, guint n) {
   double *distances = g_new(double, n);
   for (guint i = 1; i < n; i++)
     distances[i - 1] = samples[i].time - samples[i - 1].time;
@@ -82,7 +45,7 @@ static double usual_distance(const ScanSample *samples, guint n) {
 
 static gboolean is_within(const GArray *spans, double time) {
   for (guint i = 0; i < spans->len; i++) {
-    const ScanSpan *span = &g_array_index(spans, ScanSpan, i);
+    const CoredTrackSpan *span = &g_array_index(spans, CoredTrackSpan, i);
     if (time >= span->first && time < span->last + 1)
       return TRUE;
   }
@@ -91,11 +54,11 @@ static gboolean is_within(const GArray *spans, double time) {
 
 /* Where every Nth frame was judged, a sample stands for the time up to the next; a real gap, longer
  * than three usual distances, stays empty. */
-static Column *columns_of(const ScanTrack *track, double duration, double threshold,
+static Column *columns_of(const CoredJudgedTrack *track, double duration, double threshold,
                           int n_columns) {
   Column *columns = g_new0(Column, n_columns);
-  GArray *spans = scan_track_spans(track, threshold);
-  const ScanSample *samples = &g_array_index(track->samples, ScanSample, 0);
+  GArray *spans = cored_track_spans(track, threshold);
+  const CoredTrackSample *samples = &g_array_index(track->samples, CoredTrackSample, 0);
   guint n = track->samples->len;
   double usual = usual_distance(samples, n);
   for (guint i = 0; i < n; i++) {
@@ -104,7 +67,7 @@ static Column *columns_of(const ScanTrack *track, double duration, double thresh
     int first = CLAMP((int)(samples[i].time / duration * n_columns), 0, n_columns - 1);
     int last = CLAMP((int)ceil(until / duration * n_columns) - 1, first, n_columns - 1);
     for (int c = first; c <= last; c++) {
-      columns[c].sum += scan_logit(samples[i].p_fake);
+      columns[c].sum += cored_track_logit(samples[i].p_fake);
       columns[c].n++;
       columns[c].fake |= is_within(spans, samples[i].time);
     }
@@ -113,13 +76,13 @@ static Column *columns_of(const ScanTrack *track, double duration, double thresh
   return columns;
 }
 
-static void print_line(const ScanTerminal *terminal, const ScanTrack *track, double duration,
-                       double threshold, int n_columns) {
+static void print_line(const CoredTerminal *terminal, const CoredJudgedTrack *track,
+                       double duration, double threshold, int n_columns) {
   Column *columns = columns_of(track, duration, threshold, n_columns);
   const char *colour = "";
   for (int c = 0; c < n_columns; c++) {
     guint n = columns[c].n;
-    double p = n ? scan_sigmoid(columns[c].sum / n) : 0;
+    double p = n ? cored_track_sigmoid(columns[c].sum / n) : 0;
     const char *want = !n ? "" : columns[c].fake ? RED : GREEN;
     if (terminal->colour && want != colour)
       fprintf(terminal->file, RESET "%s", want);
@@ -132,12 +95,12 @@ static void print_line(const ScanTerminal *terminal, const ScanTrack *track, dou
 }
 
 /* Five times under the line, as far as they fit. */
-static void print_axis(const ScanTerminal *terminal, double duration, int columns) {
+static void print_axis(const CoredTerminal *terminal, double duration, int columns) {
   char *axis = g_strnfill(columns + 16, ' ');
   int free_from = 0, end = 0;
   for (int i = 0; i <= 4; i++) {
     char text[16];
-    int length = (int)strlen(scan_time_text(duration * i / 4, text));
+    int length = (int)strlen(cored_time_text(duration * i / 4, text));
     int at = MAX(0, columns * i / 4 - (i ? length : 0));
     if (at < free_from || at + length > columns + 15)
       continue;
@@ -150,8 +113,8 @@ static void print_axis(const ScanTerminal *terminal, double duration, int column
   g_free(axis);
 }
 
-void scan_timeline_print(const ScanTerminal *terminal, const ScanTracks *tracks, double duration,
-                         double threshold, guint max_tracks) {
+void scan_timeline_print(const CoredTerminal *terminal, const CoredJudgedTracks *tracks,
+                         double duration, double threshold, guint max_tracks) {
   int columns = terminal->width - LABEL_WIDTH - SCORE_WIDTH;
   guint shown = 0, left_out = 0;
   if (tracks->tracks->len == 0)
@@ -160,9 +123,9 @@ void scan_timeline_print(const ScanTerminal *terminal, const ScanTracks *tracks,
     duration = 1;
   for (int pass = 0; pass < 2; pass++) { /* those that count come first */
     for (guint i = 0; i < tracks->tracks->len; i++) {
-      const ScanTrack *track = g_ptr_array_index(tracks->tracks, i);
+      const CoredJudgedTrack *track = g_ptr_array_index(tracks->tracks, i);
       char label[32];
-      if (scan_track_counts(tracks, track) != (pass == 0))
+      if (cored_track_counts(tracks, track) != (pass == 0))
         continue;
       if (shown == max_tracks) {
         left_out++;
@@ -175,7 +138,7 @@ void scan_timeline_print(const ScanTerminal *terminal, const ScanTracks *tracks,
       fprintf(terminal->file, "  %-*s", LABEL_WIDTH - 2, label);
       print_line(terminal, track, duration, threshold, columns);
       fprintf(terminal->file, "  %s\n",
-              cored_threshold_text(scan_track_p_fake(track), threshold).p);
+              cored_threshold_text(cored_track_p_fake(track), threshold).p);
       shown++;
     }
   }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * cored-scan: judge whole video files with coreddetect and say when and where a face looks fake. */
-#include "scan/run.h"
+#include "tools/common/detector.h"
+#include "tools/scan/run.h"
 
 #include "base/escape.h"
 
@@ -32,13 +33,13 @@ static gboolean on_interrupt(gpointer data) {
 }
 
 /* TRUE when the run may go on with other inputs. */
-static gboolean scan_one(const ScanContext *context, guint index, const ScanTerminal *terminal,
+static gboolean scan_one(const ScanContext *context, guint index, const CoredTerminal *terminal,
                          gboolean *failed) {
   const char *argument = context->options->inputs[index];
   char **annotated = context->options->annotated;
   gboolean go_on = TRUE;
   char *problem;
-  char *uri = scan_input_uri(argument, &problem);
+  char *uri = cored_detector_input_uri(argument, &problem);
   ScanReport *report = scan_report_new(argument, uri ? uri : argument);
   report->annotated = g_strdup(annotated ? annotated[index] : NULL);
   if (uri) {
@@ -48,7 +49,7 @@ static gboolean scan_one(const ScanContext *context, guint index, const ScanTerm
     g_clear_pointer(&report->annotated, g_free);
   }
   if (context->json)
-    scan_json_verdict(context->json, report);
+    scan_report_write(report, context->json);
   scan_report_print(report, terminal, !context->options->quiet);
   *failed |= report->problem != NULL;
   scan_report_free(report);
@@ -56,10 +57,10 @@ static gboolean scan_one(const ScanContext *context, guint index, const ScanTerm
   return go_on && !*context->interrupted;
 }
 
-static ScanJsonMode json_mode(const ScanOptions *options) {
-  return options->append      ? SCAN_JSON_APPEND
-         : options->overwrite ? SCAN_JSON_OVERWRITE
-                              : SCAN_JSON_NEW;
+static CoredJsonMode json_mode(const ScanOptions *options) {
+  return options->append      ? CORED_JSON_APPEND
+         : options->overwrite ? CORED_JSON_OVERWRITE
+                              : CORED_JSON_NEW;
 }
 
 static ScanExit scan_all(const ScanOptions *options) {
@@ -67,15 +68,15 @@ static ScanExit scan_all(const ScanOptions *options) {
   gboolean failed = FALSE;
   Interrupt interrupt = {FALSE, 0};
   gboolean json_on_stdout = options->json && strcmp(options->json, "-") == 0;
-  ScanTerminal terminal = scan_terminal_of(json_on_stdout ? stderr : stdout);
-  ScanTerminal display = scan_terminal_of(stderr);
+  CoredTerminal terminal = cored_terminal_of(json_on_stdout ? stderr : stdout);
+  CoredTerminal display = cored_terminal_of(stderr);
   terminal.utf8 &= !options->ascii;
   display.utf8 &= !options->ascii;
   ScanContext context = {.options = options,
                          .display = options->quiet ? NULL : &display,
                          .interrupted = &interrupt.seen};
   if (options->json &&
-      !(context.json = scan_json_open(options->json, json_mode(options), &error))) {
+      !(context.json = cored_json_lines_open(options->json, json_mode(options), &error))) {
     g_printerr("cored-scan: %s\n", cored_show(error->message).text);
     g_error_free(error);
     return SCAN_EXIT_USAGE;
@@ -87,7 +88,7 @@ static ScanExit scan_all(const ScanOptions *options) {
       break;
   g_source_remove(sigint);
   g_source_remove(sigterm);
-  if (!scan_json_close(context.json, &error)) {
+  if (!cored_json_lines_close(context.json, &error)) {
     g_printerr("cored-scan: %s\n", cored_show(error->message).text);
     g_error_free(error);
     failed = TRUE;

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tools/common/model-path.h"
+#include "tools/common/detector.h"
 
 #include "base/escape.h"
 
@@ -104,24 +104,6 @@ static gboolean have(const char *element) {
   if (factory)
     gst_object_unref(factory);
   return factory != NULL;
-}
-
-/* Before anybody connects: a detector of its own loads the model as that of the stream will. */
-static gboolean check_model(const Options *options) {
-  GstElement *detector = gst_object_ref_sink(gst_element_factory_make("coreddetect", NULL));
-  GstBus *bus = gst_bus_new();
-  gst_element_set_bus(detector, bus);
-  g_object_set(detector, "model", options->model, NULL);
-  const gboolean ok = gst_element_set_state(detector, GST_STATE_PAUSED) != GST_STATE_CHANGE_FAILURE;
-  GstMessage *message = ok ? NULL : gst_bus_pop_filtered(bus, GST_MESSAGE_ERROR);
-  if (message)
-    on_message(bus, message, NULL);
-  g_clear_pointer(&message, gst_message_unref);
-  gst_element_set_state(detector, GST_STATE_NULL);
-  gst_element_set_bus(detector, NULL);
-  gst_object_unref(bus);
-  gst_object_unref(detector);
-  return ok;
 }
 
 /* ---- Who may watch -------------------------------------------------------------------------- */
@@ -269,34 +251,28 @@ static gboolean may_listen(const Options *options) {
   return FALSE;
 }
 
-/* The file of the model that was named, here or in the environment. FALSE with the reason told. */
-static gboolean find_model(Options *options) {
-  const char *named = options->model ? options->model : cored_model_path_default();
-  char why[640] = "no model: name one with --model, or in the environment as CORED_MODEL";
-  char *file = named ? cored_model_path_resolve(named, why, sizeof why) : NULL;
-  g_free(options->model);
-  options->model = g_strdup(file);
-  free(file);
-  if (!options->model)
-    g_printerr("cored-rtsp: %s\n", cored_show(why).text);
-  return options->model != NULL;
+static gboolean complain_of(GError *error) {
+  g_printerr("cored-rtsp: %s\n", cored_show(error->message).text);
+  g_error_free(error);
+  return FALSE;
 }
 
-/* A file's path is taken as well. */
-static char *to_uri(const char *input) {
+static gboolean find_model(Options *options) {
   GError *error = NULL;
-  if (!g_file_test(input, G_FILE_TEST_EXISTS)) {
-    if (gst_uri_is_valid(input))
-      return g_strdup(input);
-    g_printerr("cored-rtsp: %s is no URI, and there is no such file.\n", cored_show(input).text);
-    return NULL;
-  }
-  char *uri = gst_filename_to_uri(input, &error);
-  if (!uri) {
-    g_printerr("cored-rtsp: %s\n", cored_show(error->message).text);
-    g_error_free(error);
-  }
-  return uri;
+  char *model = NULL;
+  const gboolean fine = cored_detector_find_model(options->model, &model, &error);
+  g_free(options->model);
+  options->model = model;
+  return fine || complain_of(error);
+}
+
+static gboolean find_input(Options *options, const char *argument) {
+  char *problem = NULL;
+  options->uri = cored_detector_input_uri(argument, &problem);
+  if (!options->uri)
+    g_printerr("cored-rtsp: %s %s\n", cored_show(argument).text, cored_show(problem).text);
+  g_free(problem);
+  return options->uri != NULL;
 }
 
 static gboolean parse(int *argc, char ***argv, Options *options) {
@@ -330,11 +306,7 @@ static gboolean parse(int *argc, char ***argv, Options *options) {
   g_option_context_add_group(context, gst_init_get_option_group());
   const gboolean ok = g_option_context_parse(context, argc, argv, &error);
   g_option_context_free(context);
-  if (!ok) {
-    g_printerr("cored-rtsp: %s\n", cored_show(error->message).text);
-    g_error_free(error);
-  }
-  return ok;
+  return ok || complain_of(error);
 }
 
 static gboolean read_options(int *argc, char ***argv, Options *options) {
@@ -350,8 +322,8 @@ static gboolean read_options(int *argc, char ***argv, Options *options) {
     return complain("It wants one video: a file, or a URI.");
   if (!options->listen)
     options->listen = g_strdup("127.0.0.1");
-  options->uri = to_uri((*argv)[1]);
-  return options->uri && read_password(options) && read_certificate(options) && may_listen(options);
+  return find_input(options, (*argv)[1]) && read_password(options) && read_certificate(options) &&
+         may_listen(options);
 }
 
 static void clear_options(Options *options) {
@@ -368,6 +340,23 @@ static void clear_options(Options *options) {
   g_clear_object(&options->certificate);
 }
 
+/* What would fail at the first viewer is found before anybody connects. */
+static gboolean check_elements(const Options *options) {
+  GError *error = NULL;
+  if (!cored_detector_try_model(options->model, &error))
+    return complain_of(error);
+  return have("coredoverlay") || complain("The element coredoverlay is not installed.");
+}
+
+static int run(Options *options) {
+  options->loop = g_main_loop_new(NULL, FALSE);
+  g_unix_signal_add(SIGINT, on_signal, options);
+  g_unix_signal_add(SIGTERM, on_signal, options);
+  const int status = serve(options);
+  g_main_loop_unref(options->loop);
+  return options->interrupted ? 130 : status;
+}
+
 int main(int argc, char **argv) {
   Options options = {.port = 8554};
   int status = 2;
@@ -375,20 +364,8 @@ int main(int argc, char **argv) {
     if (options.version) {
       g_print("cored-rtsp %s\n", CORED_VERSION);
       status = 0;
-    } else if (!have("coreddetect") || !have("coredoverlay")) {
-      g_printerr("cored-rtsp: the elements coreddetect and coredoverlay are not installed; set "
-                 "GST_PLUGIN_PATH to the folder of libgstcored.so (a build that is not installed: "
-                 "meson devenv -C build)\n");
-      status = 1;
-    } else if (!check_model(&options)) {
-      status = 1;
     } else {
-      options.loop = g_main_loop_new(NULL, FALSE);
-      g_unix_signal_add(SIGINT, on_signal, &options);
-      g_unix_signal_add(SIGTERM, on_signal, &options);
-      status = serve(&options);
-      status = options.interrupted ? 130 : status;
-      g_main_loop_unref(options.loop);
+      status = check_elements(&options) ? run(&options) : 1;
     }
   }
   clear_options(&options);
