@@ -70,42 +70,40 @@ GstElement *cored_detector_new(GError **error) {
 
 /* ---- Properties ------------------------------------------------------------------------------ */
 
-static gboolean refuse(GError **error, GString *message) {
-  g_set_error_literal(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, message->str);
-  g_string_free(message, TRUE);
+static gboolean refuse(GError **error, GString *what) {
+  g_set_error_literal(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, what->str);
+  g_string_free(what, TRUE);
   return FALSE;
 }
 
 static gboolean refuse_name(GObjectClass *class, const char *name, GError **error) {
   guint n, listed = 0;
   GParamSpec **specs = g_object_class_list_properties(class, &n);
-  GString *message = g_string_new(NULL);
-  g_string_printf(message, "--set: there is no property '%s' to set; there are", name);
+  GString *what = g_string_new(NULL);
+  g_string_printf(what, "--set: there is no property '%s' to set; there are", name);
   for (guint i = 0; i < n; i++)
     if ((specs[i]->flags & G_PARAM_WRITABLE) && specs[i]->owner_type == G_TYPE_FROM_CLASS(class))
-      g_string_append_printf(message, "%s %s", listed++ ? "," : "", specs[i]->name);
+      g_string_append_printf(what, "%s %s", listed++ ? "," : "", specs[i]->name);
   g_free(specs);
-  return refuse(error, message);
+  return refuse(error, what);
 }
 
 static gboolean refuse_value(const GParamSpec *spec, const char *text, GError **error) {
-  GString *message = g_string_new(NULL);
-  g_string_printf(message, "--set: there is no value '%s' of %s", text, spec->name);
+  GString *what = g_string_new(NULL);
+  g_string_printf(what, "--set: there is no value '%s' of %s", text, spec->name);
   if (G_IS_PARAM_SPEC_ENUM(spec)) {
     const GEnumClass *values = G_PARAM_SPEC_ENUM(spec)->enum_class;
     for (guint i = 0; i < values->n_values; i++)
-      g_string_append_printf(message, "%s %s", i ? "," : "; there are",
-                             values->values[i].value_nick);
+      g_string_append_printf(what, "%s %s", i ? "," : "; there are", values->values[i].value_nick);
   } else if (G_IS_PARAM_SPEC_FLAGS(spec)) {
     const GFlagsClass *values = G_PARAM_SPEC_FLAGS(spec)->flags_class;
     for (guint i = 0; i < values->n_values; i++)
-      g_string_append_printf(message, "%s %s", i ? "," : "; there are",
-                             values->values[i].value_nick);
-    g_string_append(message, ", also several joined by +");
+      g_string_append_printf(what, "%s %s", i ? "," : "; there are", values->values[i].value_nick);
+    g_string_append(what, ", also several joined by +");
   } else {
-    g_string_append(message, ", or it is out of its range");
+    g_string_append(what, ", or it is out of its range");
   }
-  return refuse(error, message);
+  return refuse(error, what);
 }
 
 /* Names of values are written in small letters; other texts (paths) stay as they are. */
