@@ -10,7 +10,7 @@
 #include <time.h>
 
 #include "train/data/loader.h"
-#include "train/core/train.h"
+#include "train/core/trainer.h"
 
 enum { BATCH = 32, ROUNDS = 5, STEPS = 2, BATCHES = 12, THREADS = 2 };
 

@@ -124,7 +124,7 @@ typedef struct Setup {
   size_t x_count[4], p_count[CORED_MAX_LAYER_PARAMS], y_count;
   double *x[4], *params[CORED_MAX_LAYER_PARAMS], *y, *dy;
   double *saved, *scratch;
-  const CoredPasses *backward;
+  const CoredPasses *passes;
 } Setup;
 
 static double *new_values(size_t count, uint64_t key) {
@@ -169,11 +169,11 @@ static Setup setup_open(const Case *test, unsigned cpu) {
   s.y_count = count_of(test->n, s.out);
   s.y = new_values(s.y_count, 30);
   s.dy = new_values(s.y_count, 31);
-  s.backward = cored_passes_get(&test->node, cpu);
-  assert_non_null(s.backward);
+  s.passes = cored_passes_get(&test->node, cpu);
+  assert_non_null(s.passes);
   const CoredPassShape shape = pass_shape(&s);
-  s.saved = new_values(s.backward->saved_count ? s.backward->saved_count(&shape) : 0, 40);
-  s.scratch = new_values(s.backward->scratch_count ? s.backward->scratch_count(&shape) : 0, 41);
+  s.saved = new_values(s.passes->saved_count ? s.passes->saved_count(&shape) : 0, 40);
+  s.scratch = new_values(s.passes->scratch_count ? s.passes->scratch_count(&shape) : 0, 41);
   return s;
 }
 
@@ -218,7 +218,7 @@ static bool training_only(const Case *test) {
 static double objective(const Setup *s) {
   if (training_only(s->test)) {
     CoredPassF64 pass = make_pass(s);
-    s->backward->forward_f64(&pass);
+    s->passes->forward_f64(&pass);
   } else {
     CoredForwardF64 call = {.node = &s->test->node, .n = s->test->n, .out = s->out, .y = s->y};
     memcpy(call.in, s->test->in, sizeof call.in);
@@ -265,8 +265,8 @@ static void gradients_are_those_of_differences(void **state) {
       pass.dx[j] = dx[j] = new_values(s.x_count[j], 50);
     for (int j = 0; j < s.n_params; j++)
       pass.dparams[j] = dparams[j] = calloc(s.p_count[j], sizeof(double));
-    s.backward->forward_f64(&pass);
-    s.backward->backward_f64(&pass);
+    s.passes->forward_f64(&pass);
+    s.passes->backward_f64(&pass);
     for (int j = 0; j < s.test->node.n_inputs; j++)
       check_gradient(&s, input_names[j], s.x[j], dx[j], s.x_count[j]);
     const int trained = s.test->node.op == CORED_OP_BATCH_NORM ? 2 : s.n_params;
@@ -291,15 +291,15 @@ static void gradients_accumulate(void **state) {
       pass.dx[j] = malloc(s.x_count[j] * sizeof(double));
     for (int j = 0; j < s.n_params; j++)
       pass.dparams[j] = dparams[j] = calloc(s.p_count[j], sizeof(double));
-    s.backward->forward_f64(&pass);
-    s.backward->backward_f64(&pass);
+    s.passes->forward_f64(&pass);
+    s.passes->backward_f64(&pass);
     for (int j = 0; j < s.test->node.n_inputs; j++) {
       once[j] = malloc(s.x_count[j] * sizeof(double));
       memcpy(once[j], pass.dx[j], s.x_count[j] * sizeof(double));
       pass.add[j] = true;
     }
     const double first = s.n_params ? dparams[0][0] : 0;
-    s.backward->backward_f64(&pass);
+    s.passes->backward_f64(&pass);
     if (s.n_params && fabs(dparams[0][0] - 2 * first) > 1e-12 * fabs(first))
       fail_msg("%s: parameter gradient %g after two passes, %g after one", s.test->name,
                dparams[0][0], first);
@@ -362,12 +362,12 @@ static void check_float(const Case *test, unsigned cpu, CoredThreadPool *pool) {
   }
   pass.y = narrow(NULL, s.y_count);
   pass.dy = narrow(s.dy, s.y_count);
-  pass.saved = narrow(NULL, s.backward->saved_count ? s.backward->saved_count(&shape) : 0);
-  pass.scratch = narrow(NULL, s.backward->scratch_count ? s.backward->scratch_count(&shape) : 0);
-  s.backward->forward_f64(&wide);
-  s.backward->backward_f64(&wide);
-  s.backward->forward_f32(&pass);
-  s.backward->backward_f32(&pass);
+  pass.saved = narrow(NULL, s.passes->saved_count ? s.passes->saved_count(&shape) : 0);
+  pass.scratch = narrow(NULL, s.passes->scratch_count ? s.passes->scratch_count(&shape) : 0);
+  s.passes->forward_f64(&wide);
+  s.passes->backward_f64(&wide);
+  s.passes->forward_f32(&pass);
+  s.passes->backward_f32(&pass);
   compare(test, "y", cpu, pass.y, s.y, s.y_count);
   for (int j = 0; j < test->node.n_inputs; j++) {
     compare(test, "dx", cpu, pass.dx[j], wide.dx[j], s.x_count[j]);
@@ -424,7 +424,7 @@ static void running_statistics_follow_the_batch(void **state) {
   pass.running[0] = &mean;
   pass.running[1] = &var;
   memcpy(s.x[0], (double[]){1, 2, 3, 6}, 4 * sizeof(double));
-  s.backward->forward_f64(&pass);
+  s.passes->forward_f64(&pass);
   assert_true(fabs(mean - (0.9 * 10 + 0.1 * 3)) < 1e-6);
   assert_true(fabs(var - (0.9 * 5 + 0.1 * 14.0 / 3)) < 1e-6);
   setup_close(&s);
@@ -438,7 +438,7 @@ static void dropout_keeps_the_mean(void **state) {
   CoredPassF64 pass = make_pass(&s);
   for (size_t i = 0; i < s.x_count[0]; i++)
     s.x[0][i] = 1;
-  s.backward->forward_f64(&pass);
+  s.passes->forward_f64(&pass);
   size_t zeros = 0;
   for (size_t i = 0; i < s.y_count; i++) {
     zeros += s.y[i] == 0;
@@ -448,7 +448,7 @@ static void dropout_keeps_the_mean(void **state) {
   double second[2000];
   memcpy(second, s.y + 2000, sizeof second);
   pass.first = 1;
-  s.backward->forward_f64(&pass);
+  s.passes->forward_f64(&pass);
   assert_memory_equal(s.y, second, sizeof second);
   setup_close(&s);
 }

@@ -12,6 +12,7 @@
 
 #include "base/random.h"
 #include "train/core/losses.h"
+#include "train/core/schedule.h"
 
 #define assert_close(a, b, tolerance)                                                              \
   do {                                                                                             \

@@ -21,7 +21,10 @@
 
 #include "graph/graph.h"
 #include "networks/registry.h"
-#include "train/core/train.h"
+#include "train/core/trainer.h"
+#ifdef CORED_TRAIN_DOUBLE
+#include "teacher-net.h"
+#endif
 
 static int n_args;
 static char **all_args;
@@ -107,11 +110,14 @@ static CoredTrainParams read_params(void) {
   params.method = (CoredMethod)choice("method", methods);
   params.representation = (CoredRepresentation)choice("representation", representations);
   params.batch_norm = (CoredBatchNormMode)choice("batch_norm", modes);
-  params.optimizer = (CoredOptimizer)choice("optimizer", optimizers);
-  params.momentum = number("momentum", params.momentum);
-  params.weight_decay = number("decay", 0);
-  params.clip_norm = number("clip", 0);
+  params.optimizer.kind = (CoredOptimizerKind)choice("optimizer", optimizers);
+  params.optimizer.momentum = number("momentum", params.optimizer.momentum);
+  params.optimizer.weight_decay = number("decay", 0);
+  params.optimizer.clip_norm = number("clip", 0);
   params.dropout = params.drop_connect = 0;
+#ifdef CORED_TRAIN_DOUBLE
+  params.new_teacher = new_net_teacher;
+#endif
   return params;
 }
 

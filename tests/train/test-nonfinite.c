@@ -111,7 +111,7 @@ static void gradients_that_are_not_finite_stop_the_step(void **state) {
   (void)state;
   static const float bad[] = {INFINITY, -INFINITY, NAN};
   CoredTrainParams params = small_params(CORED_METHOD_FT, 1);
-  params.clip_norm = 1;
+  params.optimizer.clip_norm = 1;
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
     CoredTrainer *const trainer = open_trainer(&params);
     CoredTensorView view, before;
@@ -134,8 +134,8 @@ static void gradients_that_are_not_finite_stop_the_step(void **state) {
 static void clipping_scales_to_the_norm_and_leaves_zero_alone(void **state) {
   (void)state;
   CoredTrainParams params = small_params(CORED_METHOD_FT, 1);
-  params.clip_norm = 0.5;
-  params.momentum = 0;
+  params.optimizer.clip_norm = 0.5;
+  params.optimizer.momentum = 0;
   CoredTrainer *const trainer = open_trainer(&params);
   CoredTensorView w, g;
   double norm = -1;

@@ -73,10 +73,10 @@ static void defaults_are_the_recipe(void **state) {
   parse_ok("-t A -d D", &o);
   assert_int_equal(o.recipe.train.method, CORED_METHOD_CORED);
   assert_null(o.network.network); /* Xception, or what the weights are */
-  assert_true(o.recipe.schedule.base == 0.05 && o.recipe.train.momentum == 0.1);
-  assert_true(o.recipe.train.weight_decay == 0.0 && o.recipe.train.alpha == 0.5);
+  assert_true(o.recipe.schedule.base == 0.05 && o.recipe.train.optimizer.momentum == 0.1);
+  assert_true(o.recipe.train.optimizer.weight_decay == 0.0 && o.recipe.train.alpha == 0.5);
   assert_true(o.recipe.train.temperature == 20.0);
-  assert_int_equal(o.recipe.train.optimizer, CORED_OPTIMIZER_SGD);
+  assert_int_equal(o.recipe.train.optimizer.kind, CORED_OPTIMIZER_SGD);
   assert_int_equal(o.recipe.schedule.kind, CORED_SCHEDULE_CONSTANT);
   assert_int_equal(o.recipe.batch, 128);
   assert_int_equal(o.recipe.epochs, 100);

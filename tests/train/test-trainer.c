@@ -64,8 +64,8 @@ static void threads_do_not_matter(void **state) {
 static void a_restored_run_goes_on_with_the_same_bits(void **state) {
   (void)state;
   CoredTrainParams params = small_params(CORED_METHOD_CORED, 2);
-  params.optimizer = CORED_OPTIMIZER_ADAMW;
-  params.weight_decay = 0.01;
+  params.optimizer.kind = CORED_OPTIMIZER_ADAMW;
+  params.optimizer.weight_decay = 0.01;
   params.dropout = 0.3;
   CoredTrainer *const whole = open_trainer(&params), *const part = open_trainer(&params);
   adapt(whole);
@@ -273,7 +273,7 @@ static void evaluation_equals_a_session(void **state) {
 static void learns_a_batch_by_heart(void **state) {
   (void)state;
   CoredTrainParams params = small_params(CORED_METHOD_FT, 2);
-  params.momentum = 0.9;
+  params.optimizer.momentum = 0.9;
   params.dropout = 0;
   CoredError error = {0};
   CoredTrainer *const trainer = cored_trainer_new(first, NULL, &params, &error);

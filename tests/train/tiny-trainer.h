@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "base/random.h"
-#include "train/core/train.h"
+#include "train/core/trainer.h"
 
 enum { size = 32, batch_size = 6, n_batches = 3, pixels = size * size * 3 };
 

@@ -7,7 +7,7 @@
 
 #include <jansson.h>
 
-#include "train/core/train.h"
+#include "train/core/trainer.h"
 
 /* position: where the run is; config: the settings that decide its numbers. */
 bool checkpoint_save(const char *path, const CoredTrainer *trainer, const json_t *position,

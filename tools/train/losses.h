@@ -5,7 +5,7 @@
 
 #include <jansson.h>
 
-#include "train/core/train.h"
+#include "train/core/trainer.h"
 
 enum { N_LOSS_TERMS = 8 };
 

@@ -218,14 +218,14 @@ bool options_apply_optimization(OptionParser *parser, OptionId id, const char *v
   case OPTION_OPTIMIZER:
     if (!parse_word(parser, value, "sgd|adamw", &index))
       return false;
-    recipe->train.optimizer = (CoredOptimizer)index;
+    recipe->train.optimizer.kind = (CoredOptimizerKind)index;
     return true;
   case OPTION_MOMENTUM:
-    return parse_number(parser, value, 0.0, 0.9999, &recipe->train.momentum);
+    return parse_number(parser, value, 0.0, 0.9999, &recipe->train.optimizer.momentum);
   case OPTION_WEIGHT_DECAY:
-    return parse_number(parser, value, 0.0, 1e3, &recipe->train.weight_decay);
+    return parse_number(parser, value, 0.0, 1e3, &recipe->train.optimizer.weight_decay);
   case OPTION_CLIP:
-    return parse_number(parser, value, 0.0, 1e12, &recipe->train.clip_norm);
+    return parse_number(parser, value, 0.0, 1e12, &recipe->train.optimizer.clip_norm);
   case OPTION_ACCUMULATE:
     return parse_int(parser, value, 1, 4096, &recipe->accumulate);
   case OPTION_SCHEDULE:

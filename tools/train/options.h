@@ -7,7 +7,8 @@
 #include <stdio.h>
 
 #include "train/data/augment.h"
-#include "train/core/train.h"
+#include "train/core/schedule.h"
+#include "train/core/trainer.h"
 
 #define MAX_SOURCES 32
 

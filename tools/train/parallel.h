@@ -5,7 +5,7 @@
 #ifndef CORED_TOOLS_TRAIN_PARALLEL_H
 #define CORED_TOOLS_TRAIN_PARALLEL_H
 
-#include "train/core/train.h"
+#include "train/core/trainer.h"
 
 typedef struct Parallel {
   int rank, ranks;

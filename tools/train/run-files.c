@@ -245,9 +245,10 @@ json_t *run_config(const Run *run) {
                              "representation", (int)train->representation, "batch_norm",
                              (int)train->batch_norm, "dropout", train->dropout, "drop_connect",
                              train->drop_connect, "self_training", recipe->self_training);
-  json_t *optimizer = json_pack("{s:i,s:f,s:f,s:f,s:f}", "kind", (int)train->optimizer, "momentum",
-                                train->momentum, "weight_decay", train->weight_decay, "clip",
-                                train->clip_norm, "lr", recipe->schedule.base);
+  json_t *optimizer =
+      json_pack("{s:i,s:f,s:f,s:f,s:f}", "kind", (int)train->optimizer.kind, "momentum",
+                train->optimizer.momentum, "weight_decay", train->optimizer.weight_decay, "clip",
+                train->optimizer.clip_norm, "lr", recipe->schedule.base);
   json_t *schedule = json_pack("{s:i,s:f,s:f,s:f}", "kind", (int)recipe->schedule.kind, "warmup",
                                recipe->warmup_epochs, "step", recipe->step_epochs, "gamma",
                                recipe->schedule.gamma);

@@ -10,7 +10,7 @@
 #define CORED_TOOLS_TRAIN_TRACE_H
 
 #include "train/data/loader.h"
-#include "train/core/train.h"
+#include "train/core/trainer.h"
 
 bool trace_start(const char *folder, const CoredModel *student, CoredError *error);
 /* Between accumulate and update. With accumulated batches: the last one, and all gradients. */

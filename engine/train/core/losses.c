@@ -5,6 +5,29 @@
 #include <stdlib.h>
 #include <string.h>
 
+void cored_class_scores(const CoredReal *output, int outputs, int n, int c, double *scores) {
+  for (int i = 0; i < n; i++)
+    for (int j = 0; j < c; j++)
+      scores[i * c + j] =
+          outputs == 1 ? (j == 0 ? 0.0 : (double)output[i]) : (double)output[i * c + j];
+}
+
+void cored_spatial_maximum(const CoredReal *features, CoredShape shape, int n, double *pooled,
+                           int *winner) {
+  const size_t c = (size_t)shape.c, pixels = (size_t)shape.h * (size_t)shape.w;
+  for (size_t i = 0; i < (size_t)n; i++)
+    for (size_t j = 0; j < c; j++) {
+      const CoredReal *const x = features + i * pixels * c + j;
+      size_t best = 0;
+      for (size_t p = 1; p < pixels; p++)
+        if (x[p * c] > x[best * c])
+          best = p;
+      pooled[i * c + j] = (double)x[best * c];
+      if (winner)
+        winner[i * c + j] = (int)best;
+    }
+}
+
 void cored_log_softmax(const double *z, int c, double scale, double *out) {
   double most = z[0] * scale, sum = 0;
   for (int i = 1; i < c; i++)

@@ -8,6 +8,14 @@
 
 #include "train/core/real.h"
 
+/* n rows of a network's output as class scores [n, c]; with one output that is the score of class 1
+ * and class 0 has 0. */
+void cored_class_scores(const CoredReal *output, int outputs, int n, int c, double *scores);
+/* The spatial maximum of features [n, h, w, c]: pooled [n, c] and, unless NULL, the pixel of each,
+ * the first of several. */
+void cored_spatial_maximum(const CoredReal *features, CoredShape shape, int n, double *pooled,
+                           int *winner);
+
 /* log softmax of one row; never overflows. */
 void cored_log_softmax(const double *z, int c, double scale, double *out);
 

@@ -7,15 +7,16 @@
 #include <math.h>
 
 #include "train/passes/pass.h"
-#include "train/core/train.h"
 
 #ifdef CORED_TRAIN_DOUBLE
+enum { CORED_REAL_IS_DOUBLE = 1 };
 typedef double CoredReal;
 typedef CoredPassF64 CoredPassReal;
 enum { CORED_DTYPE_REAL = CORED_DTYPE_F64 };
 #define CORED_REAL(name) name##_f64
 #define CORED_REAL_SQRT sqrt
 #else
+enum { CORED_REAL_IS_DOUBLE = 0 };
 typedef float CoredReal;
 typedef CoredPassF32 CoredPassReal;
 enum { CORED_DTYPE_REAL = CORED_DTYPE_F32 };

@@ -1,6 +1,5 @@
-/* SPDX-License-Identifier: MIT
- * Learning-rate schedules; cosine after Loshchilov and Hutter 2017 (SGDR, one period). */
-#include "train/core/train.h"
+/* SPDX-License-Identifier: MIT */
+#include "train/core/schedule.h"
 
 #include <math.h>
 

@@ -1,66 +1,167 @@
 /* SPDX-License-Identifier: MIT
- * Life of a trainer: checking the parameters, memory, weights in and out. */
+ * The trainer: it owns student, teacher, objective and optimizer, lets them take turns in a step,
+ * and shows its state as named tensors. */
 #include "train/core/trainer.h"
 
+#include "base/dtype.h"
 #include "base/error.h"
+#include "base/random.h"
 #include "networks/registry.h"
+#include "train/core/objective.h"
+#include "train/core/optimizer.h"
 
 #include <cblas.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { chunk_size = 65536, huge_page = 2 << 20 };
+enum { huge_page = 2 << 20 };
 
-void cored_train_params_init(CoredTrainParams *params) {
-  *params = (CoredTrainParams){.max_batch = 128,
-                               .cpu = cored_cpu_flags(),
-                               .seed = 2020,
-                               .method = CORED_METHOD_CORED,
-                               .alpha = 0.5,
-                               .temperature = 20,
-                               .n_stores = 5,
-                               .representation = CORED_REPRESENTATION_SCALAR,
-                               .dropout = -1,
-                               .drop_connect = -1,
-                               .optimizer = CORED_OPTIMIZER_SGD,
-                               .momentum = 0.1,
-                               .beta1 = 0.9,
-                               .beta2 = 0.999,
-                               .adam_epsilon = 1e-8};
+/* Kept as one array so that a checkpoint sees them as one tensor; the last: the teacher's stores
+ * are summed over processes. */
+enum { COUNTER_STEPS, COUNTER_FORWARDS, COUNTER_SUMMED, N_COUNTERS };
+
+struct CoredTrainer {
+  CoredTrainParams params;
+  CoredModelInfo info; /* of the student it was made from */
+  CoredGraph *graph;
+  CoredThreadPool *pool;
+  CoredTrainNet *net;                           /* the student, forward and backward */
+  CoredTrainNet *eval;                          /* student or teacher in evaluation mode */
+  CoredReal *arena;                             /* both nets' memory */
+  CoredReal *block, *gradients, *teacher_block; /* teacher_block: NULL without a teacher */
+  CoredTeacher *teacher;
+  CoredObjective *objective;
+  CoredOptimizer *optimizer;
+  double *scores; /* [max_batch, classes] of an evaluation */
+  int64_t counters[N_COUNTERS];
+  char nonfinite[CORED_NAME_SIZE + 32]; /* where the last batch broke; "": it did not */
+  CoredTensorView *state;               /* views for cored_trainer_state */
+  char *state_names;
+  size_t n_state;
+};
+
+/* ---- Parameters as tensors ------------------------------------------------------------------ */
+
+/* graph->params[param], seen in `block`. */
+static CoredTensorView view_param(const CoredTrainer *trainer, int param, const CoredReal *block) {
+  const CoredParam *const p = &trainer->graph->params[param];
+  CoredTensorView view = {.name = p->name,
+                          .dtype = (CoredDtype)CORED_DTYPE_REAL,
+                          .rank = p->rank,
+                          .data = block + cored_train_net_offset(trainer->net, param),
+                          .size = p->count * sizeof(CoredReal)};
+  memcpy(view.dims, p->dims, sizeof p->dims);
+  return view;
 }
 
-static bool check(bool good, const char *what, double value, CoredError *error) {
-  return good || cored_error_set(error, CORED_ERROR_ARGUMENT, "training: %s is out of range: %g",
-                                 what, value);
+/* All of them, to be freed; NULL without memory. */
+static CoredTensorView *view_params(const CoredTrainer *trainer, const CoredReal *block,
+                                    CoredError *error) {
+  const size_t n = (size_t)trainer->graph->n_params;
+  CoredTensorView *const views = calloc(n, sizeof *views);
+  for (size_t i = 0; views && i < n; i++)
+    views[i] = view_param(trainer, (int)i, block);
+  if (!views)
+    cored_error_set(error, CORED_ERROR_NO_MEMORY, "training: no memory for the model");
+  return views;
 }
 
-static bool within(double value, double low, double high) {
-  return value >= low && value <= high; /* false for NaN */
+/* The index-th trained parameter, seen in `block`. */
+static bool view_trained(const CoredTrainer *trainer, size_t index, const CoredReal *block,
+                         CoredTensorView *view) {
+  for (int i = 0; i < trainer->graph->n_params; i++) {
+    if (cored_param_is_statistic(&trainer->graph->params[i]) || index-- > 0)
+      continue;
+    *view = view_param(trainer, i, block);
+    return true;
+  }
+  return false;
 }
 
-static bool check_params(const CoredTrainParams *p, CoredError *error) {
-  const bool beta1 = within(p->beta1, 0, 1) && p->beta1 < 1;
-  const bool beta2 = within(p->beta2, 0, 1) && p->beta2 < 1;
-  return check(p->max_batch >= 1 && p->max_batch <= 4096, "batch size", p->max_batch, error) &&
-         check(p->threads >= 0 && p->threads <= 64, "number of threads", p->threads, error) &&
-         check(p->method >= CORED_METHOD_FT && p->method <= CORED_METHOD_CORED, "method", p->method,
-               error) &&
-         check(within(p->alpha, 0, 1), "alpha", p->alpha, error) &&
-         check(p->temperature > 0 && isfinite(p->temperature), "temperature", p->temperature,
-               error) &&
-         check(p->n_stores >= 1 && p->n_stores <= CORED_MAX_STORES, "number of stores", p->n_stores,
-               error) &&
-         check(p->dropout < 1, "dropout", p->dropout, error) &&
-         check(p->drop_connect < 1, "drop-connect", p->drop_connect, error) &&
-         check(within(p->momentum, 0, 1), "momentum", p->momentum, error) &&
-         check(beta1, "beta1", p->beta1, error) && check(beta2, "beta2", p->beta2, error) &&
-         check(within(p->adam_epsilon, 0, 1), "epsilon", p->adam_epsilon, error) &&
-         check(within(p->weight_decay, 0, 1e6), "weight decay", p->weight_decay, error) &&
-         check(within(p->clip_norm, 0, 1e30), "gradient norm", p->clip_norm, error);
+bool cored_trainer_parameter(const CoredTrainer *trainer, size_t index, CoredTensorView *view) {
+  return view_trained(trainer, index, trainer->block, view);
 }
+
+bool cored_trainer_gradient(const CoredTrainer *trainer, size_t index, CoredTensorView *view) {
+  return view_trained(trainer, index, trainer->gradients, view);
+}
+
+CoredModel *cored_trainer_model(const CoredTrainer *trainer, const CoredModelInfo *info,
+                                CoredError *error) {
+  CoredTensorView *const views = view_params(trainer, trainer->block, error);
+  CoredModel *const model =
+      views ? cored_model_new(info, views, (size_t)trainer->graph->n_params, error) : NULL;
+  free(views);
+  return model;
+}
+
+/* ---- State ---------------------------------------------------------------------------------- */
+
+enum { state_name_size = 16 + CORED_NAME_SIZE + 16, fixed_views = 3 };
+
+static void add_view(CoredTrainer *trainer, const char *prefix, const char *name,
+                     CoredTensorView view) {
+  char *const text = trainer->state_names + trainer->n_state * state_name_size;
+  snprintf(text, state_name_size, "%s%s", prefix, name);
+  view.name = text;
+  trainer->state[trainer->n_state++] = view;
+}
+
+static void add_block(CoredTrainer *trainer, const char *prefix, const CoredReal *block) {
+  for (int i = 0; block && i < trainer->graph->n_params; i++)
+    add_view(trainer, prefix, trainer->graph->params[i].name, view_param(trainer, i, block));
+}
+
+static void add_stores(CoredTrainer *trainer) {
+  const CoredStores *const s = cored_objective_teacher_stores(trainer->objective);
+  const size_t pairs = (size_t)s->k * (size_t)s->c;
+  add_view(trainer, "", "stores.sums",
+           (CoredTensorView){.dtype = CORED_DTYPE_F64,
+                             .rank = 3,
+                             .dims = {s->k, s->c, s->width},
+                             .data = s->sums,
+                             .size = pairs * (size_t)s->width * sizeof(double)});
+  add_view(trainer, "", "stores.counts",
+           (CoredTensorView){.dtype = CORED_DTYPE_F64,
+                             .rank = 2,
+                             .dims = {s->k, s->c},
+                             .data = s->counts,
+                             .size = pairs * sizeof(double)});
+}
+
+/* Fill the table of views once everything is allocated; false without memory. */
+static bool list_state(CoredTrainer *trainer) {
+  const size_t most = 4 * (size_t)trainer->graph->n_params + fixed_views;
+  trainer->state = calloc(most, sizeof *trainer->state);
+  trainer->state_names = calloc(most, state_name_size);
+  if (!trainer->state || !trainer->state_names)
+    return false;
+  add_block(trainer, "student.", trainer->block);
+  add_block(trainer, "teacher.", trainer->teacher_block);
+  add_block(trainer, "moment1.", cored_optimizer_moment(trainer->optimizer, 0));
+  add_block(trainer, "moment2.", cored_optimizer_moment(trainer->optimizer, 1));
+  add_stores(trainer);
+  add_view(trainer, "", "counters",
+           (CoredTensorView){.dtype = CORED_DTYPE_I64,
+                             .rank = 1,
+                             .dims = {N_COUNTERS},
+                             .data = trainer->counters,
+                             .size = sizeof trainer->counters});
+  return true;
+}
+
+bool cored_trainer_state(const CoredTrainer *trainer, size_t index, CoredTensorView *view) {
+  if (index >= trainer->n_state)
+    return false;
+  *view = trainer->state[index];
+  return true;
+}
+
+/* ---- Life ----------------------------------------------------------------------------------- */
 
 static void resolve_params(CoredTrainer *trainer, const CoredTrainParams *params,
                            bool has_teacher) {
@@ -68,6 +169,7 @@ static void resolve_params(CoredTrainer *trainer, const CoredTrainParams *params
   *p = *params;
   p->input_width = p->input_width ? p->input_width : trainer->info.input_width;
   p->input_height = p->input_height ? p->input_height : trainer->info.input_height;
+  p->new_teacher = p->new_teacher ? p->new_teacher : cored_teacher_new_session;
   if (p->threads == 0) {
     const long cpus = sysconf(_SC_NPROCESSORS_ONLN);
     p->threads = cpus < 1 ? 1 : cpus > 64 ? 64 : (int)cpus;
@@ -82,94 +184,52 @@ static bool make_nets(CoredTrainer *trainer, CoredError *error) {
   trainer->pool = cored_thread_pool_new(p->threads, error);
   if (!trainer->pool)
     return false;
-  CoredNetParams net = {.graph = trainer->graph,
-                        .h = p->input_height,
-                        .w = p->input_width,
-                        .max_batch = p->max_batch,
-                        .training = true,
-                        .cpu = p->cpu,
-                        .dropout = p->dropout,
-                        .drop_connect = p->drop_connect,
-                        .pool = trainer->pool};
-  trainer->net = cored_net_new(&net, error);
+  CoredTrainNetParams net = {.graph = trainer->graph,
+                             .h = p->input_height,
+                             .w = p->input_width,
+                             .max_batch = p->max_batch,
+                             .training = true,
+                             .cpu = p->cpu,
+                             .dropout = p->dropout,
+                             .drop_connect = p->drop_connect,
+                             .pool = trainer->pool};
+  trainer->net = cored_train_net_new(&net, error);
   net.training = false;
-  trainer->eval = trainer->net ? cored_net_new(&net, error) : NULL;
+  trainer->eval = trainer->net ? cored_train_net_new(&net, error) : NULL;
   return trainer->eval != NULL;
 }
 
 static size_t arena_size(const CoredTrainer *trainer) {
-  const size_t a = cored_net_arena_count(trainer->net), b = cored_net_arena_count(trainer->eval);
+  const size_t a = cored_train_net_arena_count(trainer->net);
+  const size_t b = cored_train_net_arena_count(trainer->eval);
   return ((a > b ? a : b) * sizeof(CoredReal) + huge_page - 1) / huge_page * huge_page;
 }
 
 static CoredReal *new_block(const CoredTrainer *trainer) {
-  const size_t size = cored_net_block_count(trainer->net) * sizeof(CoredReal);
+  const size_t size = cored_train_net_block_count(trainer->net) * sizeof(CoredReal);
   CoredReal *const block = aligned_alloc(64, size);
   if (block)
     memset(block, 0, size);
   return block;
 }
 
-static bool allocate_scratch(CoredTrainer *trainer) {
-  CoredStepScratch *const s = &trainer->scratch;
-  const size_t n = (size_t)trainer->params.max_batch, c = (size_t)trainer->n_classes;
-  const size_t f = (size_t)trainer->channels;
-  const size_t stores =
-      (size_t)trainer->params.n_stores * c * (1 + (size_t)trainer->student_stores.width);
-  s->zs = calloc(n * c, sizeof *s->zs);
-  s->zt = calloc(n * c, sizeof *s->zt);
-  s->dz = calloc(n * c, sizeof *s->dz);
-  s->pooled = calloc(n * f, sizeof *s->pooled);
-  s->dpooled = calloc(f, sizeof *s->dpooled);
-  s->winner = calloc(n * f, sizeof *s->winner);
-  s->store = calloc(n, sizeof *s->store);
-  s->sums = calloc(8 + stores, sizeof *s->sums);
-  return s->zs && s->zt && s->dz && s->pooled && s->dpooled && s->winner && s->store && s->sums;
-}
-
 static bool allocate(CoredTrainer *trainer, bool has_teacher) {
   const CoredTrainParams *const p = &trainer->params;
-  const int width = p->representation == CORED_REPRESENTATION_VECTOR ? trainer->channels : 1;
   trainer->arena = aligned_alloc(huge_page, arena_size(trainer));
   if (!trainer->arena)
     return false;
   madvise(trainer->arena, arena_size(trainer), MADV_HUGEPAGE); /* speed only */
-  cored_net_set_arena(trainer->net, trainer->arena);
-  cored_net_set_arena(trainer->eval, trainer->arena);
+  cored_train_net_set_arena(trainer->net, trainer->arena);
+  cored_train_net_set_arena(trainer->eval, trainer->arena);
   trainer->block = new_block(trainer);
   trainer->gradients = new_block(trainer);
-  trainer->teacher = has_teacher ? new_block(trainer) : NULL;
-  const int n_moments = p->optimizer == CORED_OPTIMIZER_ADAMW ? 2 : p->momentum > 0;
-  for (int i = 0; i < n_moments; i++)
-    if (!(trainer->moments[i] = new_block(trainer)))
-      return false;
-  return trainer->block && trainer->gradients && (trainer->teacher || !has_teacher) &&
-         cored_stores_init(&trainer->teacher_stores, p->n_stores, trainer->n_classes, width) &&
-         cored_stores_init(&trainer->student_stores, p->n_stores, trainer->n_classes, width) &&
-         allocate_scratch(trainer);
-}
-
-/* Cut the trained parameters into pieces of at most chunk_size values. */
-static bool make_chunks(CoredTrainer *trainer) {
-  const CoredGraph *const graph = trainer->graph;
-  size_t most = 0;
-  for (int i = 0; i < graph->n_params; i++)
-    most += graph->params[i].count / chunk_size + 1;
-  trainer->ranges = calloc(most, sizeof *trainer->ranges);
-  trainer->range_sums = calloc(most, sizeof *trainer->range_sums);
-  if (!trainer->ranges || !trainer->range_sums)
-    return false;
-  for (int i = 0; i < graph->n_params; i++) {
-    const CoredParam *const param = &graph->params[i];
-    if (cored_param_is_statistic(param))
-      continue;
-    for (size_t at = 0; at < param->count; at += chunk_size)
-      trainer->ranges[trainer->n_ranges++] = (CoredParamRange){
-          .offset = cored_net_offset(trainer->net, i) + at,
-          .count = param->count - at < chunk_size ? param->count - at : chunk_size,
-          .classifier = graph->nodes[param->node].classifier};
-  }
-  return true;
+  trainer->teacher_block = has_teacher ? new_block(trainer) : NULL;
+  trainer->optimizer = cored_optimizer_new(&p->optimizer, trainer->net);
+  trainer->objective = cored_objective_new(p, trainer->net, trainer->info.n_classes, has_teacher);
+  trainer->scores =
+      calloc((size_t)p->max_batch * (size_t)trainer->info.n_classes, sizeof *trainer->scores);
+  return trainer->block && trainer->gradients && (trainer->teacher_block || !has_teacher) &&
+         trainer->optimizer && trainer->objective && trainer->scores;
 }
 
 static bool copy_weights(const CoredTrainer *trainer, const CoredModel *model, CoredReal *block,
@@ -185,7 +245,7 @@ static bool copy_weights(const CoredTrainer *trainer, const CoredModel *model, C
       return cored_error_set(error, CORED_ERROR_PARAMETER_SHAPE,
                              "training: the model has no float32 tensor '%s' of %zu values",
                              param->name, param->count);
-    CoredReal *const values = block + cored_net_offset(trainer->net, i);
+    CoredReal *const values = block + cored_train_net_offset(trainer->net, i);
     for (size_t k = 0; k < param->count; k++)
       values[k] = ((const float *)view.data)[k];
   }
@@ -210,31 +270,52 @@ static bool check_teacher(const CoredModelInfo *student, const CoredModel *teach
                          t->network, t->n_classes, student->network, student->n_classes);
 }
 
+/* Make the teacher of its block as that is now. One that is there already stays where that fails.
+ */
+static bool open_teacher(CoredTrainer *trainer, CoredError *error) {
+  if (!trainer->teacher_block)
+    return true;
+  CoredTensorView *const views = view_params(trainer, trainer->teacher_block, error);
+  if (!views)
+    return false;
+  const CoredTeacherParams params = {.info = &trainer->info,
+                                     .graph = trainer->graph,
+                                     .parameters = views,
+                                     .train = &trainer->params,
+                                     .features =
+                                         cored_objective_has_representation(trainer->objective)};
+  CoredTeacher *const teacher = trainer->params.new_teacher(&params, error);
+  free(views);
+  if (!teacher)
+    return false;
+  if (trainer->teacher)
+    trainer->teacher->free(trainer->teacher);
+  trainer->teacher = teacher;
+  return true;
+}
+
 static bool trainer_open(CoredTrainer *trainer, const CoredModel *student,
                          const CoredModel *teacher, const CoredTrainParams *params,
                          CoredError *error) {
   trainer->info = *cored_model_info(student);
-  trainer->n_classes = trainer->info.n_classes;
-  if (!check_params(params, error) || !check_teacher(&trainer->info, teacher, error))
+  if (!cored_train_params_check(params, error) || !check_teacher(&trainer->info, teacher, error))
     return false;
   resolve_params(trainer, params, teacher != NULL);
   const CoredNetwork *const network = cored_network_find(trainer->info.network);
   if (!network)
     return cored_error_set(error, CORED_ERROR_NETWORK_UNKNOWN, "training: no network '%s'",
                            trainer->info.network);
-  trainer->graph = cored_network_graph(network, trainer->n_classes, error);
+  trainer->graph = cored_network_graph(network, trainer->info.n_classes, error);
   if (!trainer->graph || !make_nets(trainer, error))
     return false;
-  trainer->channels = trainer->graph->nodes[trainer->graph->features].channels;
-  if (!allocate(trainer, teacher != NULL) || !make_chunks(trainer) ||
-      !cored_trainer_list_state(trainer))
+  if (!allocate(trainer, teacher != NULL) || !list_state(trainer))
     return cored_error_set(error, CORED_ERROR_NO_MEMORY,
                            "training: no memory (%zu MiB for activations alone); a smaller batch "
                            "needs less",
                            arena_size(trainer) >> 20);
   return copy_weights(trainer, student, trainer->block, error) &&
-         (!teacher || copy_weights(trainer, teacher, trainer->teacher, error)) &&
-         cored_trainer_open_teacher(trainer, error);
+         (!teacher || copy_weights(trainer, teacher, trainer->teacher_block, error)) &&
+         open_teacher(trainer, error);
 }
 
 CoredTrainer *cored_trainer_new(const CoredModel *student, const CoredModel *teacher,
@@ -254,39 +335,32 @@ CoredTrainer *cored_trainer_new(const CoredModel *student, const CoredModel *tea
 void cored_trainer_free(CoredTrainer *trainer) {
   if (!trainer)
     return;
-  CoredStepScratch *const s = &trainer->scratch;
-  double *const doubles[] = {s->zs, s->zt, s->dz, s->pooled, s->dpooled, s->sums};
-  for (size_t i = 0; i < sizeof doubles / sizeof *doubles; i++)
-    free(doubles[i]);
-  free(s->winner);
-  free(s->store);
-  cored_stores_clear(&trainer->teacher_stores);
-  cored_stores_clear(&trainer->student_stores);
-  free(trainer->ranges);
-  free(trainer->range_sums);
+  if (trainer->teacher)
+    trainer->teacher->free(trainer->teacher);
+  cored_objective_free(trainer->objective);
+  cored_optimizer_free(trainer->optimizer);
+  free(trainer->scores);
   free(trainer->block);
   free(trainer->gradients);
-  free(trainer->teacher);
-  cored_session_free(trainer->session);
-  free(trainer->moments[0]);
-  free(trainer->moments[1]);
+  free(trainer->teacher_block);
   free(trainer->arena);
   free(trainer->state);
   free(trainer->state_names);
-  cored_net_free(trainer->net);
-  cored_net_free(trainer->eval);
+  cored_train_net_free(trainer->net);
+  cored_train_net_free(trainer->eval);
   cored_thread_pool_free(trainer->pool);
   cored_graph_free(trainer->graph);
   free(trainer);
 }
 
 size_t cored_trainer_memory(const CoredTrainer *trainer) {
-  const int blocks = 2 + !!trainer->teacher + !!trainer->moments[0] + !!trainer->moments[1];
+  int blocks = 2 + (trainer->teacher_block != NULL);
+  for (int i = 0; i < CORED_OPTIMIZER_MOMENTS; i++)
+    blocks += cored_optimizer_moment(trainer->optimizer, i) != NULL;
   return arena_size(trainer) +
-         (size_t)blocks * cored_net_block_count(trainer->net) * sizeof(CoredReal) +
-         (trainer->session ? cored_session_memory(trainer->session) : 0) +
-         (size_t)trainer->params.max_batch * (size_t)trainer->channels *
-             (sizeof(double) + sizeof(int));
+         (size_t)blocks * cored_train_net_block_count(trainer->net) * sizeof(CoredReal) +
+         (trainer->teacher ? trainer->teacher->memory(trainer->teacher) : 0) +
+         cored_objective_memory(trainer->objective);
 }
 
 const CoredTrainParams *cored_trainer_params(const CoredTrainer *trainer) {
@@ -294,51 +368,279 @@ const CoredTrainParams *cored_trainer_params(const CoredTrainer *trainer) {
 }
 
 int cored_trainer_n_classes(const CoredTrainer *trainer) {
-  return trainer->n_classes;
+  return trainer->info.n_classes;
 }
 
-CoredTensorView cored_trainer_view(const CoredTrainer *trainer, int param, const CoredReal *block) {
-  const CoredParam *const p = &trainer->graph->params[param];
-  CoredTensorView view = {.name = p->name,
-                          .dtype = (CoredDtype)CORED_DTYPE_REAL,
-                          .rank = p->rank,
-                          .data = block + cored_net_offset(trainer->net, param),
-                          .size = p->count * sizeof(CoredReal)};
-  memcpy(view.dims, p->dims, sizeof p->dims);
-  return view;
+/* ---- The teacher ---------------------------------------------------------------------------- */
+
+void cored_trainer_add_representation(CoredTrainer *trainer, const CoredBatch *batch) {
+  if (cored_objective_has_representation(trainer->objective))
+    cored_objective_add_representation(trainer->objective, trainer->teacher, batch);
 }
 
-CoredModel *cored_trainer_model(const CoredTrainer *trainer, const CoredModelInfo *info,
-                                CoredError *error) {
-  const size_t n = (size_t)trainer->graph->n_params;
-  CoredTensorView *const views = calloc(n, sizeof *views);
-  if (!views) {
-    cored_error_set(error, CORED_ERROR_NO_MEMORY, "training: no memory for the model");
-    return NULL;
+int cored_trainer_store_count(const CoredTrainer *trainer, int k, int c) {
+  const CoredStores *const stores = cored_objective_teacher_stores(trainer->objective);
+  return (int)stores->counts[k * stores->c + c];
+}
+
+int cored_trainer_store_width(const CoredTrainer *trainer) {
+  return cored_objective_has_representation(trainer->objective)
+             ? cored_objective_teacher_stores(trainer->objective)->width
+             : 0;
+}
+
+void cored_trainer_store_mean(const CoredTrainer *trainer, int k, int c, double *mean) {
+  const CoredStores *const stores = cored_objective_teacher_stores(trainer->objective);
+  const size_t pair = (size_t)(k * stores->c + c), width = (size_t)stores->width;
+  const double count = stores->counts[pair];
+  for (size_t i = 0; i < width; i++)
+    mean[i] = count > 0 ? stores->sums[pair * width + i] / count : 0.0;
+}
+
+void cored_trainer_clear_representation(CoredTrainer *trainer) {
+  cored_stores_reset(cored_objective_teacher_stores(trainer->objective));
+  trainer->counters[COUNTER_SUMMED] = 0;
+}
+
+bool cored_trainer_replace_teacher(CoredTrainer *trainer, CoredError *error) {
+  if (!trainer->teacher_block)
+    return true;
+  memcpy(trainer->teacher_block, trainer->block,
+         cored_train_net_block_count(trainer->net) * sizeof *trainer->block);
+  return open_teacher(trainer, error);
+}
+
+/* ---- The step ------------------------------------------------------------------------------- */
+
+static CoredTrainNetRun new_run(CoredTrainer *trainer, const CoredBatch *batch) {
+  const bool train = trainer->params.batch_norm == CORED_BATCH_NORM_TRAIN;
+  const uint64_t forwards = (uint64_t)trainer->counters[COUNTER_FORWARDS]++;
+  uint32_t bits[4];
+  cored_philox_bits(cored_philox_key(trainer->params.seed, "dropout"), forwards, bits);
+  return (CoredTrainNetRun){.block = trainer->block,
+                            .running = train ? trainer->block : NULL,
+                            .images = batch->images,
+                            .n = batch->n,
+                            .batch_stats = train,
+                            .dropout = true,
+                            .key = (uint64_t)bits[0] << 32 | bits[1],
+                            .first = batch->first};
+}
+
+/* Activations and the like have no name: that of the layer before them is told. */
+static const char *layer_name(const CoredGraph *graph, int node) {
+  while (node > 0 && !graph->nodes[node].name[0])
+    node--;
+  return node > 0 ? graph->nodes[node].name : "the input";
+}
+
+static void remember_nonfinite(CoredTrainer *trainer, CoredTrainNetRun run,
+                               const CoredLosses *losses) {
+  char *const out = trainer->nonfinite;
+  const size_t size = sizeof trainer->nonfinite;
+  run.running = NULL;
+  int node = cored_train_net_find_nonfinite(trainer->net, &run);
+  if (node >= 0) {
+    snprintf(out, size, "%s", layer_name(trainer->graph, node));
+  } else if (!isfinite(losses->teacher)) {
+    const CoredTrainNetRun still = {
+        .block = trainer->teacher_block, .images = run.images, .n = run.n};
+    node = cored_train_net_find_nonfinite(trainer->eval, &still);
+    snprintf(out, size, "the teacher's %s",
+             node >= 0 ? layer_name(trainer->graph, node) : "outputs");
+  }
+}
+
+static void measure(CoredTrainer *trainer, const CoredBatch *batch,
+                    const CoredObjectiveBlocks *blocks, CoredLosses *losses) {
+  int64_t *const summed = &trainer->counters[COUNTER_SUMMED];
+  cored_objective_measure(trainer->objective, trainer->teacher, batch, blocks, !*summed, losses);
+  if (trainer->params.reduce && cored_objective_has_representation(trainer->objective))
+    *summed = 1;
+}
+
+/* A process without a sample of this batch only counts the pass and joins the sums, as the others
+ * do. */
+bool cored_trainer_accumulate(CoredTrainer *trainer, const CoredBatch *batch, double weight,
+                              CoredLosses *losses) {
+  const CoredObjectiveBlocks blocks = {.student = trainer->block,
+                                       .teacher = trainer->teacher_block};
+  const CoredTrainNetRun run = new_run(trainer, batch);
+  trainer->nonfinite[0] = '\0';
+  if (batch->n > 0)
+    cored_train_net_forward(trainer->net, &run);
+  measure(trainer, batch, &blocks, losses);
+  if (!isfinite(losses->total)) {
+    if (batch->n > 0)
+      remember_nonfinite(trainer, run, losses);
+    return false;
+  }
+  if (batch->n > 0) {
+    cored_objective_set_output_gradients(trainer->objective, batch, weight);
+    cored_train_net_backward(trainer->net, &run, trainer->gradients);
+  }
+  cored_objective_add_weight_gradients(trainer->objective, batch, &blocks, losses, weight,
+                                       trainer->gradients);
+  return true;
+}
+
+bool cored_trainer_update(CoredTrainer *trainer, double lr, double *norm) {
+  const CoredReduce *const reduce = trainer->params.reduce;
+  int64_t *const steps = &trainer->counters[COUNTER_STEPS];
+  if (reduce)
+    reduce->CORED_REAL(sum)(reduce->user, trainer->gradients,
+                            cored_train_net_block_count(trainer->net));
+  if (!cored_optimizer_step(trainer->optimizer, (uint64_t)*steps + 1, lr, trainer->block,
+                            trainer->gradients, norm))
+    return false;
+  ++*steps;
+  return true;
+}
+
+uint64_t cored_trainer_steps(const CoredTrainer *trainer) {
+  return (uint64_t)trainer->counters[COUNTER_STEPS];
+}
+
+/* ---- Evaluation ----------------------------------------------------------------------------- */
+
+void cored_trainer_evaluate(CoredTrainer *trainer, const float *images, int n, float *logits) {
+  const CoredTrainParams *const p = &trainer->params;
+  const CoredGraph *const graph = trainer->graph;
+  const size_t image = (size_t)p->input_width * (size_t)p->input_height * 3;
+  const int c = trainer->info.n_classes;
+  for (int done = 0; done < n; done += p->max_batch) {
+    const int now = n - done < p->max_batch ? n - done : p->max_batch;
+    const CoredTrainNetRun run = {
+        .block = trainer->block, .images = images + (size_t)done * image, .n = now};
+    cored_train_net_forward(trainer->eval, &run);
+    cored_class_scores(cored_train_net_output(trainer->eval, graph->logits, NULL), graph->outputs,
+                       now, c, trainer->scores);
+    for (int i = 0; i < now * c; i++)
+      logits[done * c + i] = (float)trainer->scores[i];
+  }
+}
+
+void cored_trainer_evaluate_teacher(CoredTrainer *trainer, const float *images, int n,
+                                    float *logits) {
+  const CoredTrainParams *const p = &trainer->params;
+  const size_t image = (size_t)p->input_width * (size_t)p->input_height * 3;
+  const int c = trainer->info.n_classes;
+  if (!trainer->teacher) {
+    cored_trainer_evaluate(trainer, images, n, logits);
+    return;
+  }
+  for (int i = 0; i < n; i++) {
+    trainer->teacher->forward(trainer->teacher, images + (size_t)i * image, 1, trainer->scores,
+                              NULL);
+    for (int j = 0; j < c; j++)
+      logits[i * c + j] = (float)trainer->scores[j];
+  }
+}
+
+/* ---- Where numbers broke -------------------------------------------------------------------- */
+
+static bool is_finite(const CoredTrainer *trainer, const CoredReal *block, int param) {
+  const CoredReal *const values = block + cored_train_net_offset(trainer->net, param);
+  for (size_t i = 0; i < trainer->graph->params[param].count; i++)
+    if (!isfinite(values[i]))
+      return false;
+  return true;
+}
+
+const char *cored_trainer_find_nonfinite(const CoredTrainer *trainer) {
+  const CoredParam *const params = trainer->graph->params;
+  const int n = trainer->graph->n_params;
+  if (trainer->nonfinite[0])
+    return trainer->nonfinite;
+  for (int i = 0; i < n; i++)
+    if (!is_finite(trainer, trainer->block, i))
+      return params[i].name;
+  for (int i = n - 1; i >= 0; i--) /* backward begins at the end */
+    if (!is_finite(trainer, trainer->gradients, i))
+      return params[i].name;
+  for (int m = 0; m < CORED_OPTIMIZER_MOMENTS; m++) {
+    const CoredReal *const moment = cored_optimizer_moment(trainer->optimizer, m);
+    for (int i = 0; moment && i < n; i++)
+      if (!is_finite(trainer, moment, i))
+        return params[i].name;
+  }
+  return NULL;
+}
+
+/* ---- Restoring ------------------------------------------------------------------------------ */
+
+static const CoredTensorView *find_tensor(const CoredTensorView *tensors, size_t n,
+                                          const char *name) {
+  for (size_t i = 0; i < n; i++)
+    if (strcmp(tensors[i].name, name) == 0)
+      return &tensors[i];
+  return NULL;
+}
+
+static bool same_layout(const CoredTensorView *a, const CoredTensorView *b) {
+  return a->dtype == b->dtype && a->rank == b->rank && a->size == b->size &&
+         memcmp(a->dims, b->dims, (size_t)a->rank * sizeof *a->dims) == 0;
+}
+
+/* Every number is one that a training can have left: no parameter or moment that is not finite, no
+ * count below 0. */
+static bool check_values(const CoredTensorView *view, CoredError *error) {
+  const bool counts =
+      strcmp(view->name, "counters") == 0 || strcmp(view->name, "stores.counts") == 0;
+  const size_t width = cored_dtype_size(view->dtype);
+  for (size_t i = 0; i < view->size / width; i++) {
+    const char *const at = (const char *)view->data + i * width;
+    double x = 0.0;
+    if (view->dtype == CORED_DTYPE_I64) {
+      int64_t value;
+      memcpy(&value, at, sizeof value);
+      x = (double)value;
+    } else if (view->dtype == CORED_DTYPE_F64) {
+      memcpy(&x, at, sizeof x);
+    } else {
+      float value;
+      memcpy(&value, at, sizeof value);
+      x = (double)value;
+    }
+    if (!isfinite(x) || (counts && x < 0.0))
+      return cored_error_set(
+          error, CORED_ERROR_PARAMETER_VALUE,
+          "training state: tensor '%s', element %zu: expected a finite number%s, "
+          "found %g",
+          view->name, i, counts ? " of at least 0" : "", x);
+  }
+  return true;
+}
+
+static bool check_tensors(const CoredTrainer *trainer, const CoredTensorView *tensors, size_t n,
+                          CoredError *error) {
+  for (size_t i = 0; i < trainer->n_state; i++) {
+    const CoredTensorView *const own = &trainer->state[i];
+    const CoredTensorView *const given = find_tensor(tensors, n, own->name);
+    if (!given)
+      return cored_error_set(error, CORED_ERROR_PARAMETER_MISSING, "training state: no tensor '%s'",
+                             own->name);
+    if (!same_layout(own, given))
+      return cored_error_set(error, CORED_ERROR_PARAMETER_SHAPE,
+                             "training state: tensor '%s' has another type or shape", own->name);
+    if (!check_values(given, error))
+      return false;
   }
   for (size_t i = 0; i < n; i++)
-    views[i] = cored_trainer_view(trainer, (int)i, trainer->block);
-  CoredModel *const model = cored_model_new(info, views, n, error);
-  free(views);
-  return model;
+    if (!find_tensor(trainer->state, trainer->n_state, tensors[i].name))
+      return cored_error_set(error, CORED_ERROR_PARAMETER_EXTRA,
+                             "training state: unexpected tensor '%s'", tensors[i].name);
+  return true;
 }
 
-/* The index-th trained parameter, seen in `block`. */
-static bool trained_view(const CoredTrainer *trainer, size_t index, const CoredReal *block,
-                         CoredTensorView *view) {
-  for (int i = 0; i < trainer->graph->n_params; i++) {
-    if (cored_param_is_statistic(&trainer->graph->params[i]) || index-- > 0)
-      continue;
-    *view = cored_trainer_view(trainer, i, block);
-    return true;
+bool cored_trainer_restore(CoredTrainer *trainer, const CoredTensorView *tensors, size_t n,
+                           CoredError *error) {
+  if (!check_tensors(trainer, tensors, n, error))
+    return false;
+  for (size_t i = 0; i < trainer->n_state; i++) {
+    const CoredTensorView *const own = &trainer->state[i];
+    memcpy((void *)own->data, find_tensor(tensors, n, own->name)->data, own->size);
   }
-  return false;
-}
-
-bool cored_trainer_parameter(const CoredTrainer *trainer, size_t index, CoredTensorView *view) {
-  return trained_view(trainer, index, trainer->block, view);
-}
-
-bool cored_trainer_gradient(const CoredTrainer *trainer, size_t index, CoredTensorView *view) {
-  return trained_view(trainer, index, trainer->gradients, view);
+  memset(trainer->gradients, 0, cored_train_net_block_count(trainer->net) * sizeof(CoredReal));
+  return open_teacher(trainer, error);
 }

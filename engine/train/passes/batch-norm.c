@@ -2,13 +2,11 @@
  * Batch norm in training, fused with the activation after it. */
 #include "train/passes/isa.h"
 
-#include "train/passes/exp.h"
-
 static inline Split split_norm_rows(size_t m) {
   return split_work(m, 32, 32);
 }
 
-#define CORED_TEMPLATE "train/passes/activate.h"
+#define CORED_TEMPLATE "train/passes/activation.h"
 #include "graph/twice.h"
 #define CORED_TEMPLATE "train/passes/batch-norm-pass.h"
 #include "graph/twice.h"

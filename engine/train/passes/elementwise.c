@@ -2,10 +2,9 @@
  * Elementwise and joining layers in training. */
 #include "train/passes/isa.h"
 
-#include "train/passes/exp.h"
 #include "base/random.h"
 
-#define CORED_TEMPLATE "train/passes/activate.h"
+#define CORED_TEMPLATE "train/passes/activation.h"
 #include "graph/twice.h"
 #define CORED_TEMPLATE "train/passes/elementwise-pass.h"
 #include "graph/twice.h"
