@@ -5,12 +5,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ALIGN_FLOATS 16
+#define ALIGN 64
 
-float *cored_blob_take(CoredBlob *blob, size_t floats) {
-  float *const p = blob->data ? blob->data + blob->used : NULL;
-  blob->used += (floats + ALIGN_FLOATS - 1) / ALIGN_FLOATS * ALIGN_FLOATS;
+void *cored_blob_take(CoredBlob *blob, size_t bytes) {
+  void *const p = blob->data ? (char *)blob->data + blob->used : NULL;
+  blob->used += (bytes + ALIGN - 1) / ALIGN * ALIGN;
   return p;
+}
+
+/* Room for n floats. */
+static float *take_floats(CoredBlob *blob, size_t n) {
+  return cored_blob_take(blob, n * sizeof(float));
 }
 
 void cored_affine_clear(CoredAffine *affine) {
@@ -78,9 +83,8 @@ bool cored_fold_gemm(CoredBlob *blob, const CoredKernels *kernels, const CoredGr
   const CoredNode *const conv = &graph->nodes[node];
   const CoredGemmShape *const shape = &kernels->gemm_shape;
   const size_t padded = cored_gemm_padded(shape, conv->channels);
-  float *const packed =
-      cored_blob_take(blob, cored_gemm_packed_size(shape, gemm->k, conv->channels));
-  float *const bias = cored_blob_take(blob, padded);
+  float *const packed = take_floats(blob, cored_gemm_packed_size(shape, gemm->k, conv->channels));
+  float *const bias = take_floats(blob, padded);
   gemm->b = packed;
   gemm->epilogue.bias = bias;
   if (!blob->data)
@@ -99,9 +103,9 @@ void cored_fold_depthwise(CoredBlob *blob, const CoredGraph *graph, const float 
                           int node, const CoredAffine *affine, CoredDepthwise *depthwise) {
   const CoredNode *const conv = &graph->nodes[node];
   const int channels = conv->channels, taps = conv->kernel * conv->kernel;
-  float *const out = cored_blob_take(blob, (size_t)taps * (size_t)channels);
-  float *const bias = affine->scale ? cored_blob_take(blob, (size_t)channels) : NULL;
-  depthwise->zeros = cored_blob_take(blob, (size_t)channels); /* a new block is zeroed */
+  float *const out = take_floats(blob, (size_t)taps * (size_t)channels);
+  float *const bias = affine->scale ? take_floats(blob, (size_t)channels) : NULL;
+  depthwise->zeros = take_floats(blob, (size_t)channels); /* a new block is zeroed */
   depthwise->weight = out;
   depthwise->epilogue.bias = bias;
   if (!blob->data)
@@ -118,8 +122,8 @@ void cored_fold_affine(CoredBlob *blob, const CoredAffine *affine, int channels,
                        CoredEpilogue *epilogue) {
   if (!affine->scale)
     return;
-  float *const scale = cored_blob_take(blob, (size_t)channels);
-  float *const shift = cored_blob_take(blob, (size_t)channels);
+  float *const scale = take_floats(blob, (size_t)channels);
+  float *const shift = take_floats(blob, (size_t)channels);
   epilogue->scale = scale;
   epilogue->shift = shift;
   if (!blob->data)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * Weights of a step: batch norm folded in, layout changed, packed.
  *
- * All weights of a plan lie in one block. Lowering runs twice over the same graph: first with
+ * All weights of a plan lie in one block. Emitting runs twice over the same ops: first with
  * data == NULL to learn the size, then to fill it. */
 #ifndef CORED_PLAN_FOLD_H
 #define CORED_PLAN_FOLD_H
@@ -9,12 +9,12 @@
 #include "plan/plan.h"
 
 typedef struct CoredBlob {
-  float *data; /* NULL: only count */
-  size_t used; /* floats */
+  void *data;  /* NULL: only count */
+  size_t used; /* bytes */
 } CoredBlob;
 
-/* The next `floats` floats, 64-byte aligned; NULL while counting. */
-float *cored_blob_take(CoredBlob *blob, size_t floats);
+/* The next bytes, aligned to 64; NULL while counting. */
+void *cored_blob_take(CoredBlob *blob, size_t bytes);
 
 /* A channel-wise y = scale * x + shift, e.g. an evaluated batch norm; owns its arrays. */
 typedef struct CoredAffine {

@@ -34,12 +34,15 @@ static CoredPlan *build_plan(const CoredGraph *graph, const float *const *params
   plan->input_height = height;
   plan->n_classes = graph->n_classes;
   plan->one_output = graph->outputs == 1;
-  if (!cored_activation_map_init(&plan->activation_map, graph, params, info, error) ||
-      !cored_plan_lower(plan, graph, params, asked->cancel, error)) {
-    cored_plan_unref(plan);
-    return NULL;
-  }
-  return plan;
+  CoredFusedGraph fused = {0};
+  const bool ok = cored_activation_map_init(&plan->activation_map, graph, params, info, error) &&
+                  cored_fuse(&fused, graph, height, width, error) &&
+                  cored_plan_emit(plan, &fused, params, asked->cancel, error);
+  cored_fused_clear(&fused);
+  if (ok)
+    return plan;
+  cored_plan_unref(plan);
+  return NULL;
 }
 
 CoredPlan *cored_plan_new_from_graph(const CoredGraph *graph, const float *const *params,
@@ -73,7 +76,7 @@ void cored_plan_unref(CoredPlan *plan) {
   if (!plan || __atomic_sub_fetch(&plan->references, 1, __ATOMIC_ACQ_REL) > 0)
     return;
   cored_plan_clear_steps(plan);
-  cored_block_free(plan->weights, plan->weight_floats, sizeof(float));
+  cored_block_free(plan->weights, plan->weight_bytes, 1);
   cored_activation_map_clear(&plan->activation_map);
   free(plan);
 }
@@ -91,7 +94,7 @@ void cored_plan_input_size(const CoredPlan *plan, int *width, int *height) {
 
 size_t cored_plan_memory(const CoredPlan *plan) {
   return sizeof *plan + (size_t)plan->n_steps * sizeof *plan->steps +
-         (size_t)plan->n_values * sizeof *plan->values + plan->weight_floats * sizeof(float) +
+         (size_t)plan->n_values * sizeof *plan->values + plan->weight_bytes +
          (size_t)plan->activation_map.channels * sizeof(float);
 }
 

@@ -1,27 +1,29 @@
 /* SPDX-License-Identifier: MIT
  * Inside a plan: a list of steps over a list of values.
  *
- * lower.c turns the graph into steps, fold.c computes their weights, layout.c gives the values
- * their places in one block of scratch memory, steps.c and step-conv.c execute. A step is a
- * small description with a function pointer; a new kind of step (a fused block, an int8
- * convolution) is one more function of type CoredStepFn and one more way for lower.c to emit it. */
+ * fuse.c decides which nodes of the graph become one op, emit.c turns these ops into steps, values
+ * and their places in memory, fold.c computes weights, steps.c executes. A step is a small
+ * description with a function pointer; a new kind of step (a fused block, an int8 convolution) is
+ * one more function of type CoredStepFn and one more way for emit.c to emit it. */
 #ifndef CORED_PLAN_PLAN_H
 #define CORED_PLAN_PLAN_H
 
-#include "cored.h"
-#include "kernels/kernels.h"
-#include "graph/graph.h"
 #include "base/thread-pool.h"
+#include "cored.h"
+#include "graph/graph.h"
+#include "kernels/kernels.h"
 #include "plan/activation-map.h"
+#include "plan/fuse.h"
 
 #define CORED_NO_VALUE (-1)
 
 /* An activation, or shared working memory of one step. [n, h, w, c] dense. */
 typedef struct CoredValue {
   CoredShape shape;
-  size_t size;     /* floats of one image, a multiple of 16 */
-  int first, last; /* steps that write and read it first and last */
-  size_t offset;   /* floats of one image from the start of the scratch memory; scales with n */
+  CoredDtype dtype; /* F32 */
+  size_t size;      /* bytes of one image, a multiple of 64 */
+  int first, last;  /* steps that write and read it first and last */
+  size_t offset;    /* bytes of one image from the start of the scratch memory; scales with n */
 } CoredValue;
 
 typedef struct CoredWindow {
@@ -50,7 +52,7 @@ struct CoredStep {
   CoredEpilogue epilogue; /* without residual, which is a value */
   CoredKernelAct in_act;  /* applied to what is read: pooling over pixels */
   float in_slope;
-  size_t scratch; /* floats per thread */
+  size_t scratch; /* bytes per thread */
   double macs;    /* multiply-adds of one image */
   /* Convolution */
   CoredRowSource source;
@@ -73,35 +75,33 @@ struct CoredPlan {
   int n_steps;
   int features, logits; /* values; 0 is the input */
   bool one_output;      /* logits has one channel z and stands for (0, z) */
-  float *weights;       /* one block: everything the steps point to */
-  size_t weight_floats;
-  size_t arena_floats;   /* of one image */
-  size_t scratch_floats; /* of one thread */
+  void *weights;        /* one block: everything the steps point to */
+  size_t weight_bytes;
+  size_t arena_bytes;   /* of one image */
+  size_t scratch_bytes; /* of one thread */
   CoredActivationMap activation_map;
 };
 
 /* What a step sees of the session that runs it. */
 struct CoredContext {
   const CoredPlan *plan;
-  float *const *values; /* address of each value */
-  int n;                /* images */
+  void *const *values; /* address of each value */
+  int n;               /* images */
   CoredThreadPool *pool;
   int thread, n_threads;
-  float *scratch; /* of this thread */
+  void *scratch; /* of this thread */
 };
 
-/* Steps, see steps.c and step-conv.c. */
+/* Steps, see steps.c. */
 CoredStepFn cored_step_conv, cored_step_depthwise, cored_step_max_pool, cored_step_sum_pixels,
     cored_step_pointwise, cored_step_scale, cored_step_concat;
 
-/* Fill in values, steps and weights of a plan whose kernels and input size are set.
+/* Fill in values, their places, steps and weights of a plan whose kernels are set.
  * params[i] is graph->params[i]. */
-bool cored_plan_lower(CoredPlan *plan, const CoredGraph *graph, const float *const *params,
-                      const int *cancel, CoredError *error);
+bool cored_plan_emit(CoredPlan *plan, const CoredFusedGraph *fused, const float *const *params,
+                     const int *cancel, CoredError *error);
 /* Free steps and values; both are then empty. */
 void cored_plan_clear_steps(CoredPlan *plan);
-/* Lifetimes and offsets of the values; arena_floats. */
-bool cored_plan_layout(CoredPlan *plan, CoredError *error);
 
 /* A plan straight from a graph and its parameters (tests, the trainer); info is copied and only
  * its n_classes, input size and network are looked at. */

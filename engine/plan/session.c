@@ -15,12 +15,12 @@ struct CoredSession {
   CoredThreadPool *pool;
   int max_batch;
   bool features;
-  float *block; /* everything below points into it */
-  size_t block_floats;
-  float **values;
-  float *input;   /* [max_batch, H, W, 3] */
-  float *logits;  /* [max_batch, 2] of a network with one output */
-  float *scratch; /* threads * plan->scratch_floats, of whole cache lines each */
+  char *block; /* everything below points into it */
+  size_t block_bytes;
+  void **values;
+  float *input;  /* [max_batch, H, W, 3] */
+  float *logits; /* [max_batch, 2] of a network with one output */
+  char *scratch; /* threads * scratch_size() */
 };
 
 typedef struct RunCall { /* what the threads of one run share */
@@ -28,27 +28,30 @@ typedef struct RunCall { /* what the threads of one run share */
   int n;
 } RunCall;
 
-static size_t round_up(size_t floats) {
-  return (floats + 15) / 16 * 16;
+#define LINE ((size_t)64) /* of the cache */
+
+/* Of one thread: whole lines, and one between two threads. */
+static size_t scratch_size(const CoredPlan *plan) {
+  return (plan->scratch_bytes + LINE - 1) / LINE * LINE + LINE;
 }
 
 /* Lay out the block; addresses only when it exists. Returns false when the size wraps. */
-static bool lay_out(CoredSession *s, size_t *floats) {
+static bool lay_out(CoredSession *s, size_t *bytes) {
   const CoredPlan *const plan = s->plan;
   const size_t input = plan->values[0].size;
-  const size_t per_image = plan->arena_floats + input + 16; /* logits: one line each is plenty */
-  const size_t scratch = round_up(plan->scratch_floats) + 16;
+  const size_t per_image = plan->arena_bytes + input + LINE; /* logits: one line each is plenty */
   size_t images, threads;
   if (__builtin_mul_overflow(per_image, (size_t)s->max_batch, &images) ||
-      __builtin_mul_overflow(scratch, (size_t)cored_thread_pool_threads(s->pool), &threads) ||
-      __builtin_add_overflow(images, threads, floats))
+      __builtin_mul_overflow(scratch_size(plan), (size_t)cored_thread_pool_threads(s->pool),
+                             &threads) ||
+      __builtin_add_overflow(images, threads, bytes))
     return false;
   if (s->block) {
     const size_t batch = (size_t)s->max_batch;
     for (int i = 1; i < plan->n_values; i++)
       s->values[i] = s->block + plan->values[i].offset * batch;
-    s->input = s->block + plan->arena_floats * batch;
-    s->logits = s->input + input * batch;
+    s->input = (float *)(void *)(s->block + plan->arena_bytes * batch);
+    s->logits = (float *)(void *)(s->block + (plan->arena_bytes + input) * batch);
     s->scratch = s->block + images;
   }
   return true;
@@ -59,13 +62,13 @@ static bool open_session(CoredSession *s, int threads, CoredError *error) {
   if (!s->pool)
     return false;
   s->values = calloc((size_t)s->plan->n_values, sizeof *s->values);
-  if (s->values && lay_out(s, &s->block_floats))
-    s->block = cored_block_new(s->block_floats, sizeof(float));
+  if (s->values && lay_out(s, &s->block_bytes))
+    s->block = cored_block_new(s->block_bytes, 1);
   if (!s->block)
     return cored_error_set(error, CORED_ERROR_NO_MEMORY,
                            "session: no memory for batches of %d at %dx%d", s->max_batch,
                            s->plan->input_width, s->plan->input_height);
-  return lay_out(s, &s->block_floats);
+  return lay_out(s, &s->block_bytes);
 }
 
 CoredSession *cored_session_new(CoredPlan *plan, const CoredSessionParams *params,
@@ -95,14 +98,14 @@ void cored_session_free(CoredSession *session) {
   if (!session)
     return;
   cored_thread_pool_free(session->pool);
-  cored_block_free(session->block, session->block_floats, sizeof(float));
+  cored_block_free(session->block, session->block_bytes, 1);
   free(session->values);
   cored_plan_unref(session->plan);
   free(session);
 }
 
 size_t cored_session_memory(const CoredSession *session) {
-  return session->block_floats * sizeof(float);
+  return session->block_bytes;
 }
 
 float *cored_session_input(CoredSession *session) {
@@ -112,14 +115,13 @@ float *cored_session_input(CoredSession *session) {
 static void run_steps(void *arg, int thread, int n_threads) {
   const RunCall *const call = arg;
   const CoredSession *const s = call->session;
-  const CoredContext context = {
-      .plan = s->plan,
-      .values = s->values,
-      .n = call->n,
-      .pool = s->pool,
-      .thread = thread,
-      .n_threads = n_threads,
-      .scratch = s->scratch + (size_t)thread * (round_up(s->plan->scratch_floats) + 16)};
+  const CoredContext context = {.plan = s->plan,
+                                .values = s->values,
+                                .n = call->n,
+                                .pool = s->pool,
+                                .thread = thread,
+                                .n_threads = n_threads,
+                                .scratch = s->scratch + (size_t)thread * scratch_size(s->plan)};
   for (int i = 0; i < s->plan->n_steps; i++) {
     s->plan->steps[i].run(&s->plan->steps[i], &context);
     cored_thread_pool_barrier(s->pool);
@@ -147,7 +149,7 @@ static void fill_output(const CoredSession *s, int n, CoredOutput *output) {
 }
 
 void cored_session_run(CoredSession *session, const float *input, int n, CoredOutput *output) {
-  session->values[0] = (float *)(uintptr_t)input; /* value 0 is only read */
+  session->values[0] = (void *)(uintptr_t)input; /* value 0 is only read */
   RunCall call = {.session = session, .n = n};
   cored_thread_pool_run(session->pool, run_steps, &call);
   fill_output(session, n, output);

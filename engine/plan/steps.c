@@ -1,36 +1,254 @@
 /* SPDX-License-Identifier: MIT
- * The steps that are not matrix products. */
-#include "plan/step.h"
+ * What the steps of a plan do. Every thread of a session calls each step with its number and does
+ * its part; which part that is never changes a result. */
+#include <string.h>
+
+#include "plan/plan.h"
 
 #define CHANNEL_GRAIN 16 /* channels are shared out in cache lines */
 
+/* Lines y0..y1 of one image: a part of the n * height lines of a batch. */
+typedef struct LineRange {
+  int image, y0, y1;
+} LineRange;
+
+/* Cut [*line, end) at the next image border: fills *part, moves *line on; false at the end. */
+static bool next_range(int *line, int end, int height, LineRange *part) {
+  if (*line >= end)
+    return false;
+  part->image = *line / height;
+  part->y0 = *line - part->image * height;
+  const int left = end - *line;
+  part->y1 = height - part->y0 < left ? height : part->y0 + left;
+  *line += part->y1 - part->y0;
+  return true;
+}
+
+static CoredShape shape_of(const CoredContext *context, int value) {
+  return context->plan->values[value].shape;
+}
+
+/* Start of an image of a value. */
+static float *data_of(const CoredContext *context, int value, int image) {
+  const CoredShape s = shape_of(context, value);
+  return (float *)context->values[value] + (size_t)image * (size_t)s.h * (size_t)s.w * (size_t)s.c;
+}
+
+/* The step's epilogue with the residual of an image filled in. */
+static CoredEpilogue epilogue_of(const CoredStep *step, const CoredContext *context,
+                                 const CoredEpilogue *epilogue, int image) {
+  CoredEpilogue e = *epilogue;
+  if (step->residual != CORED_NO_VALUE) {
+    e.residual = data_of(context, step->residual, image);
+    e.residual_pixel = shape_of(context, step->residual).c;
+  }
+  return e;
+}
+
+/* ---- Convolution ----------------------------------------------------------------------------- */
+
+/* Convolution (and dense layers) as a matrix product over packed weights.
+ *
+ * One row of A is what one output pixel reads. Rows are read where they lie when that is possible;
+ * otherwise a band of output lines is prepared in a thread's scratch memory (padded, scaled, or the
+ * depthwise half of a separable convolution) and consumed at once, while it is in the cache.
+ *
+ * Threads share the work by output lines where the map is large, by output channels where the
+ * matrix is larger than the map; then A is prepared together first. Neither changes a result. */
+
+/* Lines [y0, y1) read with a border of zeros, as the matrix product expects them. */
+static void copy_padded(const CoredStep *step, const CoredContext *context, const LineRange *lines,
+                        float *rows) {
+  const CoredShape in = shape_of(context, step->in[0]);
+  const CoredWindow *const w = &step->window;
+  const int reach = (w->kernel - 1) * w->dilation;
+  const size_t line = (size_t)(step->gemm.a_line / w->stride); /* floats of a padded line */
+  const size_t left = (size_t)w->pad_left * (size_t)in.c;
+  const size_t width = (size_t)in.w * (size_t)in.c;
+  const size_t copied = width < line - left ? width : line - left;
+  const float *const x = data_of(context, step->in[0], lines->image);
+  const int first = lines->y0 * w->stride - w->pad_top;
+  const int last = (lines->y1 - 1) * w->stride - w->pad_top + reach;
+  for (int y = first; y <= last; y++, rows += line) {
+    if (y < 0 || y >= in.h) {
+      memset(rows, 0, line * sizeof *rows);
+      continue;
+    }
+    memset(rows, 0, left * sizeof *rows);
+    memcpy(rows + left, x + (size_t)y * width, copied * sizeof *rows);
+    memset(rows + left + copied, 0, (line - left - copied) * sizeof *rows);
+  }
+}
+
+static void scale_rows(const CoredStep *step, const CoredContext *context, const LineRange *lines,
+                       float *rows) {
+  const CoredShape in = shape_of(context, step->in[0]);
+  const CoredEpilogue e = {.scale = data_of(context, step->factors, lines->image),
+                           .shift = step->depthwise.zeros};
+  const float *const x = data_of(context, step->in[0], lines->image);
+  context->plan->kernels->pointwise(&e, x + (size_t)lines->y0 * (size_t)in.w * (size_t)in.c, in.c,
+                                    rows, in.c, (lines->y1 - lines->y0) * in.w, in.c);
+}
+
+/* Channels [c0, c1) of the rows; rows is where line y0 goes. */
+static void depthwise_rows(const CoredStep *step, const CoredContext *context,
+                           const LineRange *lines, int c0, int c1, float *rows) {
+  CoredDepthwise d = step->depthwise;
+  d.x = data_of(context, step->in[0], lines->image);
+  d.out = rows;
+  d.out_row0 = lines->y0;
+  context->plan->kernels->depthwise(&d, lines->y0, lines->y1, c0, c1);
+}
+
+static void prepare_rows(const CoredStep *step, const CoredContext *context, const LineRange *lines,
+                         float *rows) {
+  switch (step->source) {
+  case CORED_ROWS_DIRECT:
+    break;
+  case CORED_ROWS_PADDED:
+    copy_padded(step, context, lines, rows);
+    break;
+  case CORED_ROWS_SCALED:
+    scale_rows(step, context, lines, rows);
+    break;
+  case CORED_ROWS_DEPTHWISE:
+    depthwise_rows(step, context, lines, 0, step->depthwise.channels, rows);
+    break;
+  }
+}
+
+/* The product without its activations' addresses, ready for output lines from y0 of an image on. */
+static CoredGemm bind(const CoredStep *step, const CoredContext *context, int image, int y0) {
+  const CoredShape out = shape_of(context, step->out);
+  const size_t pixel = (size_t)y0 * (size_t)out.w;
+  CoredGemm g = step->gemm;
+  g.epilogue = epilogue_of(step, context, &step->gemm.epilogue, image);
+  g.c = data_of(context, step->out, image) + pixel * (size_t)out.c;
+  if (g.epilogue.residual)
+    g.epilogue.residual += pixel * (size_t)g.epilogue.residual_pixel;
+  return g;
+}
+
+/* Output lines of this thread, band after band. */
+static void run_lines(const CoredStep *step, const CoredContext *context) {
+  const CoredShape out = shape_of(context, step->out);
+  int line, end;
+  cored_thread_pool_part(context->n * out.h, 1, context->thread, context->n_threads, &line, &end);
+  LineRange part;
+  while (next_range(&line, end, out.h, &part)) {
+    for (int y = part.y0; y < part.y1; y += step->band) {
+      const LineRange band = {part.image, y, part.y1 - y < step->band ? part.y1 : y + step->band};
+      CoredGemm g = bind(step, context, part.image, y);
+      if (step->source == CORED_ROWS_DIRECT) {
+        g.a = data_of(context, step->in[0], part.image) + y * g.a_line;
+      } else {
+        prepare_rows(step, context, &band, context->scratch);
+        g.a = context->scratch;
+      }
+      context->plan->kernels->gemm(&g, 0, (band.y1 - band.y0) * out.w, 0, g.n);
+    }
+  }
+}
+
+/* Rows of A lie one behind the other for all images: no lines to speak of. */
+static bool rows_are_dense(const CoredStep *step) {
+  return step->source == CORED_ROWS_DIRECT && step->window.kernel == 1 && step->window.stride == 1;
+}
+
+static void run_pixels(const CoredStep *step, const CoredContext *context, int pixels) {
+  CoredGemm g = bind(step, context, 0, 0);
+  g.a = data_of(context, step->in[0], 0);
+  int from, to;
+  cored_thread_pool_part(pixels, context->plan->kernels->gemm_shape.rows, context->thread,
+                         context->n_threads, &from, &to);
+  context->plan->kernels->gemm(&g, from, to, 0, g.n);
+}
+
+/* All threads prepare the rows of all images in the shared value. */
+static void prepare_shared(const CoredStep *step, const CoredContext *context) {
+  const CoredShape out = shape_of(context, step->out);
+  const size_t line_floats = (size_t)out.w * (size_t)step->gemm.k;
+  float *const rows = context->values[step->shared];
+  const bool by_channels =
+      step->source == CORED_ROWS_DEPTHWISE && context->n * out.h < 4 * context->n_threads;
+  int line = 0, end = context->n * out.h, c0 = 0, c1 = step->gemm.k;
+  if (by_channels)
+    cored_thread_pool_part(step->gemm.k, 16, context->thread, context->n_threads, &c0, &c1);
+  else
+    cored_thread_pool_part(end, 1, context->thread, context->n_threads, &line, &end);
+  LineRange part;
+  while (next_range(&line, end, out.h, &part)) {
+    float *const to = rows + (size_t)(part.image * out.h + part.y0) * line_floats;
+    if (by_channels)
+      depthwise_rows(step, context, &part, c0, c1, to);
+    else
+      prepare_rows(step, context, &part, to);
+  }
+}
+
+static void run_columns(const CoredStep *step, const CoredContext *context, int pixels) {
+  CoredGemm g = bind(step, context, 0, 0);
+  if (step->shared != CORED_NO_VALUE) {
+    prepare_shared(step, context);
+    cored_thread_pool_barrier(context->pool);
+    g.a = context->values[step->shared];
+  } else {
+    g.a = data_of(context, step->in[0], 0);
+  }
+  int from, to;
+  cored_thread_pool_part(g.n, context->plan->kernels->gemm_shape.columns, context->thread,
+                         context->n_threads, &from, &to);
+  if (from < to)
+    context->plan->kernels->gemm(&g, 0, pixels, from, to);
+}
+
+/* By lines every thread reads the whole matrix, by channels every thread reads the whole map: the
+ * smaller of the two is what may be read more than once. */
+static bool prefers_columns(const CoredStep *step, const CoredContext *context, int pixels) {
+  const bool possible = rows_are_dense(step) || step->shared != CORED_NO_VALUE;
+  return possible && context->n_threads > 1 && step->gemm.n >= pixels;
+}
+
+void cored_step_conv(const CoredStep *step, const CoredContext *context) {
+  const CoredShape out = shape_of(context, step->out);
+  const int pixels = context->n * out.h * out.w;
+  if (prefers_columns(step, context, pixels))
+    run_columns(step, context, pixels);
+  else if (rows_are_dense(step))
+    run_pixels(step, context, pixels);
+  else
+    run_lines(step, context);
+}
+
+/* ---- The others ------------------------------------------------------------------------------ */
+
 void cored_step_depthwise(const CoredStep *step, const CoredContext *context) {
-  const CoredShape out = cored_step_shape(context, step->out);
+  const CoredShape out = shape_of(context, step->out);
   const int lines = context->n * out.h;
   int line = 0, end = lines, c0 = 0, c1 = out.c;
   if (lines < 4 * context->n_threads)
     cored_thread_pool_part(out.c, CHANNEL_GRAIN, context->thread, context->n_threads, &c0, &c1);
   else
     cored_thread_pool_part(lines, 1, context->thread, context->n_threads, &line, &end);
-  CoredLineRange part;
-  while (c0 < c1 && cored_line_range_next(&line, end, out.h, &part)) {
+  LineRange part;
+  while (c0 < c1 && next_range(&line, end, out.h, &part)) {
     CoredDepthwise d = step->depthwise;
-    d.x = cored_step_data(context, step->in[0], part.image);
-    d.out = cored_step_data(context, step->out, part.image);
-    d.epilogue = cored_step_epilogue(step, context, &step->depthwise.epilogue, part.image);
+    d.x = data_of(context, step->in[0], part.image);
+    d.out = data_of(context, step->out, part.image);
+    d.epilogue = epilogue_of(step, context, &step->depthwise.epilogue, part.image);
     context->plan->kernels->depthwise(&d, part.y0, part.y1, c0, c1);
   }
 }
 
 void cored_step_max_pool(const CoredStep *step, const CoredContext *context) {
-  const CoredShape in = cored_step_shape(context, step->in[0]);
-  const CoredShape out = cored_step_shape(context, step->out);
+  const CoredShape in = shape_of(context, step->in[0]);
+  const CoredShape out = shape_of(context, step->out);
   int line, end;
   cored_thread_pool_part(context->n * out.h, 1, context->thread, context->n_threads, &line, &end);
-  CoredLineRange part;
-  while (cored_line_range_next(&line, end, out.h, &part)) {
+  LineRange part;
+  while (next_range(&line, end, out.h, &part)) {
     const CoredMaxPool pool = {
-        .x = cored_step_data(context, step->in[0], part.image),
+        .x = data_of(context, step->in[0], part.image),
         .h = in.h,
         .w = in.w,
         .channels = in.c,
@@ -38,9 +256,9 @@ void cored_step_max_pool(const CoredStep *step, const CoredContext *context) {
         .stride = step->window.stride,
         .pad_top = step->window.pad_top,
         .pad_left = step->window.pad_left,
-        .out = cored_step_data(context, step->out, part.image),
+        .out = data_of(context, step->out, part.image),
         .out_w = out.w,
-        .epilogue = cored_step_epilogue(step, context, &step->epilogue, part.image),
+        .epilogue = epilogue_of(step, context, &step->epilogue, part.image),
     };
     context->plan->kernels->max_pool(&pool, part.y0, part.y1);
   }
@@ -48,58 +266,56 @@ void cored_step_max_pool(const CoredStep *step, const CoredContext *context) {
 
 /* Global average pooling, with the activation before it. */
 void cored_step_sum_pixels(const CoredStep *step, const CoredContext *context) {
-  const CoredShape in = cored_step_shape(context, step->in[0]);
+  const CoredShape in = shape_of(context, step->in[0]);
   const int pixels = in.h * in.w;
   int c0, c1;
   cored_thread_pool_part(in.c, CHANNEL_GRAIN, context->thread, context->n_threads, &c0, &c1);
   for (int i = 0; i < context->n && c0 < c1; i++)
-    context->plan->kernels->sum_pixels(cored_step_data(context, step->in[0], i), in.c, pixels, c0,
-                                       c1, step->in_act, step->in_slope, 1.0f / (float)pixels,
-                                       cored_step_data(context, step->out, i));
+    context->plan->kernels->sum_pixels(data_of(context, step->in[0], i), in.c, pixels, c0, c1,
+                                       step->in_act, step->in_slope, 1.0f / (float)pixels,
+                                       data_of(context, step->out, i));
 }
 
 /* Elementwise: what could not be fused into a neighbour. */
 void cored_step_pointwise(const CoredStep *step, const CoredContext *context) {
-  const CoredShape s = cored_step_shape(context, step->out);
+  const CoredShape s = shape_of(context, step->out);
   int from, to;
   cored_thread_pool_part(context->n * s.h * s.w, 1, context->thread, context->n_threads, &from,
                          &to);
-  CoredEpilogue e = cored_step_epilogue(step, context, &step->epilogue, 0);
+  CoredEpilogue e = epilogue_of(step, context, &step->epilogue, 0);
   if (e.residual)
     e.residual += from * e.residual_pixel;
   const ptrdiff_t offset = (ptrdiff_t)from * s.c;
-  context->plan->kernels->pointwise(&e, cored_step_data(context, step->in[0], 0) + offset, s.c,
-                                    cored_step_data(context, step->out, 0) + offset, s.c, to - from,
-                                    s.c);
+  context->plan->kernels->pointwise(&e, data_of(context, step->in[0], 0) + offset, s.c,
+                                    data_of(context, step->out, 0) + offset, s.c, to - from, s.c);
 }
 
 /* One factor per image and channel. */
 void cored_step_scale(const CoredStep *step, const CoredContext *context) {
-  const CoredShape s = cored_step_shape(context, step->out);
+  const CoredShape s = shape_of(context, step->out);
   int line, end;
   cored_thread_pool_part(context->n * s.h, 1, context->thread, context->n_threads, &line, &end);
-  CoredLineRange part;
-  while (cored_line_range_next(&line, end, s.h, &part)) {
-    const CoredEpilogue e = {.scale = cored_step_data(context, step->factors, part.image),
+  LineRange part;
+  while (next_range(&line, end, s.h, &part)) {
+    const CoredEpilogue e = {.scale = data_of(context, step->factors, part.image),
                              .shift = step->depthwise.zeros};
     const ptrdiff_t offset = (ptrdiff_t)part.y0 * s.w * s.c;
-    context->plan->kernels->pointwise(&e,
-                                      cored_step_data(context, step->in[0], part.image) + offset,
-                                      s.c, cored_step_data(context, step->out, part.image) + offset,
-                                      s.c, (part.y1 - part.y0) * s.w, s.c);
+    context->plan->kernels->pointwise(&e, data_of(context, step->in[0], part.image) + offset, s.c,
+                                      data_of(context, step->out, part.image) + offset, s.c,
+                                      (part.y1 - part.y0) * s.w, s.c);
   }
 }
 
 void cored_step_concat(const CoredStep *step, const CoredContext *context) {
-  const CoredShape out = cored_step_shape(context, step->out);
+  const CoredShape out = shape_of(context, step->out);
   int from, to;
   cored_thread_pool_part(context->n * out.h * out.w, 1, context->thread, context->n_threads, &from,
                          &to);
   const CoredEpilogue copy = {.act = CORED_KERNEL_ACT_NONE};
-  float *y = cored_step_data(context, step->out, 0) + (ptrdiff_t)from * out.c;
+  float *y = data_of(context, step->out, 0) + (ptrdiff_t)from * out.c;
   for (int i = 0; i < step->n_in; i++) {
-    const int c = cored_step_shape(context, step->in[i]).c;
-    const float *const x = cored_step_data(context, step->in[i], 0) + (ptrdiff_t)from * c;
+    const int c = shape_of(context, step->in[i]).c;
+    const float *const x = data_of(context, step->in[i], 0) + (ptrdiff_t)from * c;
     context->plan->kernels->pointwise(&copy, x, c, y, out.c, to - from, c);
     y += c;
   }

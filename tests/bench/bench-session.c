@@ -114,11 +114,11 @@ static void time_steps(const Options *o, const Case *c, CoredPlan *plan) {
   CoredError error;
   const size_t n = (size_t)c->batch;
   CoredThreadPool *const pool = cored_thread_pool_new(1, &error);
-  float **const values = calloc((size_t)plan->n_values, sizeof *values);
+  void **const values = calloc((size_t)plan->n_values, sizeof *values);
   double *const best = calloc((size_t)plan->n_steps, sizeof *best);
-  float *const arena = cored_block_new(plan->arena_floats * n, sizeof(float));
-  float *const input = cored_block_new(plan->values[0].size * n, sizeof(float));
-  float *const scratch = cored_block_new(plan->scratch_floats + 16, sizeof(float));
+  char *const arena = cored_block_new(plan->arena_bytes * n, 1);
+  void *const input = cored_block_new(plan->values[0].size * n, 1);
+  void *const scratch = cored_block_new(plan->scratch_bytes + 64, 1);
   if (!pool || !values || !best || !arena || !input || !scratch)
     exit(1);
   values[0] = input;
@@ -141,9 +141,9 @@ static void time_steps(const Options *o, const Case *c, CoredPlan *plan) {
     total += best[i];
   }
   printf("%-32s %10.3f ms, sum of the fastest runs of each step\n", c->network, total * 1e3);
-  cored_block_free(scratch, plan->scratch_floats + 16, sizeof(float));
-  cored_block_free(input, plan->values[0].size * n, sizeof(float));
-  cored_block_free(arena, plan->arena_floats * n, sizeof(float));
+  cored_block_free(scratch, plan->scratch_bytes + 64, 1);
+  cored_block_free(input, plan->values[0].size * n, 1);
+  cored_block_free(arena, plan->arena_bytes * n, 1);
   free(best);
   free(values);
   cored_thread_pool_free(pool);

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT
+ * Fusing: from the nodes of a graph to the ops that a plan computes, each with what went into it.
+ *
+ * Nodes are visited in their order. A convolution, depthwise convolution, pooling or sum takes the
+ * batch norms, the activation and the residual behind it along, as far as nobody else needs what
+ * lies between; an activation, a scaling or a depthwise convolution in front of an op that can do
+ * it while reading is done there. A pure function of graph and input size: no weights are looked
+ * at, no memory is laid out, no CPU is known. `cored-convert inspect --plan` prints the list.
+ */
+#ifndef CORED_PLAN_FUSE_H
+#define CORED_PLAN_FUSE_H
+
+#include "graph/graph.h"
+
+#define CORED_NO_NODE (-1)
+#define CORED_FUSED_NODES 8 /* that one op takes along behind its own */
+
+/* What became of a node behind an op's own: y = post(act(fold(op(x)) + residual)). */
+typedef enum CoredFusedRole {
+  CORED_FUSED_FOLD,    /* batch norm, into the op's weights */
+  CORED_FUSED_ADD,     /* the residual */
+  CORED_FUSED_ACT,     /* the activation */
+  CORED_FUSED_POST,    /* batch norm behind the activation or the residual */
+  CORED_FUSED_NOTHING, /* does nothing at inference: dropout, drop-connect */
+} CoredFusedRole;
+
+typedef struct CoredFusedNode {
+  int node;
+  CoredFusedRole role;
+} CoredFusedNode;
+
+/* One op of a plan. Values are named by nodes: that of the node whose output they are. */
+typedef struct CoredFusedOp {
+  CoredOp op; /* of `node`; BATCH_NORM, ADD, ACTIVATION and SCALE: elementwise, fused nowhere */
+  int node;   /* the op's own node: its name, its window, its weights */
+  int last;   /* the value it computes; == node where it takes nothing along */
+  int in[4], n_in;
+  /* Done while reading in[0]; CORED_NO_NODE: nothing. */
+  int in_act;  /* an activation */
+  int factors; /* the value whose factors, one per channel, in[0] is multiplied by */
+  int inlined; /* index of the depthwise convolution whose rows are made while this op reads */
+  /* This op has no value: it is computed row by row inside the one that reads it. */
+  bool is_inlined;
+  int residual; /* the value that is added; CORED_NO_NODE: none */
+  int act;      /* the activation behind it */
+  CoredFusedNode fused[CORED_FUSED_NODES];
+  int n_fused;
+  double macs; /* multiply-adds of one image; matrix products and depthwise convolutions */
+} CoredFusedOp;
+
+typedef struct CoredFusedGraph {
+  const CoredGraph *graph; /* must outlive this */
+  CoredShape *shapes;      /* of every node */
+  CoredFusedOp *ops;       /* in order of execution */
+  int n_ops;
+  int features, logits; /* the values of the graph's outputs */
+} CoredFusedGraph;
+
+/* For an input of h x w. Fails without memory and when the size does not fit the network. */
+bool cored_fuse(CoredFusedGraph *fused, const CoredGraph *graph, int h, int w, CoredError *error);
+void cored_fused_clear(CoredFusedGraph *fused); /* fine on a zeroed one */
+
+/* Floats of the op's weights, those of nodes fused into it counted as they end up: a matrix and
+ * one bias per channel, or taps and their biases, and two factors per channel of a batch norm that
+ * could not be folded. Without what a kernel's packing adds. */
+size_t cored_fused_weights(const CoredFusedGraph *fused, const CoredFusedOp *op);
+
+#endif /* CORED_PLAN_FUSE_H */
