@@ -4,6 +4,7 @@
 #include "train/core/train-net.h"
 
 #include "base/error.h"
+#include "base/memory-plan.h"
 #include "base/random.h"
 #include "train/passes/pass.h"
 
@@ -27,18 +28,13 @@ typedef struct Step {
   bool add[4];            /* backward adds to the gradient of input k */
 } Step;
 
-/* A piece of the arena that is in use at times first..last. Node i runs forward at time i, the loss
- * comes at n_nodes, node i runs backward at 2 n_nodes - i. */
-typedef struct Buffer {
-  size_t count, offset;
-  int first, last;
-} Buffer;
-
 typedef struct Layout {
   const CoredTrainNetParams *params;
   CoredShape *shapes;
   Step *steps;
-  Buffer *buffers;
+  /* Pieces of the arena, in numbers. Node i runs forward at time i, the loss comes at n_nodes, node
+   * i runs backward at 2 n_nodes - i. */
+  CoredBuffer *buffers;
   int n_buffers;
   int *consumers; /* per node */
   size_t arena;   /* floats */
@@ -75,14 +71,14 @@ static int new_buffer(Layout *layout, size_t count, int first, int last) {
   if (count == 0)
     return -1;
   layout->buffers[layout->n_buffers] =
-      (Buffer){.count = (count + 15) / 16 * 16, .first = first, .last = last};
+      (CoredBuffer){.size = (count + 15) / 16 * 16, .first = first, .last = last};
   return layout->n_buffers++;
 }
 
 static void extend(Layout *layout, int buffer, int time) {
   if (buffer < 0)
     return;
-  Buffer *const b = &layout->buffers[buffer];
+  CoredBuffer *const b = &layout->buffers[buffer];
   b->first = time < b->first ? time : b->first;
   b->last = time > b->last ? time : b->last;
 }
@@ -232,64 +228,6 @@ static void plan_scratch(Layout *layout, int i) {
         new_buffer(layout, count, backward_time(layout, i), backward_time(layout, i));
 }
 
-static int larger_first(const void *a, const void *b) {
-  const Buffer *const x = *(Buffer *const *)a;
-  const Buffer *const y = *(Buffer *const *)b;
-  if (x->count != y->count)
-    return x->count < y->count ? 1 : -1;
-  return x < y ? -1 : 1;
-}
-
-static int lower_first(const void *a, const void *b) {
-  const Buffer *const x = *(Buffer *const *)a;
-  const Buffer *const y = *(Buffer *const *)b;
-  if (x->offset != y->offset)
-    return x->offset < y->offset ? -1 : 1;
-  return x < y ? -1 : 1;
-}
-
-/* The lowest gap that is large enough among the placed buffers alive at the same time. */
-static size_t find_gap(const Buffer *buffer, Buffer **placed, int n_placed, Buffer **alive) {
-  int n_alive = 0;
-  for (int i = 0; i < n_placed; i++)
-    if (placed[i]->first <= buffer->last && buffer->first <= placed[i]->last)
-      alive[n_alive++] = placed[i];
-  qsort(alive, (size_t)n_alive, sizeof *alive, lower_first);
-  size_t offset = 0;
-  for (int i = 0; i < n_alive; i++) {
-    if (alive[i]->offset >= offset + buffer->count)
-      break;
-    const size_t end = alive[i]->offset + alive[i]->count;
-    offset = end > offset ? end : offset;
-  }
-  return offset;
-}
-
-/* Greedy by size, as in Pisarchyk and Lee 2020, "Efficient memory management for deep neural net
- * inference", section 5.2. */
-static bool place_buffers(Layout *layout, CoredError *error) {
-  const size_t n = (size_t)layout->n_buffers;
-  Buffer **const order = malloc((n + 1) * sizeof *order);
-  Buffer **const alive = malloc((n + 1) * sizeof *alive);
-  if (!order || !alive) {
-    free(order);
-    free(alive);
-    return cored_error_set(error, CORED_ERROR_NO_MEMORY,
-                           "layout of the training memory: no memory");
-  }
-  for (size_t i = 0; i < n; i++)
-    order[i] = &layout->buffers[i];
-  qsort(order, n, sizeof *order, larger_first);
-  for (size_t i = 0; i < n; i++) {
-    order[i]->offset = find_gap(order[i], order, (int)i, alive);
-    const size_t end = order[i]->offset + order[i]->count;
-    layout->arena = end > layout->arena ? end : layout->arena;
-  }
-  free(order);
-  free(alive);
-  return true;
-}
-
 static bool make_layout(Layout *layout, CoredError *error) {
   const CoredGraph *const graph = graph_of(layout);
   if (!cored_graph_shapes(graph, layout->params->h, layout->params->w, layout->shapes, error))
@@ -312,7 +250,8 @@ static bool make_layout(Layout *layout, CoredError *error) {
       plan_gradients(layout, i);
     }
   }
-  return place_buffers(layout, error);
+  return cored_memory_plan(layout->buffers, (size_t)layout->n_buffers, &layout->arena) ||
+         cored_error_set(error, CORED_ERROR_NO_MEMORY, "layout of the training memory: no memory");
 }
 
 /* ---- Life ----------------------------------------------------------------------------------- */
