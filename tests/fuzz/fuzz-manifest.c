@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "fuzz.h"
-#include "train/data/data-manifest.h"
+#include "train/data/manifest.h"
 
 static char folder[] = "/tmp/cored-fuzz-XXXXXX", root[64], path[64];
 

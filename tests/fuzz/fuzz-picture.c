@@ -11,8 +11,7 @@
 #include <jpeglib.h>
 
 #include "fuzz.h"
-#include "train/data/decode.h"
-#include "train/data/picture-structure.h"
+#include "train/data/picture-file.h"
 
 enum { SIDE = 16 };
 

@@ -8,7 +8,7 @@
 
 #include "fuzz.h"
 #include "memory-file.h"
-#include "train/data/decode.h"
+#include "train/data/video-file.h"
 
 enum { SIDE = 32, FRAMES = 3, MAX_FRAMES = 6, N_FILES = 5 };
 

@@ -11,7 +11,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "train/data/data.h"
+#include "train/data/dataset.h"
+#include "train/data/reader.h"
 
 static void print_set(const CoredDataset *set) {
   char manifest[65];
@@ -38,7 +39,7 @@ static bool write_inputs(const CoredDataset *set, const CoredDataParams *params,
   FILE *file = fopen(path, "wb");
   bool ok = reader && input && file;
   for (size_t i = 0; ok && i < cored_dataset_n_samples(set); i++)
-    ok = cored_data_reader_sample(reader, set, i, input, error) &&
+    ok = cored_dataset_read(set, i, reader, input, error) &&
          fwrite(input, sizeof *input, n, file) == n;
   if (file)
     fclose(file);

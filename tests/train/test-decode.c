@@ -15,9 +15,9 @@
 #include <jpeglib.h>
 #include <libavutil/pixdesc.h>
 
-#include "train/data/decode.h"
+#include "train/data/picture-file.h"
 #include "train/data/frame.h"
-#include "train/data/picture-structure.h"
+#include "train/data/video-file.h"
 
 enum { MAX_SIDE = 160 };
 

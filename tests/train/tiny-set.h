@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "train/data/data.h"
+#include "train/data/dataset.h"
 
 enum { TINY_SIDE = 16 };
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "train/data/reader.h"
 
 enum { MAX_MISTAKES = 12, MAX_SIDE = 112 };
 
@@ -96,7 +97,7 @@ static bool describe(CoredReportMistake *mistake, const CoredDataset *set, Cored
                      float *input, uint32_t index) {
   const CoredDataParams *params = cored_dataset_params(set);
   mistake->name = sample_name(set, cored_dataset_sample(set, index));
-  if (reader && cored_data_reader_sample(reader, set, index, input, NULL))
+  if (reader && cored_dataset_read(set, index, reader, input, NULL))
     mistake->rgb = make_thumbnail(input, params, &mistake->width, &mistake->height);
   return mistake->name != NULL;
 }

@@ -4,7 +4,7 @@
 #define CORED_TOOLS_TRAIN_SETS_H
 
 #include "options.h"
-#include "train/data/data.h"
+#include "train/data/dataset.h"
 #include "ui.h"
 
 #define MAX_TASKS (MAX_SOURCES + 1)

@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "train/data/chroma.h"
 #include "vision/image/picture.h"
 
 /* Formats the engine reads as they are. The J variants are the full-range twins of old. */
@@ -281,6 +280,61 @@ static bool reserve_packed(CoredFrameView *view, int width, int height, const ch
          cored_error_set(error, CORED_ERROR_NO_MEMORY, "'%s': %dx%d picture", name, width, height);
 }
 
+/* ---- Chroma at the size of the luma ---------------------------------------------------------- */
+
+/* A chroma plane, to be enlarged bilinearly between the chroma samples where they lie, which is
+ * libjpeg's "fancy upsampling". swscale places the chroma of odd sizes elsewhere. */
+typedef struct ChromaPlane {
+  const uint8_t *data;
+  ptrdiff_t stride;
+  int log2_across, log2_down;        /* subsampling, 0..2 */
+  bool cosited_across, cosited_down; /* the first sample lies on the first luma sample, else in the
+                                        middle of those it stands for */
+} ChromaPlane;
+
+typedef struct Tap { /* sample at, and part of 256 of the next */
+  int at, part;
+} Tap;
+
+/* In units of half a luma sample, of which a chroma sample has 2 << sub. */
+static Tap tap_of(int luma, int sub, bool cosited, int n) {
+  const int unit = 2 << sub, position = 2 * luma - (cosited ? 0 : (1 << sub) - 1);
+  if (position < 0)
+    return (Tap){0, 0};
+  const Tap tap = {position / unit, position % unit * (256 / unit)};
+  return tap.at < n - 1 ? tap : (Tap){n - 1, 0};
+}
+
+static int samples(int luma, int sub) {
+  return (luma + (1 << sub) - 1) >> sub;
+}
+
+/* out[height, width], of the luma's size. taps has room for 2 * width, line for width elements. */
+static void enlarge_chroma(const ChromaPlane *plane, uint8_t *out, int width, int height, int *taps,
+                           uint16_t *line) {
+  const int n = samples(width, plane->log2_across), rows = samples(height, plane->log2_down);
+  for (int x = 0; x < width; x++) {
+    const Tap tap = tap_of(x, plane->log2_across, plane->cosited_across, n);
+    taps[2 * x] = tap.at;
+    taps[2 * x + 1] = tap.part;
+  }
+  for (int y = 0; y < height; y++, out += width) {
+    const Tap tap = tap_of(y, plane->log2_down, plane->cosited_down, rows);
+    const uint8_t *a = plane->data + plane->stride * tap.at;
+    const uint8_t *b = tap.part ? a + plane->stride : a;
+    for (int x = 0; x < n; x++)
+      line[x] = (uint16_t)(a[x] * (256 - tap.part) + b[x] * tap.part);
+    for (int x = 0; x < width; x++) {
+      const uint16_t *p = line + taps[2 * x];
+      const uint32_t part = (uint32_t)taps[2 * x + 1];
+      const uint32_t next = part ? p[1] : 0;
+      out[x] = (uint8_t)((p[0] * (256 - part) + next * part + 32768) >> 16);
+    }
+  }
+}
+
+/* ---- Planes to packed pixels ----------------------------------------------------------------- */
+
 /* taps: room for three numbers a column. */
 static void pack_plane(const AVFrame *planar, int plane, CoredChromaSite site,
                        const Packing *packing, uint8_t *out, int *taps) {
@@ -292,15 +346,15 @@ static void pack_plane(const AVFrame *planar, int plane, CoredChromaSite site,
              row);
     return;
   }
-  const CoredChromaPlane chroma = {
+  const ChromaPlane chroma = {
       .data = planar->data[plane],
       .stride = planar->linesize[plane],
       .log2_across = format->log2_chroma_w,
       .log2_down = format->log2_chroma_h,
       .cosited_across = site == CORED_CHROMA_LEFT || site == CORED_CHROMA_TOPLEFT,
       .cosited_down = site == CORED_CHROMA_TOP || site == CORED_CHROMA_TOPLEFT};
-  cored_chroma_enlarge(&chroma, out, planar->width, planar->height, taps,
-                       (uint16_t *)(void *)(taps + 2 * (ptrdiff_t)planar->width));
+  enlarge_chroma(&chroma, out, planar->width, planar->height, taps,
+                 (uint16_t *)(void *)(taps + 2 * (ptrdiff_t)planar->width));
 }
 
 static bool pack(CoredFrameView *view, const AVFrame *planar, const CoredFrameSource *source,

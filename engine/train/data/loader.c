@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "train/data/reader.h"
 
 enum { MAX_THREADS = 64, MAX_DEPTH = 16, NO_PARTNER = -1 };
 
@@ -129,7 +130,7 @@ static bool make_sample(Maker *maker, size_t position, float *out, CoredError *e
   const CoredLoader *loader = maker->loader;
   const uint32_t sample = loader->order[position];
   const uint64_t key = loader->params.balanced ? (UINT64_C(1) << 32) + position : sample;
-  if (!cored_data_reader_sample(maker->reader, loader->set, sample, out, error))
+  if (!cored_dataset_read(loader->set, sample, maker->reader, out, error))
     return false;
   if (!loader->params.augment)
     return true;

@@ -7,7 +7,7 @@
 #define CORED_TRAIN_DATA_LOADER_H
 
 #include "train/data/augment.h"
-#include "train/data/data.h"
+#include "train/data/dataset.h"
 
 typedef struct CoredLoaderParams {
   int batch; /* over all ranks */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
- * Pictures and videos out of files, by FFmpeg's decoders, as CoredImages. Whatever a decoder
+ * Picture files (JPEG, PNG, WebP, BMP), by FFmpeg's decoders, as CoredImages. Whatever a decoder
  * doubts (a checksum, an early end, a corrupt macroblock) is an error here. */
-#ifndef CORED_TRAIN_DATA_DECODE_H
-#define CORED_TRAIN_DATA_DECODE_H
+#ifndef CORED_TRAIN_DATA_PICTURE_FILE_H
+#define CORED_TRAIN_DATA_PICTURE_FILE_H
 
 #include "cored.h"
 
@@ -21,22 +21,39 @@ typedef struct CoredDecodeLimits {
 bool cored_media_read(const char *path, uint64_t max_bytes, uint8_t **bytes, size_t *size,
                       CoredError *error);
 
+/* ---- Is it whole? ---------------------------------------------------------------------------- */
+
+/* A decoder that meets the end too early fills the rest with gray and says nothing, so the
+ * containers are walked before anything is decoded. */
+
+typedef enum CoredPictureKind {
+  CORED_PICTURE_UNKNOWN,
+  CORED_PICTURE_JPEG,
+  CORED_PICTURE_PNG,
+  CORED_PICTURE_WEBP,
+  CORED_PICTURE_BMP
+} CoredPictureKind;
+
+/* By the first bytes, never by the name. */
+CoredPictureKind cored_picture_kind(const uint8_t *bytes, size_t size);
+
+/* Walks segments or ranges to the end mark. PNG: everything a decoder does not need (text, colour
+ * profiles, where decompression bombs hide) is cut out of bytes in place and *size shrinks.
+ * max_pixels bounds width times height as far as the container names them. */
+bool cored_picture_check(CoredPictureKind kind, uint8_t *bytes, size_t *size, int64_t max_pixels,
+                         const char *name, CoredError *error);
+
+/* ---- Decoding -------------------------------------------------------------------------------- */
+
 /* One thread's decoder; the image it gives is valid until its next call. */
 typedef struct CoredDecoder CoredDecoder;
 
 CoredDecoder *cored_decoder_new(const CoredDecodeLimits *limits, CoredError *error);
 void cored_decoder_free(CoredDecoder *decoder); /* NULL is fine */
 /* bytes are scribbled upon. JPEG pictures come upright by their EXIF orientation; alpha is
- * dropped; what is neither 8-bit YUV, gray nor RGB is converted to RGB. */
+ * dropped; CMYK and YCCK become RGB; what is neither 8-bit YUV, gray nor RGB is converted to RGB.
+ */
 bool cored_decoder_picture(CoredDecoder *decoder, uint8_t *bytes, size_t size, const char *name,
                            CoredImage *image, CoredError *error);
 
-typedef struct CoredVideo CoredVideo;
-
-/* Open the first video stream of a file of a common container; nothing but this file is read. */
-CoredVideo *cored_video_open(const char *path, const CoredDecodeLimits *limits, CoredError *error);
-void cored_video_close(CoredVideo *video); /* NULL is fine */
-/* The next frame in display order: 1, 0 at the end, -1 on corrupt data. */
-int cored_video_next(CoredVideo *video, CoredImage *image, CoredError *error);
-
-#endif /* CORED_TRAIN_DATA_DECODE_H */
+#endif /* CORED_TRAIN_DATA_PICTURE_FILE_H */

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * Video files, frame by frame. */
+#include "train/data/video-file.h"
+
 #include <fcntl.h>
 #include <libavcodec/avcodec.h>
 #include <libavformat/avformat.h>
@@ -10,7 +12,6 @@
 #include <unistd.h>
 
 #include "base/error.h"
-#include "train/data/decode.h"
 #include "train/data/frame.h"
 
 /* Containers that hold their data themselves: a playlist or a concatenation script could name

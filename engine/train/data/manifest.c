@@ -5,7 +5,7 @@
  * semicolon or tab; any line ends; "sep=;"; column names in any capitals; quotes; paths that begin
  * with ./, have backslashes or other capitals. Anything else is an error with its line: groups
  * that were given and then not used would make figures look better than they are. */
-#include "train/data/data-manifest.h"
+#include "train/data/manifest.h"
 
 #include <dirent.h>
 #include <stdarg.h>
@@ -18,7 +18,7 @@
 #include <sys/stat.h>
 
 #include "base/error.h"
-#include "train/data/decode.h"
+#include "train/data/picture-file.h"
 
 enum { MAX_BYTES = 256 << 20, FOLDERS_ABOVE = 3 };
 

@@ -10,10 +10,10 @@
  * classes lead to is an error. Only names that end like pictures or videos count; the others are
  * ignored. After `check` a set is immutable and shared by threads.
  */
-#ifndef CORED_TRAIN_DATA_DATA_H
-#define CORED_TRAIN_DATA_DATA_H
+#ifndef CORED_TRAIN_DATA_DATASET_H
+#define CORED_TRAIN_DATA_DATASET_H
 
-#include "train/data/decode.h"
+#include "train/data/picture-file.h"
 
 typedef struct CoredDataFile {
   char *path;
@@ -117,13 +117,12 @@ typedef struct CoredDataOverlap {
 bool cored_dataset_overlap(const CoredDataset *a, const CoredDataset *b, CoredDataOverlap *overlap,
                            CoredError *error);
 
-/* One thread's way to samples. */
+/* One thread's way to files (reader.h). */
 typedef struct CoredDataReader CoredDataReader;
 
-CoredDataReader *cored_data_reader_new(const CoredDataParams *params, CoredError *error);
-void cored_data_reader_free(CoredDataReader *reader); /* NULL is fine */
-/* out[h, w, 3]. Fails if the file is gone, or is not the one that was checked. */
-bool cored_data_reader_sample(CoredDataReader *reader, const CoredDataset *set, size_t index,
-                              float *out, CoredError *error);
+/* The input out[h, w, 3] of a sample, from memory or by the reader. Fails if the file is gone, or
+ * is not the one that was checked. */
+bool cored_dataset_read(const CoredDataset *set, size_t index, CoredDataReader *reader, float *out,
+                        CoredError *error);
 
-#endif /* CORED_TRAIN_DATA_DATA_H */
+#endif /* CORED_TRAIN_DATA_DATASET_H */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * From a file to network input: decode, find the face if wanted, and the same preprocessing as the
  * element's. */
+#include "train/data/reader.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
@@ -11,7 +13,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
-#include "train/data/data-private.h"
+#include "train/data/video-file.h"
 
 #define HASHED_VIDEO_BYTES (UINT64_C(64) << 20)
 
@@ -81,8 +83,8 @@ static bool make_input(CoredDataReader *reader, const CoredImage *image, bool fa
          cored_preprocessor_run(reader->preprocessor, image, &box, out, error);
 }
 
-static bool read_picture(CoredDataReader *reader, const char *path, uint8_t sha256[32], float *out,
-                         CoredError *error) {
+bool cored_data_reader_picture(CoredDataReader *reader, const char *path, uint8_t sha256[32],
+                               float *out, CoredError *error) {
   uint8_t *bytes;
   size_t size;
   CoredImage image;
@@ -218,13 +220,13 @@ static bool mark_bad(CoredDataFile *file, const CoredError *reason) {
   return file->reason != NULL;
 }
 
-bool cored_data_examine(CoredDataReader *reader, CoredDataFile *file, float *out,
-                        atomic_ullong *video_budget, CoredError *error) {
+bool cored_data_reader_examine(CoredDataReader *reader, CoredDataFile *file, float *out,
+                               atomic_ullong *video_budget, CoredError *error) {
   CoredError reason = {0};
   Keep keep;
   if (file->video)
     keep = read_video(reader, file, video_budget, &reason);
-  else if (read_picture(reader, file->path, file->sha256, out, &reason))
+  else if (cored_data_reader_picture(reader, file->path, file->sha256, out, &reason))
     keep = KEEP_OK;
   else
     keep = reason.code == CORED_ERROR_NO_MEMORY ? KEEP_NO_MEMORY : KEEP_BAD;
@@ -233,24 +235,4 @@ bool cored_data_examine(CoredDataReader *reader, CoredDataFile *file, float *out
   if (keep == KEEP_BAD)
     drop_frames(reader, file, video_budget);
   return keep == KEEP_OK || (keep == KEEP_BAD && mark_bad(file, &reason));
-}
-
-bool cored_data_reader_sample(CoredDataReader *reader, const CoredDataset *set, size_t index,
-                              float *out, CoredError *error) {
-  const CoredDataSample sample = cored_dataset_sample(set, index);
-  const CoredDataFile *file = &set->files[sample.file];
-  const size_t floats = input_floats(&set->params);
-  uint8_t sha256[32];
-  if (sample.file < set->n_cached || file->video) {
-    memcpy(out,
-           file->video ? file->frames + sample.frame * floats : set->cache + sample.file * floats,
-           floats * sizeof *out);
-    return true;
-  }
-  if (!read_picture(reader, file->path, sha256, out, error))
-    return false;
-  if (memcmp(sha256, file->sha256, sizeof sha256) != 0)
-    return cored_error_set(error, CORED_ERROR_FILE_CHANGED, "'%s': changed since it was checked",
-                           file->path);
-  return true;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * The manifest of a data set, for data-*.c only. */
-#ifndef CORED_TRAIN_DATA_DATA_MANIFEST_H
-#define CORED_TRAIN_DATA_DATA_MANIFEST_H
+ * The manifest of a data set: which group each of its files is in. */
+#ifndef CORED_TRAIN_DATA_MANIFEST_H
+#define CORED_TRAIN_DATA_MANIFEST_H
 
 #include "cored.h"
 
@@ -35,4 +35,4 @@ CoredManifestRow *cored_manifest_find_folded(CoredManifest *manifest, const char
 bool cored_manifest_check(const CoredManifest *manifest, const char *relative, size_t n_found,
                           CoredError *error);
 
-#endif /* CORED_TRAIN_DATA_DATA_MANIFEST_H */
+#endif /* CORED_TRAIN_DATA_MANIFEST_H */
