@@ -4,16 +4,33 @@
 #include <math.h>
 
 #include "base/escape.h"
+#include "vision/track/track.h"
 
-/* What may continue what, for the tracker. */
+/* A probability that rounds to 0 or 1 has an infinite logit, which would count for ever. */
+#define MAX_LOGIT 16.0
+
+/* What a tracker must not confuse. */
 enum { KIND_FACE, KIND_FRAME };
+
+/* The score of one track: its last evaluation, and the mean of its logits over time. */
+typedef struct TrackScore {
+  guint64 track_id;   /* 0: free */
+  gboolean evaluated; /* the rest is valid */
+  guint64 number;     /* frame of the last evaluation */
+  GstClockTime time;  /* of that frame */
+  double p_fake, quality;
+  double logit; /* running mean */
+  double p_fake_smoothed;
+  guint64 n_logits;               /* of all time */
+  float logits[CORED_MAX_WINDOW]; /* ring: that of the i-th evaluation at i % CORED_MAX_WINDOW */
+} TrackScore;
 
 struct CoredAnalyser {
   CoredClassifier *classifier, *shadow;
   guint64 n_runs;
   CoredLocator *locator;
   CoredTracker *tracker;
-  CoredTrackScores scores;
+  TrackScore scores[CORED_TRACKER_MAX];
   GstClockTime now;      /* of the frame */
   gboolean searched;     /* `found` is of this stream and newer than any other regions */
   guint64 search_number; /* frame of the last search */
@@ -37,11 +54,9 @@ void cored_analyser_free(CoredAnalyser *analyser) {
   g_free(analyser);
 }
 
-void cored_analyser_set_classifier(CoredAnalyser *analyser, CoredClassifier *classifier) {
+void cored_analyser_set_classifiers(CoredAnalyser *analyser, CoredClassifier *classifier,
+                                    CoredClassifier *shadow) {
   analyser->classifier = classifier;
-}
-
-void cored_analyser_set_shadow(CoredAnalyser *analyser, CoredClassifier *shadow) {
   analyser->shadow = shadow;
 }
 
@@ -51,11 +66,7 @@ void cored_analyser_set_locator(CoredAnalyser *analyser, CoredLocator *locator) 
   analyser->searched = FALSE;
 }
 
-void cored_analyser_reset(CoredAnalyser *analyser) {
-  cored_tracker_reset(analyser->tracker);
-  cored_track_scores_clear(&analyser->scores);
-  analyser->searched = FALSE;
-}
+/* ---- Regions -------------------------------------------------------------------------------- */
 
 /* How faces are cut out, by the element's properties. */
 static CoredCropParams crop_params(const CoredParams *params) {
@@ -66,31 +77,33 @@ static CoredCropParams crop_params(const CoredParams *params) {
                            .margin = params->roi_padding};
 }
 
-static gboolean search(CoredAnalyser *analyser, const CoredParams *params, const CoredView *view,
-                       CoredError *error) {
+static gboolean search_faces(CoredAnalyser *analyser, const CoredParams *params,
+                             const CoredAnalyserFrame *frame, CoredError *error) {
   const CoredCropParams crop = crop_params(params);
   CoredFace faces[CORED_MAX_FACES];
   int n = 0;
-  if (!cored_crop_find(analyser->locator, &view->image, &crop, faces, CORED_MAX_FACES, &n, error))
+  if (!cored_crop_find(analyser->locator, &frame->image, &crop, faces, CORED_MAX_FACES, &n, error))
     return FALSE;
   cored_regions_clear(&analyser->found);
   for (int i = 0; i < n; i++) {
     const CoredRegion region = {
         .box = faces[i].box, .score = faces[i].score, .roi_index = -1, .mtd_id = -1};
-    cored_regions_add(&analyser->found, &region, view->image.width, view->image.height,
+    cored_regions_add(&analyser->found, &region, frame->image.width, frame->image.height,
                       params->max_objects);
   }
   analyser->searched = TRUE;
-  analyser->search_number = view->number;
+  analyser->search_number = frame->number;
   return TRUE;
 }
 
-/* What to judge in this frame: see CoredRegionMode. *fresh: this frame was looked at for it. */
+/* The regions to classify in this frame: see CoredRegionMode. *fresh: they are of this frame. NULL
+ * with *error when the search failed. */
 static CoredRegions *choose_regions(CoredAnalyser *analyser, const CoredParams *params,
-                                    const CoredView *view, gboolean *fresh, CoredError *error) {
+                                    const CoredAnalyserFrame *frame, gboolean *fresh,
+                                    CoredError *error) {
   CoredRegions *given = &analyser->given;
   *fresh = TRUE;
-  *given = *view->upstream;
+  *given = *frame->upstream;
   if (params->region_mode != CORED_REGION_MODE_FULL_FRAME &&
       (given->n > 0 || params->region_mode == CORED_REGION_MODE_ROI_LIST)) {
     analyser->searched = FALSE;
@@ -98,19 +111,20 @@ static CoredRegions *choose_regions(CoredAnalyser *analyser, const CoredParams *
   }
   if (params->region_mode == CORED_REGION_MODE_FULL_FRAME ||
       params->face_detector == CORED_FACE_DETECTOR_NONE || !analyser->locator) {
-    cored_regions_set_full_frame(given, view->image.width, view->image.height);
+    cored_regions_set_full_frame(given, frame->image.width, frame->image.height);
     analyser->searched = FALSE;
     return given;
   }
-  *fresh = !analyser->searched || view->number - analyser->search_number >= params->detect_interval;
-  if (*fresh && !search(analyser, params, view, error))
+  *fresh =
+      !analyser->searched || frame->number - analyser->search_number >= params->detect_interval;
+  if (*fresh && !search_faces(analyser, params, frame, error))
     return NULL;
   return &analyser->found;
 }
 
-/* Who is who: gives each region its track. */
-static void follow(CoredAnalyser *analyser, const CoredParams *params, CoredRegions *regions,
-                   gboolean fresh) {
+/* Give each region its track. */
+static void track_regions(CoredAnalyser *analyser, const CoredParams *params, CoredRegions *regions,
+                          gboolean fresh) {
   CoredSighting seen[CORED_MAX_OBJECTS];
   const double now = (double)analyser->now / GST_SECOND;
   int n;
@@ -130,13 +144,96 @@ static void follow(CoredAnalyser *analyser, const CoredParams *params, CoredRegi
       regions->item[faces[i].sighting].track_id = faces[i].id;
 }
 
-/* The whole pixels that a box touches: what is told of a face. */
+/* ---- Track scores --------------------------------------------------------------------------- */
+
+static gboolean is_tracked(const CoredTracker *tracker, guint64 track_id) {
+  int n;
+  const CoredTrackedFace *faces = cored_tracker_faces(tracker, &n);
+  for (int i = 0; i < n; i++)
+    if (faces[i].id == track_id)
+      return TRUE;
+  return FALSE;
+}
+
+/* Forget the scores of tracks that ended. */
+static void drop_ended_scores(CoredAnalyser *analyser) {
+  for (guint i = 0; i < G_N_ELEMENTS(analyser->scores); i++) {
+    TrackScore *score = &analyser->scores[i];
+    if (score->track_id && !is_tracked(analyser->tracker, score->track_id))
+      score->track_id = 0;
+  }
+}
+
+/* The score of a track that the tracker has now; an empty one for a new track. */
+static TrackScore *score_of(CoredAnalyser *analyser, guint64 track_id) {
+  TrackScore *empty = NULL;
+  for (guint i = 0; i < G_N_ELEMENTS(analyser->scores); i++) {
+    TrackScore *score = &analyser->scores[i];
+    if (score->track_id == track_id)
+      return score;
+    if (!empty && !score->track_id)
+      empty = score;
+  }
+  g_assert(empty); /* as many as tracks */
+  empty->track_id = track_id;
+  empty->evaluated = FALSE;
+  empty->n_logits = 0;
+  return empty;
+}
+
+static double mean_of_last(const TrackScore *score, guint window) {
+  const guint n = (guint)MIN(window, score->n_logits);
+  double sum = 0.0;
+  for (guint i = 1; i <= n; i++)
+    sum += (double)score->logits[(score->n_logits - i) % CORED_MAX_WINDOW];
+  return sum / n;
+}
+
+static double probability(double logit) {
+  return 1.0 / (1.0 + exp(-logit));
+}
+
+/* Add the calibrated probability p of a frame; its logit is l = ln(p / (1 - p)). With window = N >
+ * 0 p_fake_smoothed is that of the mean of the last N logits; else of logit = smoothing * logit +
+ * (1 - smoothing) * l, the first one as it is. Both means are kept up to date, so that the settings
+ * may change between any two frames. */
+static void add_to_score(TrackScore *score, const CoredParams *params, double p_fake,
+                         double quality, guint64 number, GstClockTime time) {
+  const double logit = CLAMP(log(p_fake) - log1p(-p_fake), -MAX_LOGIT, MAX_LOGIT);
+  const double past = score->evaluated ? params->smoothing : 0.0;
+  score->logits[score->n_logits++ % CORED_MAX_WINDOW] = (float)logit;
+  score->logit = past * score->logit + (1.0 - past) * logit;
+  if (params->window > 1)
+    score->p_fake_smoothed = probability(mean_of_last(score, params->window));
+  else if (params->window == 0 && past > 0.0)
+    score->p_fake_smoothed = probability(score->logit);
+  else /* as it came, unrounded */
+    score->p_fake_smoothed = p_fake;
+  score->p_fake = p_fake;
+  score->quality = quality;
+  score->number = number;
+  score->time = time;
+  score->evaluated = TRUE;
+}
+
+/* The values of the track's last evaluation, into the result. */
+static void copy_score(const CoredAnalyser *analyser, const TrackScore *score,
+                       CoredFaceResult *face) {
+  face->p_fake = score->p_fake;
+  face->p_fake_smoothed = score->p_fake_smoothed;
+  face->quality = score->quality;
+  face->age = analyser->now > score->time ? analyser->now - score->time : 0;
+}
+
+/* ---- Classification ------------------------------------------------------------------------- */
+
+/* The whole pixels that a box touches: that is what results name. */
 static CoredBox whole_pixels(const CoredBox *box) {
   const double x = floor(box->x), y = floor(box->y);
   return (CoredBox){x, y, ceil(box->x + box->w) - x, ceil(box->y + box->h) - y};
 }
 
-static void describe_face(CoredFaceResult *face, const CoredRegion *region) {
+static void init_face(CoredFaceResult *face, const CoredRegion *region) {
   *face = (CoredFaceResult){.box = whole_pixels(&region->box),
                             .face_score = region->score,
                             .p_fake = CORED_NOT_COMPUTED,
@@ -151,21 +248,20 @@ static void describe_face(CoredFaceResult *face, const CoredRegion *region) {
                             .mtd_id = region->mtd_id};
 }
 
-/* The values of the track's last judgement. */
-static void tell_opinion(const CoredAnalyser *analyser, const CoredTrackScore *score,
-                         CoredFaceResult *face) {
-  face->p_fake = score->p_fake;
-  face->p_fake_smoothed = score->p_fake_smoothed;
-  face->quality = score->quality;
-  face->age = analyser->now > score->time ? analyser->now - score->time : 0;
+static void set_heat_map(CoredAnalyser *analyser, const CoredBox *crop, CoredHeatMap *heat) {
+  guint rows, columns;
+  const float *map = cored_classifier_activation_map(analyser->classifier, &rows, &columns);
+  *heat = (CoredHeatMap){0};
+  if (map)
+    cored_heat_map_set(heat, map, rows, columns, crop);
 }
 
-/* One region through the network, if there is enough to see. False on an unreadable picture or
+/* Run the networks on one region, if there is enough to see. False on an unreadable picture or
  * output. */
-static gboolean judge_face(CoredAnalyser *analyser, const CoredParams *params,
-                           const CoredView *view, const CoredRegion *region, CoredTrackScore *score,
-                           CoredFaceResult *face, CoredError *error) {
-  const CoredImage *image = &view->image;
+static gboolean classify_face(CoredAnalyser *analyser, const CoredParams *params,
+                              const CoredAnalyserFrame *frame, const CoredRegion *region,
+                              TrackScore *score, CoredFaceResult *face, CoredError *error) {
+  const CoredImage *image = &frame->image;
   const CoredCropParams rule = crop_params(params);
   const CoredBox crop =
       region->full_frame ? region->box : cored_crop_box(&rule, image, &region->box);
@@ -184,47 +280,47 @@ static gboolean judge_face(CoredAnalyser *analyser, const CoredParams *params,
     return FALSE;
   }
   if (params->heat_map)
-    cored_classifier_heat(analyser->classifier, &crop, &face->heat);
+    set_heat_map(analyser, &crop, &face->heat);
   if (analyser->shadow && analyser->n_runs % params->shadow_interval == 0) {
     CoredError unused; /* a candidate that fails here simply has no score */
     cored_classifier_run(analyser->shadow, image, &crop, &face->p_shadow, &unused);
   }
-  cored_track_score_add(score, params, p_fake, face->quality, view->number, analyser->now);
-  tell_opinion(analyser, score, face);
+  add_to_score(score, params, p_fake, face->quality, frame->number, analyser->now);
+  copy_score(analyser, score, face);
   return TRUE;
 }
 
-static gboolean too_small(const CoredView *view, const CoredRegion *region,
-                          const CoredParams *params) {
+static gboolean is_too_small(const CoredAnalyserFrame *frame, const CoredRegion *region,
+                             const CoredParams *params) {
   const CoredCropParams rule = crop_params(params);
-  return !region->full_frame && !cored_crop_is_large_enough(&rule, &view->image, &region->box);
+  return !region->full_frame && !cored_crop_is_large_enough(&rule, &frame->image, &region->box);
 }
 
-static gboolean judge_region(CoredAnalyser *analyser, const CoredParams *params,
-                             const CoredView *view, const CoredRegion *region,
-                             CoredFaceResult *face, CoredError *error) {
-  CoredTrackScore *score = cored_track_scores_of(&analyser->scores, region->track_id);
-  describe_face(face, region);
-  if (too_small(view, region, params)) {
+static gboolean analyse_region(CoredAnalyser *analyser, const CoredParams *params,
+                               const CoredAnalyserFrame *frame, const CoredRegion *region,
+                               CoredFaceResult *face, CoredError *error) {
+  TrackScore *score = score_of(analyser, region->track_id);
+  init_face(face, region);
+  if (is_too_small(frame, region, params)) {
     face->reason = CORED_REASON_TOO_SMALL;
     return TRUE;
   }
-  if (score->judged && view->number - score->number < params->reinfer_interval) {
-    tell_opinion(analyser, score, face);
+  if (score->evaluated && frame->number - score->number < params->reinfer_interval) {
+    copy_score(analyser, score, face);
     return TRUE;
   }
-  return judge_face(analyser, params, view, region, score, face, error);
+  return classify_face(analyser, params, frame, region, score, face, error);
 }
 
-/* Faces that the last scan missed and that were judged before: they may be back soon. */
-static void remember_absent(CoredAnalyser *analyser, CoredResult *result) {
+/* Faces that the last search missed and that were evaluated before: they may be back soon. */
+static void add_absent_faces(CoredAnalyser *analyser, CoredResult *result) {
   int n;
   const CoredTrackedFace *faces = cored_tracker_faces(analyser->tracker, &n);
   for (int i = 0; i < n && result->n_faces < CORED_MAX_OBJECTS; i++) {
     if (faces[i].misses == 0 || faces[i].kind != KIND_FACE)
       continue;
-    const CoredTrackScore *score = cored_track_scores_of(&analyser->scores, faces[i].id);
-    if (!score->judged)
+    const TrackScore *score = score_of(analyser, faces[i].id);
+    if (!score->evaluated)
       continue;
     const CoredRegion region = {.box = faces[i].seen_box,
                                 .score = faces[i].score,
@@ -232,54 +328,65 @@ static void remember_absent(CoredAnalyser *analyser, CoredResult *result) {
                                 .mtd_id = -1,
                                 .track_id = faces[i].id};
     CoredFaceResult *face = &result->faces[result->n_faces++];
-    describe_face(face, &region);
-    tell_opinion(analyser, score, face);
+    init_face(face, &region);
+    copy_score(analyser, score, face);
     face->present = FALSE;
   }
 }
 
-static gboolean judge_regions(CoredAnalyser *analyser, const CoredParams *params,
-                              const CoredView *view, const CoredRegions *regions,
-                              CoredResult *result, CoredError *error) {
+static gboolean analyse_regions(CoredAnalyser *analyser, const CoredParams *params,
+                                const CoredAnalyserFrame *frame, const CoredRegions *regions,
+                                CoredResult *result, CoredError *error) {
   gboolean ok = TRUE;
   for (guint i = 0; i < regions->n; i++) {
     CoredFaceResult *face = &result->faces[i];
-    ok &= judge_region(analyser, params, view, &regions->item[i], face, error);
+    ok &= analyse_region(analyser, params, frame, &regions->item[i], face, error);
     result->n_small += face->reason == CORED_REASON_TOO_SMALL;
     result->n_blurred += face->reason == CORED_REASON_BLURRED;
   }
   result->n_faces = regions->n;
   if (regions->n == 0 || !regions->item[0].full_frame)
-    remember_absent(analyser, result);
+    add_absent_faces(analyser, result);
   for (guint i = 0; i < result->n_faces; i++)
     cored_face_result_conclude(&result->faces[i], result->threshold);
   return ok;
 }
 
-static void name_model(CoredResult *result, const CoredClassifier *classifier,
-                       const CoredParams *params) {
-  const CoredModelVersion *net = cored_classifier_version(classifier);
-  g_strlcpy(result->model_id, net->id, sizeof result->model_id);
-  result->generation = net->info->generation;
-  result->threshold = params->threshold >= 0.0 ? params->threshold : net->info->threshold;
+/* ---- One frame ------------------------------------------------------------------------------ */
+
+void cored_analyser_reset(CoredAnalyser *analyser) {
+  cored_tracker_reset(analyser->tracker);
+  for (guint i = 0; i < G_N_ELEMENTS(analyser->scores); i++)
+    analyser->scores[i].track_id = 0;
+  analyser->searched = FALSE;
+}
+
+static void init_result(CoredAnalyser *analyser, const CoredParams *params,
+                        const CoredAnalyserFrame *frame, CoredResult *result) {
+  const CoredModelVersion *version = cored_classifier_version(analyser->classifier);
+  cored_result_clear(result, frame->image.width, frame->image.height, CORED_REASON_NO_OUTPUT);
+  g_strlcpy(result->model_id, version->id, sizeof result->model_id);
+  result->generation = version->info->generation;
+  result->threshold = params->threshold >= 0.0 ? params->threshold : version->info->threshold;
+  result->inferred = TRUE;
+  result->time = frame->time;
+  result->number = frame->number;
+  result->n_bad_regions = frame->upstream->n_bad;
 }
 
 gboolean cored_analyser_run(CoredAnalyser *analyser, const CoredParams *params,
-                            const CoredView *view, CoredResult *result, CoredError *error) {
+                            const CoredAnalyserFrame *frame, CoredResult *result,
+                            CoredError *error) {
   const gint64 start = g_get_monotonic_time();
   gboolean fresh;
-  cored_result_clear(result, view->image.width, view->image.height, CORED_REASON_NO_OUTPUT);
-  name_model(result, analyser->classifier, params);
-  result->inferred = TRUE;
-  result->time = analyser->now = view->time;
-  result->number = view->number;
-  result->n_bad_regions = view->upstream->n_bad;
-  CoredRegions *regions = choose_regions(analyser, params, view, &fresh, error);
+  init_result(analyser, params, frame, result);
+  analyser->now = frame->time;
+  CoredRegions *regions = choose_regions(analyser, params, frame, &fresh, error);
   if (!regions)
     return FALSE;
-  follow(analyser, params, regions, fresh);
-  cored_track_scores_keep(&analyser->scores, analyser->tracker);
-  const gboolean ok = judge_regions(analyser, params, view, regions, result, error);
+  track_regions(analyser, params, regions, fresh);
+  drop_ended_scores(analyser);
+  const gboolean ok = analyse_regions(analyser, params, frame, regions, result, error);
   analyser->n_runs++;
   cored_result_conclude(result);
   result->latency_us = (guint)MIN(g_get_monotonic_time() - start, G_MAXUINT);

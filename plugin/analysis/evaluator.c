@@ -5,35 +5,45 @@
 #include "sched/work-queue.h"
 
 /* A callback that takes longer may be waiting for the very stream that waits for it. */
-#define CALLBACK_PATIENCE (G_TIME_SPAN_SECOND / 2)
+#define CALLBACK_TIMEOUT (G_TIME_SPAN_SECOND / 2)
+
+/* Where Debian's opencv-data has frontal face cascades, the quickest first. */
+static const char *const default_cascades[] = {
+    "/usr/share/opencv4/lbpcascades/lbpcascade_frontalface_improved.xml",
+    "/usr/share/opencv4/lbpcascades/lbpcascade_frontalface.xml",
+    "/usr/share/opencv4/haarcascades/haarcascade_frontalface_default.xml"};
 
 struct CoredEvaluator {
-  CoredEvaluatorFuncs funcs;
-  gpointer user;
-  CoredWorkQueue *queue; /* NULL: everything runs in the caller's thread */
+  GObject *owner;
+  CoredEvaluatorFunc on_event;
+  CoredModelSlot *slot[CORED_N_ROLES];
+  CoredWorkQueue *queue; /* NULL: frames are evaluated in the caller's thread */
+  char *cascade;
 
-  /* Of whoever evaluates: one thread at a time. */
+  /* Of the evaluating thread. */
   CoredAnalyser *analyser;
-  CoredClassifier *classifier, *shadow; /* the analyser's */
-  gboolean locator_asked;
+  gboolean locator_opened; /* or tried to */
   guint analyser_epoch;
-  gint64 typical; /* microseconds that a frame takes in the queue, smoothed; 0: not known */
+  gint64 typical_us; /* that a frame takes in the queue, smoothed; 0: not known */
 
   GMutex mutex; /* all below, and the states of tasks */
   GCond changed;
-  guint life;       /* counts stops: a thread that called back may have been left behind by one */
-  GQueue waiting;   /* of CoredFrameTask, each with a reference */
-  GThread *worker;  /* evaluates now */
-  gint64 called_at; /* when it called what may lead to the application; 0: it has not */
+  CoredClassifier *classifier[CORED_N_ROLES]; /* the evaluating thread reads them without */
+  guint stop_count;         /* a thread in a callback may be left behind by a stop */
+  GQueue waiting;           /* of CoredFrameTask, each with a reference */
+  GThread *evaluating;      /* the thread that evaluates a frame now */
+  gint64 in_callback_since; /* when that thread called on_event; 0: it is not in there */
   gboolean flushing;
   gboolean has_last;
   guint last_epoch;
   CoredResult last;
 };
 
+/* ---- Tasks ---------------------------------------------------------------------------------- */
+
 CoredFrameTask *cored_task_new(GstBuffer *buffer, const GstVideoInfo *info,
                                const CoredParams *params, const CoredRegions *upstream,
-                               const CoredTimes *times, guint64 number, guint epoch) {
+                               const CoredFrameTimes *times, guint64 number, guint epoch) {
   CoredFrameTask *task = g_new(CoredFrameTask, 1);
   g_atomic_ref_count_init(&task->refs);
   task->buffer = gst_buffer_ref(buffer);
@@ -55,106 +65,167 @@ void cored_task_unref(CoredFrameTask *task) {
   g_free(task);
 }
 
-/* ---- One frame ------------------------------------------------------------------------------ */
-
-/* A stop from inside a callback does not wait for the thread that called back. What there is after
- * it belongs to another life, which may have begun already. */
-static gboolean has_ended(CoredEvaluator *evaluator, guint life) {
-  g_mutex_lock(&evaluator->mutex);
-  const gboolean ended = evaluator->life != life;
-  g_mutex_unlock(&evaluator->mutex);
-  return ended;
+/* With the mutex held. */
+static void task_begin(CoredEvaluator *evaluator, CoredFrameTask *task) {
+  evaluator->evaluating = g_thread_self();
+  task->stop_count = evaluator->stop_count;
 }
 
-static void set_locator(CoredEvaluator *evaluator, guint life) {
-  evaluator->locator_asked = TRUE;
-  CoredLocator *locator = evaluator->funcs.open_locator(evaluator->user);
-  if (has_ended(evaluator, life))
+/* With the mutex held. */
+static void task_drop(CoredFrameTask *task) {
+  task->state = CORED_TASK_DROPPED;
+  gst_clear_buffer(&task->buffer);
+}
+
+/* ---- Models and the locator ----------------------------------------------------------------- */
+
+/* A stop by a callback does not wait for the thread that called back. That thread then must leave
+ * the evaluator alone, which may have been started again. */
+static gboolean was_stopped(CoredEvaluator *evaluator, guint stop_count) {
+  g_mutex_lock(&evaluator->mutex);
+  const gboolean stopped = evaluator->stop_count != stop_count;
+  g_mutex_unlock(&evaluator->mutex);
+  return stopped;
+}
+
+static CoredLocator *open_cascade(const char *path, CoredError *error) {
+  CoredLocator *locator = NULL;
+  if (path && *path)
+    return cored_locator_new_cascade(path, error);
+  for (guint i = 0; i < G_N_ELEMENTS(default_cascades) && !locator; i++)
+    locator = cored_locator_new_cascade(default_cascades[i], error);
+  return locator;
+}
+
+/* No cascade is no reason to stop: the whole frame is looked at then. */
+static void open_locator(CoredEvaluator *evaluator, guint stop_count) {
+  CoredError error = {CORED_ERROR_NONE, ""};
+  evaluator->locator_opened = TRUE;
+  CoredLocator *locator = open_cascade(evaluator->cascade, &error);
+  const CoredEvaluatorEvent event = {.kind = CORED_EVALUATOR_NO_LOCATOR, .error = &error};
+  if (!locator)
+    evaluator->on_event(evaluator->owner, &event);
+  if (was_stopped(evaluator, stop_count))
     cored_locator_free(locator);
   else
     cored_analyser_set_locator(evaluator->analyser, locator);
 }
 
-static void follow_settings(CoredEvaluator *evaluator, const CoredParams *params, guint life) {
-  CoredSwap swap, shadow_swap;
-  CoredClassifier *classifier =
-      evaluator->funcs.exchange(evaluator->user, evaluator->classifier, &swap);
-  g_mutex_lock(&evaluator->mutex);
-  evaluator->classifier = classifier;
-  g_mutex_unlock(&evaluator->mutex);
-  cored_analyser_set_classifier(evaluator->analyser, classifier);
-  evaluator->shadow =
-      evaluator->funcs.exchange_shadow(evaluator->user, evaluator->shadow, &shadow_swap);
-  cored_analyser_set_shadow(evaluator->analyser, evaluator->shadow);
-  evaluator->funcs.tell(evaluator->user, &swap, &shadow_swap);
-  if (!has_ended(evaluator, life) && !evaluator->locator_asked &&
+/* Take over what is new of models and settings, and report it. */
+static void update_models(CoredEvaluator *evaluator, const CoredParams *params, guint stop_count) {
+  CoredModelSwap swap[CORED_N_ROLES];
+  for (guint role = 0; role < CORED_N_ROLES; role++) {
+    CoredClassifier *classifier =
+        cored_model_slot_swap(evaluator->slot[role], evaluator->classifier[role], &swap[role]);
+    g_mutex_lock(&evaluator->mutex);
+    evaluator->classifier[role] = classifier;
+    g_mutex_unlock(&evaluator->mutex);
+  }
+  cored_analyser_set_classifiers(evaluator->analyser, evaluator->classifier[CORED_ROLE_MODEL],
+                                 evaluator->classifier[CORED_ROLE_SHADOW]);
+  /* Only now, for a report may stop the evaluator. */
+  for (guint role = CORED_N_ROLES; role-- > 0;)
+    cored_model_slot_report_swap(evaluator->slot[role], &swap[role]);
+  if (!was_stopped(evaluator, stop_count) && !evaluator->locator_opened &&
       params->region_mode == CORED_REGION_MODE_AUTO &&
       params->face_detector == CORED_FACE_DETECTOR_CASCADE)
-    set_locator(evaluator, life);
+    open_locator(evaluator, stop_count);
 }
 
-static void describe_view(CoredView *view, const CoredFrameTask *task, const GstVideoFrame *frame) {
-  cored_frame_to_image(frame, &view->image);
-  view->number = task->number;
-  view->time = task->times.position;
-  view->upstream = &task->upstream;
+static void send_report(CoredEvaluator *evaluator, CoredModelRole role,
+                        const CoredModelSlotReport *report) {
+  const CoredEvaluatorEvent event = {.kind = CORED_EVALUATOR_MODEL, .role = role, .report = report};
+  evaluator->on_event(evaluator->owner, &event);
 }
+
+static void on_model_report(gpointer evaluator, const CoredModelSlotReport *report) {
+  send_report(evaluator, CORED_ROLE_MODEL, report);
+}
+
+static void on_shadow_report(gpointer evaluator, const CoredModelSlotReport *report) {
+  send_report(evaluator, CORED_ROLE_SHADOW, report);
+}
+
+CoredModelSlot *cored_evaluator_slot(CoredEvaluator *evaluator, CoredModelRole role) {
+  return evaluator->slot[role];
+}
+
+/* A candidate that does not load is no reason to stop. */
+static void load_shadow(CoredEvaluator *evaluator, const CoredModelSlotSettings *settings) {
+  CoredError error = {CORED_ERROR_NONE, ""};
+  CoredModelSlotSettings own = *settings;
+  own.guarded = FALSE; /* it has no say, so it may be older, and its generation says nothing */
+  const CoredModelSlotReport failed = {
+      .status = CORED_MODEL_SLOT_FAILED, .path = "", .old_id = "", .new_id = "", .error = &error};
+  if (!cored_model_slot_start(evaluator->slot[CORED_ROLE_SHADOW], &own, &error))
+    send_report(evaluator, CORED_ROLE_SHADOW, &failed);
+}
+
+gboolean cored_evaluator_load_models(CoredEvaluator *evaluator,
+                                     const CoredModelSlotSettings *settings, CoredError *error) {
+  if (!cored_model_slot_start(evaluator->slot[CORED_ROLE_MODEL], settings, error)) {
+    cored_model_slot_stop(evaluator->slot[CORED_ROLE_MODEL]);
+    return FALSE;
+  }
+  load_shadow(evaluator, settings);
+  return TRUE;
+}
+
+void cored_evaluator_unload_models(CoredEvaluator *evaluator) {
+  for (guint role = 0; role < CORED_N_ROLES; role++)
+    cored_model_slot_stop(evaluator->slot[role]);
+}
+
+/* ---- One frame ------------------------------------------------------------------------------ */
 
 static gboolean analyse(CoredEvaluator *evaluator, CoredFrameTask *task, CoredError *error) {
-  GstVideoFrame frame;
-  CoredView view;
+  GstVideoFrame mapped;
   const char *why;
-  if (!cored_frame_map(&frame, &task->info, task->buffer, GST_MAP_READ, &why)) {
+  if (!cored_frame_map(&mapped, &task->info, task->buffer, GST_MAP_READ, &why)) {
     cored_result_clear(&task->result, GST_VIDEO_INFO_WIDTH(&task->info),
                        GST_VIDEO_INFO_HEIGHT(&task->info), CORED_REASON_NO_OUTPUT);
     error->code = CORED_ERROR_IMAGE;
     g_strlcpy(error->message, why, sizeof error->message);
     return FALSE;
   }
-  describe_view(&view, task, &frame);
+  CoredAnalyserFrame frame = {
+      .number = task->number, .time = task->times.position, .upstream = &task->upstream};
+  cored_frame_to_image(&mapped, &frame.image);
   const gboolean ok =
-      cored_analyser_run(evaluator->analyser, &task->params, &view, &task->result, error);
-  gst_video_frame_unmap(&frame);
+      cored_analyser_run(evaluator->analyser, &task->params, &frame, &task->result, error);
+  gst_video_frame_unmap(&mapped);
   return ok;
 }
 
-static void set_calling(CoredEvaluator *evaluator, gboolean calling) {
+static void set_in_callback(CoredEvaluator *evaluator, gboolean in_callback) {
   g_mutex_lock(&evaluator->mutex);
-  evaluator->called_at = calling ? g_get_monotonic_time() : 0;
+  evaluator->in_callback_since = in_callback ? g_get_monotonic_time() : 0;
   g_cond_broadcast(&evaluator->changed);
   g_mutex_unlock(&evaluator->mutex);
 }
 
-/* With the lock held. */
-static void begin(CoredEvaluator *evaluator, CoredFrameTask *task) {
-  evaluator->worker = g_thread_self();
-  task->life = evaluator->life;
-}
-
-/* False when a callback stopped the evaluator: nothing of it may be touched then. */
-static gboolean evaluate(CoredEvaluator *evaluator, CoredFrameTask *task) {
-  CoredError error = {CORED_ERROR_NONE, ""};
-  gboolean ok = TRUE;
-  set_calling(evaluator, TRUE);
-  follow_settings(evaluator, &task->params, task->life);
-  if (has_ended(evaluator, task->life))
+/* False, as by the next function: a callback stopped the evaluator, which must not be touched any
+ * more. */
+static gboolean prepare(CoredEvaluator *evaluator, const CoredFrameTask *task) {
+  set_in_callback(evaluator, TRUE);
+  update_models(evaluator, &task->params, task->stop_count);
+  if (was_stopped(evaluator, task->stop_count))
     return FALSE;
-  set_calling(evaluator, FALSE);
+  set_in_callback(evaluator, FALSE);
   if (task->epoch != evaluator->analyser_epoch) {
     cored_analyser_reset(evaluator->analyser);
     evaluator->analyser_epoch = task->epoch;
   }
-  if (evaluator->classifier)
-    ok = analyse(evaluator, task, &error);
-  else
-    cored_result_clear(&task->result, GST_VIDEO_INFO_WIDTH(&task->info),
-                       GST_VIDEO_INFO_HEIGHT(&task->info), CORED_REASON_NO_MODEL);
-  gst_clear_buffer(&task->buffer);
-  set_calling(evaluator, TRUE);
-  evaluator->funcs.done(evaluator->user, task, ok ? NULL : &error);
-  if (has_ended(evaluator, task->life))
+  return TRUE;
+}
+
+static gboolean publish(CoredEvaluator *evaluator, CoredFrameTask *task, const CoredError *error) {
+  const CoredEvaluatorEvent event = {.kind = CORED_EVALUATOR_RESULT, .task = task, .error = error};
+  set_in_callback(evaluator, TRUE);
+  evaluator->on_event(evaluator->owner, &event);
+  if (was_stopped(evaluator, task->stop_count))
     return FALSE;
-  set_calling(evaluator, FALSE);
+  set_in_callback(evaluator, FALSE);
   g_mutex_lock(&evaluator->mutex);
   evaluator->last = task->result;
   evaluator->last_epoch = task->epoch;
@@ -163,64 +234,61 @@ static gboolean evaluate(CoredEvaluator *evaluator, CoredFrameTask *task) {
   return TRUE;
 }
 
-/* With the lock held. */
-static void finish(CoredEvaluator *evaluator, CoredFrameTask *task) {
-  task->state = CORED_TASK_DONE;
-  evaluator->worker = NULL;
-  g_cond_broadcast(&evaluator->changed);
-}
-
-/* With the lock held. */
-static void give_up(CoredEvaluator *evaluator, CoredFrameTask *task) {
-  task->state = CORED_TASK_DROPPED;
+static gboolean evaluate(CoredEvaluator *evaluator, CoredFrameTask *task) {
+  CoredError error = {CORED_ERROR_NONE, ""};
+  gboolean ok = TRUE;
+  if (!prepare(evaluator, task))
+    return FALSE;
+  if (evaluator->classifier[CORED_ROLE_MODEL])
+    ok = analyse(evaluator, task, &error);
+  else
+    cored_result_clear(&task->result, GST_VIDEO_INFO_WIDTH(&task->info),
+                       GST_VIDEO_INFO_HEIGHT(&task->info), CORED_REASON_NO_MODEL);
   gst_clear_buffer(&task->buffer);
-  g_cond_broadcast(&evaluator->changed);
+  return publish(evaluator, task, ok ? NULL : &error);
 }
 
-/* Is there more to do? */
+/* After evaluate(), with what it returned. Are there more tasks? */
 static gboolean conclude(CoredEvaluator *evaluator, CoredFrameTask *task, gboolean done) {
   g_mutex_lock(&evaluator->mutex);
-  if (done)
-    finish(evaluator, task);
-  else
-    give_up(evaluator, task);
+  if (done) {
+    task->state = CORED_TASK_DONE;
+    evaluator->evaluating = NULL;
+  } else {
+    task_drop(task);
+  }
+  g_cond_broadcast(&evaluator->changed);
   const gboolean more = done && !g_queue_is_empty(&evaluator->waiting);
   g_mutex_unlock(&evaluator->mutex);
   return more;
 }
 
-gboolean cored_evaluator_goes_on(CoredEvaluator *evaluator, const CoredFrameTask *task) {
-  return !has_ended(evaluator, task->life);
+gboolean cored_evaluator_is_current(CoredEvaluator *evaluator, const CoredFrameTask *task) {
+  return !was_stopped(evaluator, task->stop_count);
 }
 
 void cored_evaluator_run(CoredEvaluator *evaluator, CoredFrameTask *task) {
   g_mutex_lock(&evaluator->mutex);
-  begin(evaluator, task);
+  task_begin(evaluator, task);
   g_mutex_unlock(&evaluator->mutex);
   conclude(evaluator, task, evaluate(evaluator, task));
 }
 
-/* ---- The queue ------------------------------------------------------------------------------- */
+/* ---- In the worker -------------------------------------------------------------------------- */
 
-/* With the lock held. */
-static void drop(CoredFrameTask *task) {
-  task->state = CORED_TASK_DROPPED;
-  gst_clear_buffer(&task->buffer);
-  cored_task_unref(task);
-}
-
-/* The oldest task that can be finished in time, else the newest; with the lock held. The oldest
- * whatever its deadline would, with too much to do, each time be finished a little too late. */
-static CoredFrameTask *take(CoredEvaluator *evaluator, guint *passed_over) {
-  const gint64 finished = g_get_monotonic_time() + evaluator->typical;
+/* With the mutex held: the oldest task that can be finished in time, else the newest. The oldest
+ * whatever its deadline would, under overload, each time be finished a little too late. */
+static CoredFrameTask *take_next(CoredEvaluator *evaluator, guint *n_dropped) {
+  const gint64 finished = g_get_monotonic_time() + evaluator->typical_us;
   CoredFrameTask *task = g_queue_pop_head(&evaluator->waiting);
   while (task && task->deadline < finished && !g_queue_is_empty(&evaluator->waiting)) {
-    drop(task);
-    ++*passed_over;
+    task_drop(task);
+    cored_task_unref(task);
+    ++*n_dropped;
     task = g_queue_pop_head(&evaluator->waiting);
   }
   if (task) {
-    begin(evaluator, task);
+    task_begin(evaluator, task);
     task->state = CORED_TASK_RUNNING;
   }
   return task;
@@ -231,20 +299,20 @@ static gboolean evaluate_timed(CoredEvaluator *evaluator, CoredFrameTask *task) 
   if (!evaluate(evaluator, task))
     return FALSE;
   const gint64 took = g_get_monotonic_time() - start;
-  evaluator->typical += evaluator->typical ? (took - evaluator->typical) / 4 : took;
+  evaluator->typical_us += evaluator->typical_us ? (took - evaluator->typical_us) / 4 : took;
   return TRUE;
 }
 
-/* One task per turn: other streams come in between. */
+/* One task for each call, so that other streams are served in between. */
 static void work_once(CoredEvaluator *evaluator) {
-  guint passed_over = 0;
+  CoredEvaluatorEvent dropped = {.kind = CORED_EVALUATOR_DROPPED};
   g_mutex_lock(&evaluator->mutex);
-  CoredFrameTask *task = take(evaluator, &passed_over);
-  if (passed_over)
+  CoredFrameTask *task = take_next(evaluator, &dropped.n_dropped);
+  if (dropped.n_dropped)
     g_cond_broadcast(&evaluator->changed);
   g_mutex_unlock(&evaluator->mutex);
-  if (passed_over)
-    evaluator->funcs.passed_over(evaluator->user, passed_over);
+  if (dropped.n_dropped)
+    evaluator->on_event(evaluator->owner, &dropped);
   if (!task)
     return;
   const gboolean done = evaluate_timed(evaluator, task);
@@ -253,23 +321,25 @@ static void work_once(CoredEvaluator *evaluator) {
   cored_task_unref(task);
 }
 
-/* Called back, the application may stop the user and drop its last reference: this one keeps the
- * evaluator alive until its thread has left it. */
+/* CoredWorkFunc. A callback may make the application drop its last reference to the owner: this one
+ * keeps the evaluator alive until the worker has left it. */
 static void work(gpointer data) {
   CoredEvaluator *evaluator = data;
-  gpointer user = g_object_ref(evaluator->user);
+  GObject *owner = g_object_ref(evaluator->owner);
   work_once(evaluator);
-  g_object_unref(user);
+  g_object_unref(owner);
 }
 
-/* ---- The queue ------------------------------------------------------------------------------ */
+/* ---- Handing tasks to the worker ------------------------------------------------------------ */
 
-/* With the lock held. */
+/* With the mutex held. */
 static guint drop_waiting(CoredEvaluator *evaluator) {
   CoredFrameTask *task;
   guint n = 0;
-  for (; (task = g_queue_pop_head(&evaluator->waiting)); n++)
-    drop(task);
+  for (; (task = g_queue_pop_head(&evaluator->waiting)); n++) {
+    task_drop(task);
+    cored_task_unref(task);
+  }
   g_cond_broadcast(&evaluator->changed);
   return n;
 }
@@ -287,21 +357,22 @@ guint cored_evaluator_submit(CoredEvaluator *evaluator, CoredFrameTask *task,
   return dropped;
 }
 
-static gboolean is_pending(const CoredFrameTask *task) {
+static gboolean is_unfinished(const CoredFrameTask *task) {
   return task->state == CORED_TASK_WAITING || task->state == CORED_TASK_RUNNING;
 }
 
 gboolean cored_evaluator_wait(CoredEvaluator *evaluator, CoredFrameTask *task, gboolean *dropped) {
   g_mutex_lock(&evaluator->mutex);
-  /* Called back while it evaluates, a thread would wait for itself. */
-  gboolean in_time = evaluator->worker != g_thread_self();
-  while (in_time && is_pending(task) && !evaluator->flushing)
+  /* A thread that is called back while it evaluates would wait for itself. */
+  gboolean in_time = evaluator->evaluating != g_thread_self();
+  while (in_time && is_unfinished(task) && !evaluator->flushing)
     in_time = g_cond_wait_until(&evaluator->changed, &evaluator->mutex, task->deadline);
-  /* The newest may still be worth its while: its result is what the next frames carry. */
+  /* The newest is not dropped: its result is what the next frames carry. */
   *dropped = task->state == CORED_TASK_WAITING && g_queue_peek_tail(&evaluator->waiting) != task;
   if (*dropped) {
     g_queue_remove(&evaluator->waiting, task);
-    drop(task);
+    task_drop(task);
+    cored_task_unref(task);
   }
   const gboolean done = task->state == CORED_TASK_DONE;
   g_mutex_unlock(&evaluator->mutex);
@@ -322,38 +393,42 @@ void cored_evaluator_set_flushing(CoredEvaluator *evaluator, gboolean flushing) 
   g_mutex_unlock(&evaluator->mutex);
 }
 
-/* With the lock held. */
+/* With the mutex held. */
 static gboolean is_idle(const CoredEvaluator *evaluator) {
-  return !evaluator->worker && evaluator->waiting.length == 0;
+  return !evaluator->evaluating && evaluator->waiting.length == 0;
 }
 
-/* For as long as a frame takes, but for a callback only so long; with the lock held. */
-static gboolean await_change(CoredEvaluator *evaluator) {
-  if (!evaluator->called_at) {
+/* Wait for as long as a frame takes, but for a callback only until its timeout: false then. With
+ * the mutex held. */
+static gboolean wait_for_change(CoredEvaluator *evaluator) {
+  if (!evaluator->in_callback_since) {
     g_cond_wait(&evaluator->changed, &evaluator->mutex);
     return TRUE;
   }
   g_cond_wait_until(&evaluator->changed, &evaluator->mutex,
-                    evaluator->called_at + CALLBACK_PATIENCE);
-  return !evaluator->called_at || g_get_monotonic_time() < evaluator->called_at + CALLBACK_PATIENCE;
+                    evaluator->in_callback_since + CALLBACK_TIMEOUT);
+  return !evaluator->in_callback_since ||
+         g_get_monotonic_time() < evaluator->in_callback_since + CALLBACK_TIMEOUT;
 }
 
 gboolean cored_evaluator_drain(CoredEvaluator *evaluator) {
   g_mutex_lock(&evaluator->mutex);
-  gboolean patient = evaluator->worker != g_thread_self();
-  while (patient && !is_idle(evaluator))
-    patient = await_change(evaluator);
+  gboolean waiting = evaluator->evaluating != g_thread_self();
+  while (waiting && !is_idle(evaluator))
+    waiting = wait_for_change(evaluator);
   const gboolean idle = is_idle(evaluator);
   g_mutex_unlock(&evaluator->mutex);
   return idle;
 }
 
-/* ---- Life ----------------------------------------------------------------------------------- */
+/* ---- New, start, stop ----------------------------------------------------------------------- */
 
-CoredEvaluator *cored_evaluator_new(const CoredEvaluatorFuncs *funcs, gpointer user) {
+CoredEvaluator *cored_evaluator_new(GObject *owner, CoredEvaluatorFunc on_event) {
   CoredEvaluator *evaluator = g_new0(CoredEvaluator, 1);
-  evaluator->funcs = *funcs;
-  evaluator->user = user;
+  evaluator->owner = owner;
+  evaluator->on_event = on_event;
+  evaluator->slot[CORED_ROLE_MODEL] = cored_model_slot_new(owner, on_model_report, evaluator);
+  evaluator->slot[CORED_ROLE_SHADOW] = cored_model_slot_new(owner, on_shadow_report, evaluator);
   evaluator->analyser = cored_analyser_new();
   g_mutex_init(&evaluator->mutex);
   g_cond_init(&evaluator->changed);
@@ -363,20 +438,25 @@ CoredEvaluator *cored_evaluator_new(const CoredEvaluatorFuncs *funcs, gpointer u
 
 void cored_evaluator_free(CoredEvaluator *evaluator) {
   cored_evaluator_stop(evaluator);
+  for (guint role = 0; role < CORED_N_ROLES; role++)
+    cored_model_slot_free(evaluator->slot[role]);
   cored_analyser_free(evaluator->analyser);
   g_mutex_clear(&evaluator->mutex);
   g_cond_clear(&evaluator->changed);
+  g_free(evaluator->cascade);
   g_free(evaluator);
 }
 
 void cored_evaluator_start(CoredEvaluator *evaluator, const CoredParams *params,
-                           gboolean in_queue) {
+                           const char *cascade, gboolean in_queue) {
+  g_free(evaluator->cascade);
+  evaluator->cascade = g_strdup(cascade);
   evaluator->has_last = FALSE;
-  evaluator->locator_asked = FALSE;
-  evaluator->typical = 0;
+  evaluator->locator_opened = FALSE;
+  evaluator->typical_us = 0;
   cored_evaluator_set_flushing(evaluator, FALSE);
   cored_analyser_reset(evaluator->analyser);
-  follow_settings(evaluator, params, evaluator->life);
+  update_models(evaluator, params, evaluator->stop_count);
   if (in_queue)
     evaluator->queue = cored_work_queue_new(CORED_WORK_FRAMES, work, evaluator);
 }
@@ -386,15 +466,14 @@ void cored_evaluator_stop(CoredEvaluator *evaluator) {
   cored_work_queue_free(evaluator->queue);
   evaluator->queue = NULL;
   g_mutex_lock(&evaluator->mutex);
-  evaluator->life++; /* not before: what other threads were at is finished and told */
-  evaluator->worker = NULL;
-  evaluator->called_at = 0;
+  evaluator->stop_count++; /* not before: what other threads evaluated is finished and reported */
+  evaluator->evaluating = NULL;
+  evaluator->in_callback_since = 0;
   g_mutex_unlock(&evaluator->mutex);
-  cored_analyser_set_classifier(evaluator->analyser, NULL);
+  cored_analyser_set_classifiers(evaluator->analyser, NULL, NULL);
   cored_analyser_set_locator(evaluator->analyser, NULL);
-  cored_analyser_set_shadow(evaluator->analyser, NULL);
-  cored_classifier_free(g_steal_pointer(&evaluator->classifier));
-  cored_classifier_free(g_steal_pointer(&evaluator->shadow));
+  for (guint role = 0; role < CORED_N_ROLES; role++)
+    cored_classifier_free(g_steal_pointer(&evaluator->classifier[role]));
 }
 
 gboolean cored_evaluator_last(CoredEvaluator *evaluator, guint epoch, CoredResult *result) {
@@ -406,9 +485,9 @@ gboolean cored_evaluator_last(CoredEvaluator *evaluator, guint epoch, CoredResul
   return known;
 }
 
-gboolean cored_evaluator_has_classifier(CoredEvaluator *evaluator) {
+gboolean cored_evaluator_has_model(CoredEvaluator *evaluator) {
   g_mutex_lock(&evaluator->mutex);
-  const gboolean has = evaluator->classifier != NULL;
+  const gboolean has = evaluator->classifier[CORED_ROLE_MODEL] != NULL;
   g_mutex_unlock(&evaluator->mutex);
-  return has;
+  return has || cored_model_slot_is_ready(evaluator->slot[CORED_ROLE_MODEL]);
 }

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "analysis/frame.h"
 
+#include <gst/video/gstvideoaffinetransformationmeta.h>
+
+/* ---- Caps ----------------------------------------------------------------------------------- */
+
 gboolean cored_pixel_format_from_gst(GstVideoFormat format, CoredPixelFormat *out) {
   static const struct {
     GstVideoFormat gst;
@@ -51,6 +55,8 @@ gboolean cored_video_info_from_caps(GstVideoInfo *info, const GstCaps *caps) {
     info->colorimetry.range = named.range;
   return TRUE;
 }
+
+/* ---- Description for the engine ------------------------------------------------------------- */
 
 /* The engine knows three matrices; the rare others go to the one with the nearest coefficients.
  * An unknown one is guessed by height, as GStreamer itself does. */
@@ -103,6 +109,8 @@ gboolean cored_frame_to_image(const GstVideoFrame *frame, CoredImage *image) {
   return TRUE;
 }
 
+/* ---- Mapping -------------------------------------------------------------------------------- */
+
 /* Bytes from the start of a row of the plane to the end of its last pixel, and its rows. */
 static void plane_extent(const GstVideoFrame *frame, guint plane, guint64 *row_bytes,
                          guint64 *rows) {
@@ -148,7 +156,7 @@ static gboolean is_sound(const GstVideoFrame *frame) {
   return TRUE;
 }
 
-/* What gst_video_frame_map() treats as a programming error, but comes from another element. */
+/* gst_video_frame_map() treats this as a programming error, but it comes from another element. */
 static gboolean agrees_with_caps(GstBuffer *buffer, const GstVideoInfo *info) {
   const GstVideoMeta *meta = gst_buffer_get_video_meta(buffer);
   return !meta || (meta->format == GST_VIDEO_INFO_FORMAT(info) &&
@@ -157,7 +165,7 @@ static gboolean agrees_with_caps(GstBuffer *buffer, const GstVideoInfo *info) {
                    meta->height >= (guint)GST_VIDEO_INFO_HEIGHT(info));
 }
 
-/* The picture of the caps is a part of that in memory, whose size only a GstVideoMeta tells. */
+/* The caps describe a part of the picture in memory, whose size only a GstVideoMeta tells. */
 static gboolean crop_is_sound(GstBuffer *buffer, const GstVideoInfo *info) {
   const GstVideoCropMeta *crop = gst_buffer_get_video_crop_meta(buffer);
   const GstVideoMeta *meta = gst_buffer_get_video_meta(buffer);
@@ -169,7 +177,7 @@ static gboolean crop_is_sound(GstBuffer *buffer, const GstVideoInfo *info) {
                    crop->y <= height - crop->height);
 }
 
-/* To the picture that the caps name; gst_video_frame_map() takes the size in memory. */
+/* From the picture in memory, which gst_video_frame_map() describes, to that of the caps. */
 static void apply_crop(GstVideoFrame *frame, const GstVideoInfo *info, GstBuffer *buffer) {
   const GstVideoCropMeta *crop = gst_buffer_get_video_crop_meta(buffer);
   const GstVideoFormatInfo *finfo = frame->info.finfo;
@@ -226,4 +234,47 @@ GstSegment cored_frame_segment(GstBaseTransform *base) {
   const GstSegment segment = base->segment;
   GST_OBJECT_UNLOCK(base);
   return segment;
+}
+
+/* ---- Allocation ----------------------------------------------------------------------------- */
+
+static gboolean changes_the_picture(GType api) {
+  return api == GST_VIDEO_CROP_META_API_TYPE ||
+         api == GST_VIDEO_AFFINE_TRANSFORMATION_META_API_TYPE ||
+         api == GST_VIDEO_GL_TEXTURE_UPLOAD_META_API_TYPE;
+}
+
+static void remove_metas(GstQuery *query) {
+  for (guint i = gst_query_get_n_allocation_metas(query); i-- > 0;)
+    if (changes_the_picture(gst_query_parse_nth_allocation_meta(query, i, NULL)))
+      gst_query_remove_nth_allocation_meta(query, i);
+}
+
+/* Where no pool is offered, upstream's own has to be large enough. */
+static void add_pool(GstQuery *query, guint n_kept) {
+  GstVideoInfo info;
+  GstCaps *caps;
+  gst_query_parse_allocation(query, &caps, NULL);
+  if (caps && gst_video_info_from_caps(&info, caps))
+    gst_query_add_allocation_pool(query, NULL, (guint)GST_VIDEO_INFO_SIZE(&info), n_kept, 0);
+}
+
+static void enlarge_pools(GstQuery *query, guint n_kept) {
+  const guint n = gst_query_get_n_allocation_pools(query);
+  if (n == 0)
+    add_pool(query, n_kept);
+  for (guint i = 0; i < n; i++) {
+    GstBufferPool *pool;
+    guint size, least, most;
+    gst_query_parse_nth_allocation_pool(query, i, &pool, &size, &least, &most);
+    gst_query_set_nth_allocation_pool(query, i, pool, size, least + n_kept,
+                                      most > 0 ? most + n_kept : 0);
+    gst_clear_object(&pool);
+  }
+}
+
+void cored_frame_restrict_allocation(GstQuery *query, guint n_kept) {
+  remove_metas(query);
+  if (n_kept > 0)
+    enlarge_pools(query, n_kept);
 }

@@ -1,7 +1,103 @@
 /* SPDX-License-Identifier: MIT */
 #include "analysis/result.h"
 
-#include "gstcoredmeta.h"
+#include <math.h>
+
+#define MIN_SIDE (1.0 / 16) /* pixels; less of a box in the frame is nothing */
+
+/* ---- Regions -------------------------------------------------------------------------------- */
+
+void cored_regions_clear(CoredRegions *regions) {
+  regions->n = regions->n_bad = regions->n_left_out = 0;
+}
+
+static double area(const CoredBox *box) {
+  return box->w * box->h;
+}
+
+/* False when nothing of the box lies in the frame. */
+static gboolean clip(CoredBox *box, gint width, gint height) {
+  if (!isfinite(box->x) || !isfinite(box->y) || !isfinite(box->w) || !isfinite(box->h))
+    return FALSE;
+  const double x0 = fmax(box->x, 0.0), y0 = fmax(box->y, 0.0);
+  const double x1 = fmin(box->x + box->w, width), y1 = fmin(box->y + box->h, height);
+  if (x1 - x0 < MIN_SIDE || y1 - y0 < MIN_SIDE)
+    return FALSE;
+  *box = (CoredBox){x0, y0, x1 - x0, y1 - y0};
+  return TRUE;
+}
+
+void cored_regions_add(CoredRegions *regions, const CoredRegion *region, gint width, gint height,
+                       guint limit) {
+  CoredRegion item = *region;
+  if (!clip(&item.box, width, height)) {
+    regions->n_bad++;
+    return;
+  }
+  guint at = regions->n;
+  while (at > 0 && area(&regions->item[at - 1].box) < area(&item.box))
+    at--;
+  limit = MIN(limit, CORED_MAX_OBJECTS);
+  if (regions->n == limit)
+    regions->n_left_out++;
+  if (at >= limit)
+    return;
+  if (regions->n < limit)
+    regions->n++;
+  for (guint i = regions->n - 1; i > at; i--)
+    regions->item[i] = regions->item[i - 1];
+  regions->item[at] = item;
+}
+
+void cored_regions_set_full_frame(CoredRegions *regions, gint width, gint height) {
+  cored_regions_clear(regions);
+  regions->n = 1;
+  regions->item[0] = (CoredRegion){
+      .box = {0, 0, width, height}, .roi_index = -1, .mtd_id = -1, .full_frame = TRUE};
+}
+
+double cored_box_overlap(const CoredBox *a, const CoredBox *b) {
+  const double w = fmin(a->x + a->w, b->x + b->w) - fmax(a->x, b->x);
+  const double h = fmin(a->y + a->h, b->y + b->h) - fmax(a->y, b->y);
+  if (w <= 0.0 || h <= 0.0)
+    return 0.0;
+  return w * h / (area(a) + area(b) - w * h);
+}
+
+/* ---- Heat maps ------------------------------------------------------------------------------ */
+
+/* Mean of the cells of map that fall into cell r, c of the smaller map. */
+static double cell_mean(const CoredHeatMap *heat, const float *map, guint rows, guint columns,
+                        guint r, guint c) {
+  const guint top = r * rows / heat->rows, bottom = (r + 1) * rows / heat->rows;
+  const guint left = c * columns / heat->columns, right = (c + 1) * columns / heat->columns;
+  double sum = 0.0;
+  for (guint y = top; y < bottom; y++)
+    for (guint x = left; x < right; x++)
+      sum += (double)map[y * columns + x];
+  return sum / ((bottom - top) * (right - left));
+}
+
+void cored_heat_map_set(CoredHeatMap *heat, const float *map, guint rows, guint columns,
+                        const CoredBox *box) {
+  double mean[CORED_HEAT_MAX * CORED_HEAT_MAX], largest = 0.0;
+  *heat = (CoredHeatMap){
+      .rows = MIN(rows, CORED_HEAT_MAX), .columns = MIN(columns, CORED_HEAT_MAX), .box = *box};
+  const guint n = heat->rows * heat->columns;
+  for (guint i = 0; i < n; i++) {
+    mean[i] = cell_mean(heat, map, rows, columns, i / heat->columns, i % heat->columns);
+    largest = MAX(largest, fabs(mean[i]));
+  }
+  if (!(largest > 0.0) || !isfinite(largest)) {
+    heat->rows = heat->columns = 0;
+    return;
+  }
+  heat->scale = largest;
+  for (guint i = 0; i < n; i++)
+    heat->value[i] = (guint8)CLAMP(lrint(128.0 + 127.0 * mean[i] / largest), 1, 255);
+}
+
+/* ---- Results -------------------------------------------------------------------------------- */
 
 const char *cored_verdict_name(CoredVerdict verdict) {
   switch (verdict) {
@@ -10,6 +106,7 @@ const char *cored_verdict_name(CoredVerdict verdict) {
   case CORED_VERDICT_FAKE:
     return "fake";
   case CORED_VERDICT_UNKNOWN:
+  case CORED_N_VERDICTS:
     break;
   }
   return "unknown";
@@ -92,8 +189,8 @@ static const CoredFaceResult *face_at(const CoredResult *result, const CoredBox 
   return best;
 }
 
-static void carry_to_regions(CoredResult *result, const CoredResult *last,
-                             const CoredRegions *upstream) {
+static void reuse_for_regions(CoredResult *result, const CoredResult *last,
+                              const CoredRegions *upstream) {
   static const CoredFaceResult unseen = {.p_fake = CORED_NOT_COMPUTED,
                                          .p_fake_smoothed = CORED_NOT_COMPUTED,
                                          .p_shadow = CORED_NOT_COMPUTED,
@@ -129,68 +226,7 @@ void cored_result_reuse(CoredResult *result, const CoredResult *last, const Core
   result->inferred = FALSE;
   result->age = age;
   if (upstream->n > 0) {
-    carry_to_regions(result, last, upstream);
+    reuse_for_regions(result, last, upstream);
     cored_result_conclude(result);
   }
-}
-
-static void set_probabilities(GstStructure *structure, double p_fake, double smoothed) {
-  if (p_fake >= 0.0)
-    gst_structure_set(structure, "p-fake", G_TYPE_DOUBLE, p_fake, NULL);
-  if (smoothed >= 0.0)
-    gst_structure_set(structure, "p-fake-smoothed", G_TYPE_DOUBLE, smoothed, NULL);
-}
-
-static void set_verdict(GstStructure *structure, CoredVerdict verdict, CoredReason reason) {
-  gst_structure_set(structure, "verdict", G_TYPE_STRING, cored_verdict_name(verdict), NULL);
-  if (cored_reason_name(reason))
-    gst_structure_set(structure, "reason", G_TYPE_STRING, cored_reason_name(reason), NULL);
-}
-
-GstStructure *cored_face_result_to_structure(const CoredFaceResult *face, const char *name) {
-  GstStructure *structure = gst_structure_new_empty(name);
-  set_probabilities(structure, face->p_fake, face->p_fake_smoothed);
-  set_verdict(structure, face->verdict, face->reason);
-  gst_structure_set(structure, "x", G_TYPE_UINT, (guint)face->box.x, "y", G_TYPE_UINT,
-                    (guint)face->box.y, "w", G_TYPE_UINT, (guint)face->box.w, "h", G_TYPE_UINT,
-                    (guint)face->box.h, "face-score", G_TYPE_DOUBLE, face->face_score, "track-id",
-                    G_TYPE_UINT64, face->track_id, "result-age-ns", G_TYPE_UINT64,
-                    (guint64)face->age, "present", G_TYPE_BOOLEAN, face->present, "full-frame",
-                    G_TYPE_BOOLEAN, face->full_frame, "alert", G_TYPE_BOOLEAN, face->alert, NULL);
-  if (face->sharpness >= 0.0)
-    gst_structure_set(structure, "sharpness", G_TYPE_DOUBLE, face->sharpness, NULL);
-  if (face->quality >= 0.0)
-    gst_structure_set(structure, "quality", G_TYPE_DOUBLE, face->quality, NULL);
-  cored_heat_map_write(&face->heat, structure);
-  return structure;
-}
-
-static void set_faces(GstStructure *structure, const CoredResult *result) {
-  GValue faces = G_VALUE_INIT, face = G_VALUE_INIT;
-  gboolean alert = FALSE;
-  g_value_init(&faces, GST_TYPE_ARRAY);
-  for (guint i = 0; i < result->n_faces; i++) {
-    g_value_init(&face, GST_TYPE_STRUCTURE);
-    g_value_take_boxed(&face, cored_face_result_to_structure(&result->faces[i], "face"));
-    gst_value_array_append_and_take_value(&faces, &face);
-    alert |= result->faces[i].alert;
-  }
-  gst_structure_set(structure, "n-faces", G_TYPE_UINT, result->n_faces, "alert", G_TYPE_BOOLEAN,
-                    alert, NULL);
-  gst_structure_take_value(structure, "faces", &faces);
-}
-
-void cored_result_write(const CoredResult *result, GstStructure *structure, const char *stream_id) {
-  set_probabilities(structure, result->p_fake, result->p_fake_smoothed);
-  set_verdict(structure, result->verdict, result->reason);
-  gst_structure_set(structure, "inferred", G_TYPE_BOOLEAN, result->inferred, "result-age-ns",
-                    G_TYPE_UINT64, (guint64)result->age, "frame-width", G_TYPE_UINT,
-                    (guint)result->width, "frame-height", G_TYPE_UINT, (guint)result->height, NULL);
-  set_faces(structure, result);
-  if (result->threshold >= 0.0)
-    gst_structure_set(structure, "threshold", G_TYPE_DOUBLE, result->threshold, NULL);
-  gst_structure_set(structure, "model-id", G_TYPE_STRING, result->model_id, "model-generation",
-                    G_TYPE_UINT64, result->generation, "latency-us", G_TYPE_UINT,
-                    result->latency_us, "stream-id", G_TYPE_STRING, stream_id ? stream_id : "",
-                    "version", G_TYPE_UINT, CORED_META_VERSION, NULL);
 }

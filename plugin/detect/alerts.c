@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "detect/alerts.h"
 
+#include <string.h>
+
 static CoredAlert *find(CoredAlerts *alerts, guint64 track_id) {
   for (guint i = 0; i < alerts->n; i++) {
     if (alerts->item[i].track_id == track_id)
@@ -18,7 +20,8 @@ static CoredAlert *open_alert(CoredAlerts *alerts, guint64 track_id, GstClockTim
   return alert;
 }
 
-/* Frames of one second say the same: the surest of them stands for it. `now` never goes back. */
+/* Of the frames within one second the one with the highest p-fake is kept. `now` never goes back.
+ */
 static void add_evidence(CoredAlert *alert, const CoredFaceResult *face, GstClockTime now) {
   CoredAlertEvidence *item = alert->evidence;
   guint at = 0;
@@ -40,7 +43,7 @@ static void add_evidence(CoredAlert *alert, const CoredFaceResult *face, GstCloc
   item[at] = (CoredAlertEvidence){face->p_fake, now, face->box};
 }
 
-static void add(CoredAlert *alert, const CoredFaceResult *face, GstClockTime now) {
+static void add_result(CoredAlert *alert, const CoredFaceResult *face, GstClockTime now) {
   alert->n++;
   alert->sum += face->p_fake_smoothed;
   add_evidence(alert, face, now);
@@ -51,30 +54,31 @@ static void add(CoredAlert *alert, const CoredFaceResult *face, GstClockTime now
   }
 }
 
-static void feed_face(CoredAlerts *alerts, const CoredFaceResult *face, double on, GstClockTime now,
-                      const CoredAlertSettings *settings, CoredAlertFunc func, gpointer user) {
+static void update_face(CoredAlerts *alerts, const CoredFaceResult *face, double on,
+                        GstClockTime now, const CoredAlertSettings *settings, CoredAlertFunc func,
+                        gpointer user) {
   CoredAlert *alert = find(alerts, face->track_id);
   const double p = face->p_fake_smoothed;
   if (!alert && p >= on)
     alert = open_alert(alerts, face->track_id, now);
   if (!alert)
     return;
-  alert->last_seen = now;
+  alert->last_result = now;
   /* Before it begins, every frame has to reach the upper threshold. */
   if (p >= (alert->active ? settings->off : on)) {
     alert->last = now;
-    if (face->age == 0 || alert->n == 0) /* values that were kept do not count again */
-      add(alert, face, now);
+    if (face->age == 0 || alert->n == 0) /* values that are carried over do not count again */
+      add_result(alert, face, now);
   } else if (!alert->active) {
-    alert->last_seen = GST_CLOCK_TIME_NONE; /* swept out below */
+    alert->last_result = GST_CLOCK_TIME_NONE; /* removed by the caller */
     return;
   }
   if (!alert->active && now - alert->since >= settings->min_duration) {
     alert->active = TRUE;
-    alert->last_told = now;
+    alert->last_reported = now;
     func(user, CORED_ALERT_BEGIN, alert, now);
-  } else if (alert->active && now - alert->last_told >= settings->interval) {
-    alert->last_told = now;
+  } else if (alert->active && now - alert->last_reported >= settings->interval) {
+    alert->last_reported = now;
     func(user, CORED_ALERT_UPDATE, alert, now);
   }
 }
@@ -83,22 +87,22 @@ static void remove_at(CoredAlerts *alerts, guint index) {
   alerts->item[index] = alerts->item[--alerts->n];
 }
 
-/* A face that is not judged any more ends like one that is judged real. */
+/* The alert of a face that has no results any more ends like that of one that looks real. */
 static gboolean is_over(const CoredAlert *alert, GstClockTime now,
                         const CoredAlertSettings *settings) {
-  if (!GST_CLOCK_TIME_IS_VALID(alert->last_seen))
+  if (!GST_CLOCK_TIME_IS_VALID(alert->last_result))
     return TRUE;
   return alert->last != now && now - alert->last >= settings->min_duration;
 }
 
-void cored_alerts_feed(CoredAlerts *alerts, const CoredResult *result, GstClockTime now,
-                       const CoredAlertSettings *settings, CoredAlertFunc func, gpointer user) {
+void cored_alerts_update(CoredAlerts *alerts, const CoredResult *result, GstClockTime now,
+                         const CoredAlertSettings *settings, CoredAlertFunc func, gpointer user) {
   for (guint i = 0; i < result->n_faces; i++) {
     if (result->faces[i].present && result->faces[i].p_fake_smoothed >= 0.0)
-      feed_face(alerts, &result->faces[i], result->threshold, now, settings, func, user);
+      update_face(alerts, &result->faces[i], result->threshold, now, settings, func, user);
   }
   for (guint i = alerts->n; i-- > 0;) {
-    if (i >= alerts->n) /* who was told stopped the element, which ended them all */
+    if (i >= alerts->n) /* the callback stopped the element, which ended them all */
       continue;
     const CoredAlert alert = alerts->item[i];
     if (!is_over(&alert, now, settings))
@@ -114,7 +118,7 @@ void cored_alerts_end_all(CoredAlerts *alerts, CoredAlertFunc func, gpointer use
     const CoredAlert alert = alerts->item[alerts->n - 1];
     alerts->n--;
     if (alert.active)
-      func(user, CORED_ALERT_END, &alert, alert.last_seen);
+      func(user, CORED_ALERT_END, &alert, alert.last_result);
   }
 }
 

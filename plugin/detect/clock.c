@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "detect/clock.h"
 
-/* Longer than any pause between frames of one data that is worth smoothing across. */
-#define LEAP (3 * GST_SECOND)
+/* Longer than any pause between frames that is worth smoothing across. */
+#define MAX_GAP (3 * GST_SECOND)
 /* Frames a second, where neither time stamps nor caps say it. */
-#define USUAL_RATE 25
+#define DEFAULT_RATE 25
 
 GstClockTime cored_frame_duration(const GstVideoInfo *info) {
   const gint n = GST_VIDEO_INFO_FPS_N(info), d = GST_VIDEO_INFO_FPS_D(info);
@@ -12,15 +12,15 @@ GstClockTime cored_frame_duration(const GstVideoInfo *info) {
 }
 
 void cored_clock_init(CoredClock *clock) {
-  *clock = (CoredClock){.fresh = TRUE, .stamp = GST_CLOCK_TIME_NONE};
+  *clock = (CoredClock){.resync = TRUE, .stamp = GST_CLOCK_TIME_NONE};
 }
 
-void cored_clock_renew(CoredClock *clock) {
-  clock->fresh = TRUE;
+void cored_clock_resync(CoredClock *clock) {
+  clock->resync = TRUE;
   clock->stamp = GST_CLOCK_TIME_NONE;
 }
 
-/* Backwards from an end that is not told nothing can be counted. */
+/* In reverse, nothing can be counted from an end that is not known. */
 static gboolean has_time(const GstSegment *segment) {
   return segment->format == GST_FORMAT_TIME &&
          (segment->rate > 0.0 || GST_CLOCK_TIME_IS_VALID(segment->stop));
@@ -30,11 +30,11 @@ static gboolean is_reversed(const GstSegment *segment) {
   return segment->format == GST_FORMAT_TIME && segment->rate < 0.0;
 }
 
-/* Demuxers mark frames of which nothing is missing (GStreamer 1.26 those around the key frames of
- * fragmented MP4): where the next time stamp is what it should be, nothing is cut. */
-static gboolean goes_on(const CoredClock *clock, GstClockTime pts, GstClockTime frame,
-                        const GstSegment *segment) {
-  if (clock->fresh || !frame || !GST_CLOCK_TIME_IS_VALID(pts) ||
+/* Demuxers also mark frames before which nothing is missing (GStreamer 1.26 those around the key
+ * frames of fragmented MP4): where the time stamp is that of the next frame, there is no cut. */
+static gboolean is_next_frame(const CoredClock *clock, GstClockTime pts, GstClockTime frame,
+                              const GstSegment *segment) {
+  if (clock->resync || !frame || !GST_CLOCK_TIME_IS_VALID(pts) ||
       !GST_CLOCK_TIME_IS_VALID(clock->stamp))
     return FALSE;
   const GstClockTime from = is_reversed(segment) ? pts : clock->stamp;
@@ -47,18 +47,19 @@ static gboolean is_cut(const CoredClock *clock, const GstBuffer *buffer, const G
   const GstClockTime pts = GST_BUFFER_PTS(buffer), now = clock->position;
   if (!clock->started)
     return FALSE;
-  if (GST_BUFFER_IS_DISCONT(buffer) && !clock->first && !goes_on(clock, pts, frame, segment))
+  if (GST_BUFFER_IS_DISCONT(buffer) && !clock->was_resync &&
+      !is_next_frame(clock, pts, frame, segment))
     return TRUE;
-  if (clock->fresh || !GST_CLOCK_TIME_IS_VALID(pts) || pts == clock->stamp)
+  if (clock->resync || !GST_CLOCK_TIME_IS_VALID(pts) || pts == clock->stamp)
     return FALSE;
   if (GST_CLOCK_TIME_IS_VALID(clock->stamp) && (pts < clock->stamp) != is_reversed(segment))
     return TRUE;
-  return (pts > now ? pts - now : now - pts) > LEAP;
+  return (pts > now ? pts - now : now - pts) > MAX_GAP;
 }
 
-/* Of a frame that comes first, or first behind a gap, and has no time stamp: running time goes on
- * if the segment has that time, else the segment begins. */
-static GstClockTime begin_counting(const CoredClock *clock, const GstSegment *segment,
+/* Of a frame without time stamp that comes first, or first after a resync: running time continues
+ * if the segment has that time, else it is where the segment starts. */
+static GstClockTime first_position(const CoredClock *clock, const GstSegment *segment,
                                    GstClockTime frame) {
   GstClockTime position = GST_CLOCK_TIME_NONE;
   if (!has_time(segment))
@@ -71,50 +72,50 @@ static GstClockTime begin_counting(const CoredClock *clock, const GstSegment *se
   return GST_CLOCK_TIME_IS_VALID(position) ? position : 0;
 }
 
-static void count(CoredClock *clock, const GstSegment *segment, GstClockTime frame) {
-  if (clock->fresh) {
-    clock->position = clock->anchor = begin_counting(clock, segment, frame);
-    clock->counted = 0;
+static void advance_by_one_frame(CoredClock *clock, const GstSegment *segment, GstClockTime frame) {
+  if (clock->resync) {
+    clock->position = clock->anchor = first_position(clock, segment, frame);
+    clock->n_counted = 0;
     return;
   }
-  const GstClockTime passed = ++clock->counted * frame;
+  const GstClockTime passed = ++clock->n_counted * frame;
   if (is_reversed(segment))
     clock->position = MIN(clock->position, clock->anchor - MIN(passed, clock->anchor));
   else
     clock->position = MAX(clock->position, clock->anchor + passed);
 }
 
-static void set(CoredClock *clock, const GstSegment *segment, GstClockTime pts) {
-  if (clock->fresh || (pts < clock->position) == is_reversed(segment))
+static void set_to_stamp(CoredClock *clock, const GstSegment *segment, GstClockTime pts) {
+  if (clock->resync || (pts < clock->position) == is_reversed(segment))
     clock->position = pts;
   clock->anchor = clock->stamp = pts;
-  clock->counted = 0;
+  clock->n_counted = 0;
 }
 
-static void translate(CoredClock *clock, const GstSegment *segment) {
+static void convert_position(CoredClock *clock, const GstSegment *segment) {
   clock->running_time = clock->stream_time = clock->position;
   if (!has_time(segment))
     return;
-  /* Before the segment it is negative. */
+  /* It is negative before the segment. */
   if (gst_segment_to_running_time_full(segment, GST_FORMAT_TIME, clock->position,
                                        &clock->running_time) <= 0)
     clock->running_time = 0;
   clock->stream_time = gst_segment_to_stream_time(segment, GST_FORMAT_TIME, clock->position);
 }
 
-gboolean cored_clock_tick(CoredClock *clock, const GstBuffer *buffer, const GstSegment *segment,
-                          const GstVideoInfo *info) {
+gboolean cored_clock_update(CoredClock *clock, const GstBuffer *buffer, const GstSegment *segment,
+                            const GstVideoInfo *info) {
   const GstClockTime pts = GST_BUFFER_PTS(buffer), frame = cored_frame_duration(info);
-  const gboolean cut = is_cut(clock, buffer, segment, frame), first = clock->fresh;
+  const gboolean cut = is_cut(clock, buffer, segment, frame), resync = clock->resync;
   if (cut)
-    cored_clock_renew(clock);
+    cored_clock_resync(clock);
   if (GST_CLOCK_TIME_IS_VALID(pts) && pts != clock->stamp)
-    set(clock, segment, pts);
+    set_to_stamp(clock, segment, pts);
   else
-    count(clock, segment, frame ? frame : GST_SECOND / USUAL_RATE);
-  translate(clock, segment);
-  clock->first = first;
-  clock->fresh = FALSE;
+    advance_by_one_frame(clock, segment, frame ? frame : GST_SECOND / DEFAULT_RATE);
+  convert_position(clock, segment);
+  clock->was_resync = resync;
+  clock->resync = FALSE;
   clock->started = TRUE;
   return cut;
 }

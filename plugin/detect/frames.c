@@ -1,24 +1,27 @@
 /* SPDX-License-Identifier: MIT
- * How frames go through coreddetect: when they are evaluated, what they carry, when they leave. */
+ * How frames pass through coreddetect: which are evaluated, what they carry, when they leave. The
+ * route of a frame is before_transform (time), transform_ip (evaluation, and in modes sync and
+ * latest its metadata), generate_output (in mode delay it leaves here, later, with its metadata).
+ */
 #include "detect/detect-private.h"
 
-#include "detect/allocation.h"
-#include "meta/meta-writer.h"
 #include "analysis/frame.h"
 #include "gstcoredmeta.h"
+#include "meta/meta-reader.h"
+#include "meta/meta-writer.h"
 
 #define GST_CAT_DEFAULT cored_detect_debug
 
 static GstBaseTransformClass *parent_class;
 
-/* A frame lasts at least so long where the caps do not say. */
-#define SHORT_FRAME (GST_SECOND / 60)
+/* Duration of a frame where the caps do not say: at least so long. */
+#define MIN_FRAME_DURATION (GST_SECOND / 60)
 
 struct CoredPendingFrame {
   GstBuffer *buffer; /* while it is delayed */
-  CoredTimes times;
+  CoredFrameTimes times;
   CoredFrameTask *task; /* NULL when it is not evaluated */
-  CoredSkip skip;
+  CoredSkip skip;       /* why it is not */
   guint epoch;
   CoredParams params;
   CoredRegions upstream;
@@ -36,10 +39,10 @@ static gboolean set_caps(GstBaseTransform *base, GstCaps *in, GstCaps *out) {
     gst_video_info_init(&self->info);
     return FALSE;
   }
-  g_rec_mutex_lock(&self->gate);
-  cored_detect_forget(self);
+  g_rec_mutex_lock(&self->frame_lock);
+  cored_detect_reset_stream(self);
   self->mode_known = FALSE; /* the frame rate, and so the latency, may be another */
-  g_rec_mutex_unlock(&self->gate);
+  g_rec_mutex_unlock(&self->frame_lock);
   return TRUE;
 }
 
@@ -54,7 +57,7 @@ static gboolean upstream_is_live(CoredDetect *self) {
   return live;
 }
 
-/* In whole frames where their rate is known: a frame leaves when a later one comes. */
+/* Whole frames where their rate is known: a frame leaves when a later one comes. */
 static GstClockTime latency_of(CoredDetect *self, CoredMode mode, GstClockTime delay) {
   const GstClockTime frame = cored_frame_duration(&self->info);
   if (mode != CORED_MODE_DELAY)
@@ -62,7 +65,7 @@ static GstClockTime latency_of(CoredDetect *self, CoredMode mode, GstClockTime d
   return frame ? (delay + frame - 1) / frame * frame : delay;
 }
 
-/* As it would be now. */
+/* The mode and latency that hold now. */
 static CoredMode decide_mode(CoredDetect *self, GstClockTime *latency) {
   GST_OBJECT_LOCK(self);
   CoredMode mode = self->started_mode;
@@ -74,7 +77,7 @@ static CoredMode decide_mode(CoredDetect *self, GstClockTime *latency) {
   return mode;
 }
 
-static void find_mode(CoredDetect *self) {
+static void update_mode(CoredDetect *self) {
   GstClockTime latency;
   const CoredMode mode = decide_mode(self, &latency);
   GST_OBJECT_LOCK(self);
@@ -87,29 +90,28 @@ static void find_mode(CoredDetect *self) {
     gst_element_post_message(GST_ELEMENT(self), gst_message_new_latency(GST_OBJECT(self)));
 }
 
-/* So many frames mode=delay keeps at the most. Time stamps may stand still or crawl: frames that
- * come twice as fast as the caps say are still kept for as long as they should be. */
-static guint64 most_delayed(const CoredDetect *self, GstClockTime latency) {
+/* The most frames that mode=delay keeps. Time stamps may stand still or crawl; frames that come
+ * twice as fast as the caps say are still kept for as long as they should be. */
+static guint64 max_delayed(const CoredDetect *self, GstClockTime latency) {
   const GstClockTime frame = cored_frame_duration(&self->info);
-  return 2 * (latency / (frame ? frame : SHORT_FRAME) + 4);
+  return 2 * (latency / (frame ? frame : MIN_FRAME_DURATION) + 4);
 }
 
-/* Buffers that are kept while others go on. */
-static guint kept_buffers(CoredDetect *self) {
+/* The most buffers that are kept while others pass. */
+static guint max_kept_buffers(CoredDetect *self) {
   GstClockTime latency;
   const CoredMode mode = decide_mode(self, &latency);
   if (mode == CORED_MODE_SYNC)
     return 0;
-  /* In latest one is evaluated and the next one waits. */
-  return 2 +
-         (mode == CORED_MODE_DELAY ? (guint)MIN(most_delayed(self, latency), G_MAXUINT / 2) : 0);
+  /* In mode latest one is being evaluated and the next one waits. */
+  return 2 + (mode == CORED_MODE_DELAY ? (guint)MIN(max_delayed(self, latency), G_MAXUINT / 2) : 0);
 }
 
 static gboolean propose_allocation(GstBaseTransform *base, GstQuery *decide, GstQuery *query) {
   (void)decide;
   if (!parent_class->propose_allocation(base, NULL, query))
     return FALSE;
-  cored_allocation_restrict(query, kept_buffers(CORED_DETECT(base)));
+  cored_frame_restrict_allocation(query, max_kept_buffers(CORED_DETECT(base)));
   return TRUE;
 }
 
@@ -132,22 +134,50 @@ static gboolean query(GstBaseTransform *base, GstPadDirection direction, GstQuer
   return TRUE;
 }
 
-/* ---- One frame ------------------------------------------------------------------------------ */
+/* ---- Throttle ------------------------------------------------------------------------------- */
 
-static void keep_time(CoredDetect *self, const GstBuffer *buffer) {
+/* The next frame is due; the frame number goes on. */
+static void throttle_reset(CoredThrottle *throttle) {
+  throttle->since_due = 0;
+  throttle->last_due = GST_CLOCK_TIME_NONE;
+}
+
+/* Is this frame due by inference-interval? Once for each frame. */
+static gboolean throttle_is_due(CoredThrottle *throttle, guint interval) {
+  const gboolean due = throttle->since_due == 0 || throttle->since_due >= interval;
+  throttle->since_due = due ? 1 : throttle->since_due + 1;
+  return due;
+}
+
+/* Is it due by max-fps (0: always)? If so that is remembered. */
+static gboolean throttle_is_within_fps(CoredThrottle *throttle, GstClockTime now, double max_fps) {
+  const GstClockTime last = throttle->last_due;
+  if (max_fps <= 0.0)
+    return TRUE;
+  /* A millisecond of tolerance: time stamps of 30 fps are rounded, and 15 must take every other. */
+  if (GST_CLOCK_TIME_IS_VALID(last) && now >= last &&
+      (double)(now - last + GST_MSECOND) < GST_SECOND / max_fps)
+    return FALSE;
+  throttle->last_due = now;
+  return TRUE;
+}
+
+/* ---- A frame comes in ----------------------------------------------------------------------- */
+
+static void update_clock(CoredDetect *self, const GstBuffer *buffer) {
   const GstSegment segment = cored_frame_segment(GST_BASE_TRANSFORM(self));
-  g_rec_mutex_lock(&self->gate);
-  self->cut = cored_clock_tick(&self->clock, buffer, &segment, &self->info);
+  g_rec_mutex_lock(&self->frame_lock);
+  self->cut = cored_clock_update(&self->clock, buffer, &segment, &self->info);
   self->times =
-      (CoredTimes){GST_BUFFER_PTS(buffer), GST_BUFFER_DURATION(buffer), self->clock.position,
-                   self->clock.stream_time, self->clock.running_time};
-  g_rec_mutex_unlock(&self->gate);
+      (CoredFrameTimes){GST_BUFFER_PTS(buffer), GST_BUFFER_DURATION(buffer), self->clock.position,
+                        self->clock.stream_time, self->clock.running_time};
+  g_rec_mutex_unlock(&self->frame_lock);
 }
 
 /* Bring controlled properties to the frame's time, and decide whether buffers pass untouched. */
 static void before_transform(GstBaseTransform *base, GstBuffer *buffer) {
   CoredDetect *self = CORED_DETECT(base);
-  keep_time(self, buffer);
+  update_clock(self, buffer);
   if (GST_CLOCK_TIME_IS_VALID(self->times.stream_time))
     gst_object_sync_values(GST_OBJECT(self), self->times.stream_time);
   GST_OBJECT_LOCK(self);
@@ -156,7 +186,7 @@ static void before_transform(GstBaseTransform *base, GstBuffer *buffer) {
   gst_base_transform_set_passthrough(base, !attach);
 }
 
-/* Too late by what downstream said last. Exact modes do not care. */
+/* Too late by downstream's last QoS event. In the other modes every frame has its own result. */
 static gboolean is_late(CoredDetect *self) {
   GST_OBJECT_LOCK(self);
   const gboolean late = self->running_mode == CORED_MODE_LATEST &&
@@ -166,23 +196,22 @@ static gboolean is_late(CoredDetect *self) {
   return late;
 }
 
-static CoredSkip why_skip(CoredDetect *self, const CoredParams *params, const GstBuffer *buffer) {
-  if (!cored_evaluator_has_classifier(self->evaluator) &&
-      !cored_model_slot_is_ready(self->model_slot))
+static CoredSkip find_skip(CoredDetect *self, const CoredParams *params, const GstBuffer *buffer) {
+  if (!cored_evaluator_has_model(self->evaluator))
     return CORED_SKIP_NO_MODEL;
   if (GST_BUFFER_FLAG_IS_SET(buffer, GST_BUFFER_FLAG_GAP) ||
       GST_BUFFER_FLAG_IS_SET(buffer, GST_BUFFER_FLAG_CORRUPTED))
     return CORED_SKIP_NO_SIGNAL;
-  if (!cored_throttle_due(&self->throttle, params->inference_interval))
+  if (!throttle_is_due(&self->throttle, params->inference_interval))
     return CORED_SKIP_INTERVAL;
   if (is_late(self))
     return CORED_SKIP_QOS;
-  return cored_throttle_within_fps(&self->throttle, self->times.running_time, params->max_fps)
+  return throttle_is_within_fps(&self->throttle, self->times.running_time, params->max_fps)
              ? CORED_SKIP_NONE
              : CORED_SKIP_FPS;
 }
 
-static GstFlowReturn refuse(CoredDetect *self, GstBuffer *buffer, const char *why) {
+static GstFlowReturn post_unreadable(CoredDetect *self, GstBuffer *buffer, const char *why) {
   GST_ELEMENT_ERROR(self, STREAM, FAILED, ("A video frame cannot be read."),
                     ("%s: %" G_GSIZE_FORMAT " bytes, caps need %" G_GSIZE_FORMAT, why,
                      gst_buffer_get_size(buffer), GST_VIDEO_INFO_SIZE(&self->info)));
@@ -190,9 +219,11 @@ static GstFlowReturn refuse(CoredDetect *self, GstBuffer *buffer, const char *wh
 }
 
 static void begin_frame(CoredDetect *self, CoredParams *params) {
-  const gboolean asked = g_atomic_int_compare_and_exchange(&self->reset_asked, TRUE, FALSE);
-  const gboolean cut = self->cut || asked;
-  cored_throttle_begin(&self->throttle, cut);
+  const gboolean reset = g_atomic_int_compare_and_exchange(&self->reset_requested, TRUE, FALSE);
+  const gboolean cut = self->cut || reset;
+  if (cut)
+    throttle_reset(&self->throttle);
+  self->throttle.number++;
   GST_OBJECT_LOCK(self);
   *params = self->params;
   self->stats.frames_in++;
@@ -207,9 +238,9 @@ static void begin_frame(CoredDetect *self, CoredParams *params) {
 static GstFlowReturn evaluate(CoredDetect *self, CoredPendingFrame *pending, GstBuffer *buffer) {
   GstVideoFrame frame;
   const char *why;
-  /* Also when a queue maps it again: a frame that cannot be read must stop this very buffer. */
+  /* Also when a worker maps it again: this very buffer has to fail when it cannot be read. */
   if (!cored_frame_map(&frame, &self->info, buffer, GST_MAP_READ, &why))
-    return refuse(self, buffer, why);
+    return post_unreadable(self, buffer, why);
   gst_video_frame_unmap(&frame);
   pending->task = cored_task_new(buffer, &self->info, &pending->params, &pending->upstream,
                                  &self->times, self->throttle.number, pending->epoch);
@@ -224,13 +255,15 @@ static GstFlowReturn evaluate(CoredDetect *self, CoredPendingFrame *pending, Gst
   return GST_FLOW_OK;
 }
 
+/* ---- What a frame carries ------------------------------------------------------------------- */
+
 static void pending_frame_free(CoredPendingFrame *pending) {
   gst_clear_buffer(&pending->buffer);
   cored_task_unref(pending->task);
   g_free(pending);
 }
 
-/* The last finished result for a frame. */
+/* The frame carries the last finished result. */
 static void reuse_last(CoredDetect *self, const CoredPendingFrame *pending) {
   const gint width = GST_VIDEO_INFO_WIDTH(&self->info), height = GST_VIDEO_INFO_HEIGHT(&self->info);
   CoredResult last;
@@ -241,8 +274,9 @@ static void reuse_last(CoredDetect *self, const CoredPendingFrame *pending) {
   cored_result_reuse(&self->current, known ? &last : NULL, &pending->upstream, width, height, age);
 }
 
-/* What is known about this frame now that it leaves, in self->current. */
-static void finish_pending(CoredDetect *self, CoredPendingFrame *pending) {
+/* The frame is about to leave: put the result that it carries into self->current. Waits for its own
+ * result until its deadline, except in mode latest. */
+static void choose_result(CoredDetect *self, CoredPendingFrame *pending) {
   const gint width = GST_VIDEO_INFO_WIDTH(&self->info), height = GST_VIDEO_INFO_HEIGHT(&self->info);
   gboolean dropped;
   switch (pending->skip) {
@@ -267,15 +301,17 @@ static void finish_pending(CoredDetect *self, CoredPendingFrame *pending) {
   reuse_last(self, pending);
 }
 
-/* By attach-when. In mode latest a frame carries the result of an earlier one: that is new once. */
-static gboolean is_worth_attaching(CoredDetect *self, CoredAttachWhen when) {
+/* By attach-when. In mode latest a frame carries the result of an earlier one, which is new once.
+ */
+static gboolean should_attach(CoredDetect *self, CoredAttachWhen when) {
   const CoredResult *result = &self->current;
   gboolean alert = FALSE;
-  const gboolean news = result->number != self->attached_number;
+  const gboolean is_new = result->number != self->attached_number;
   self->attached_number = result->number;
   switch (when) {
   case CORED_ATTACH_INFERRED:
-    return result->inferred || (self->running_mode == CORED_MODE_LATEST && result->number && news);
+    return result->inferred ||
+           (self->running_mode == CORED_MODE_LATEST && result->number && is_new);
   case CORED_ATTACH_ALERT:
     for (guint i = 0; i < result->n_faces; i++)
       alert |= result->faces[i].alert;
@@ -289,7 +325,7 @@ static gboolean is_worth_attaching(CoredDetect *self, CoredAttachWhen when) {
 static void attach(CoredDetect *self, const CoredPendingFrame *pending, GstBuffer *buffer) {
   const CoredParams *params = &pending->params;
   if (!params->metadata || !gst_buffer_is_writable(buffer) ||
-      !is_worth_attaching(self, params->attach_when))
+      !should_attach(self, params->attach_when))
     return;
   char *stream_id = cored_detect_dup_stream_id(self);
   cored_meta_write(buffer, &self->current, &pending->times, params->metadata, params->object_class,
@@ -297,39 +333,43 @@ static void attach(CoredDetect *self, const CoredPendingFrame *pending, GstBuffe
   g_free(stream_id);
 }
 
-static GstFlowReturn transform_ip(GstBaseTransform *base, GstBuffer *buffer) {
-  CoredDetect *self = CORED_DETECT(base);
-  GstFlowReturn flow = GST_FLOW_OK;
-  if (!self->open)
-    return GST_FLOW_OK;
-  /* Where nothing is attached buffers pass, and then the base class does not ask for caps. */
-  if (GST_VIDEO_INFO_FORMAT(&self->info) == GST_VIDEO_FORMAT_UNKNOWN)
-    return GST_FLOW_NOT_NEGOTIATED;
+static CoredPendingFrame *pending_frame_new(CoredDetect *self, GstBuffer *buffer) {
   CoredPendingFrame *pending = g_new0(CoredPendingFrame, 1);
-  if (!self->mode_known)
-    find_mode(self);
   begin_frame(self, &pending->params);
   pending->times = self->times;
   pending->epoch = self->epoch;
   if (pending->params.region_mode != CORED_REGION_MODE_FULL_FRAME)
-    cored_regions_from_buffer(&pending->upstream, buffer, pending->params.object_class,
-                              GST_VIDEO_INFO_WIDTH(&self->info), GST_VIDEO_INFO_HEIGHT(&self->info),
-                              pending->params.max_objects);
-  pending->skip = why_skip(self, &pending->params, buffer);
+    cored_meta_read_regions(&pending->upstream, buffer, pending->params.object_class,
+                            GST_VIDEO_INFO_WIDTH(&self->info), GST_VIDEO_INFO_HEIGHT(&self->info),
+                            pending->params.max_objects);
+  pending->skip = find_skip(self, &pending->params, buffer);
   if (pending->skip != CORED_SKIP_NONE)
     cored_detect_count(self, pending->skip, 1);
+  return pending;
+}
 
-  if (self->running_mode == CORED_MODE_LATEST) {
-    /* Attach before a queue shares the buffer, which must not be written to from then on. */
-    finish_pending(self, pending);
-    attach(self, pending, buffer);
-  }
+static void attach_result(CoredDetect *self, CoredPendingFrame *pending, GstBuffer *buffer) {
+  choose_result(self, pending);
+  attach(self, pending, buffer);
+}
+
+static GstFlowReturn transform_ip(GstBaseTransform *base, GstBuffer *buffer) {
+  CoredDetect *self = CORED_DETECT(base);
+  GstFlowReturn flow = GST_FLOW_OK;
+  if (!self->running)
+    return GST_FLOW_OK;
+  /* Where nothing is attached buffers pass, and then the base class does not ask for caps. */
+  if (GST_VIDEO_INFO_FORMAT(&self->info) == GST_VIDEO_FORMAT_UNKNOWN)
+    return GST_FLOW_NOT_NEGOTIATED;
+  if (!self->mode_known)
+    update_mode(self);
+  CoredPendingFrame *pending = pending_frame_new(self, buffer);
+  if (self->running_mode == CORED_MODE_LATEST) /* before a worker shares the buffer */
+    attach_result(self, pending, buffer);
   if (pending->skip == CORED_SKIP_NONE)
     flow = evaluate(self, pending, buffer);
-  if (flow == GST_FLOW_OK && self->running_mode == CORED_MODE_SYNC) {
-    finish_pending(self, pending);
-    attach(self, pending, buffer);
-  }
+  if (flow == GST_FLOW_OK && self->running_mode == CORED_MODE_SYNC)
+    attach_result(self, pending, buffer);
   if (flow == GST_FLOW_OK && self->running_mode == CORED_MODE_DELAY)
     self->pending = pending;
   else
@@ -337,15 +377,15 @@ static GstFlowReturn transform_ip(GstBaseTransform *base, GstBuffer *buffer) {
   return flow;
 }
 
-/* ---- Delay ---------------------------------------------------------------------------------- */
+/* ---- Mode delay ----------------------------------------------------------------------------- */
 
-/* The oldest delayed frame, finished; owned by the caller. NULL without one. */
+/* The oldest delayed frame, with its result; owned by the caller. NULL without one. */
 static GstBuffer *release_oldest(CoredDetect *self) {
   CoredPendingFrame *pending = g_queue_pop_head(&self->delayed);
   if (!pending)
     return NULL;
   self->delayed_bytes -= gst_buffer_get_size(pending->buffer);
-  finish_pending(self, pending);
+  choose_result(self, pending);
   GstBuffer *buffer = g_steal_pointer(&pending->buffer);
   if (pending->params.metadata)
     buffer = gst_buffer_make_writable(buffer);
@@ -354,11 +394,11 @@ static GstBuffer *release_oldest(CoredDetect *self) {
   return buffer;
 }
 
-/* Each in twice its memory. */
+/* Too many frames, or too many bytes: each may take twice its size. */
 static gboolean are_too_many(const CoredDetect *self) {
-  const guint64 most = most_delayed(self, self->latency);
-  return self->delayed.length > most ||
-         self->delayed_bytes / MAX(GST_VIDEO_INFO_SIZE(&self->info), 1) > 2 * most;
+  const guint64 max = max_delayed(self, self->latency);
+  return self->delayed.length > max ||
+         self->delayed_bytes / MAX(GST_VIDEO_INFO_SIZE(&self->info), 1) > 2 * max;
 }
 
 static gboolean oldest_is_due(CoredDetect *self) {
@@ -369,67 +409,67 @@ static gboolean oldest_is_due(CoredDetect *self) {
   const GstClockTime from = oldest->times.running_time, to = newest->times.running_time;
   if (to < from || are_too_many(self))
     return TRUE;
-  /* Of grace for rounded time stamps. */
+  /* For rounded time stamps. */
   const GstClockTime half = cored_frame_duration(&self->info) / 2;
-  const GstClockTime grace = half ? MIN(half, GST_MSECOND) : GST_MSECOND;
-  return to - from + grace >= self->latency;
+  const GstClockTime tolerance = half ? MIN(half, GST_MSECOND) : GST_MSECOND;
+  return to - from + tolerance >= self->latency;
 }
 
-static void keep_for_later(CoredDetect *self, GstBuffer *buffer) {
+static void delay_frame(CoredDetect *self, GstBuffer *buffer) {
   self->delayed_bytes += gst_buffer_get_size(buffer);
   self->pending->buffer = buffer;
   g_queue_push_tail(&self->delayed, g_steal_pointer(&self->pending));
 }
 
-/* The base class calls this until it gives no buffer. */
+/* The base class calls this until it returns no buffer. */
 static GstFlowReturn generate_output(GstBaseTransform *base, GstBuffer **output) {
   CoredDetect *self = CORED_DETECT(base);
-  g_rec_mutex_lock(&self->gate);
+  g_rec_mutex_lock(&self->frame_lock);
   const GstFlowReturn flow = parent_class->generate_output(base, output);
   if (self->pending)
-    keep_for_later(self, g_steal_pointer(output));
-  if (flow == GST_FLOW_OK && !*output && self->open && oldest_is_due(self))
+    delay_frame(self, g_steal_pointer(output));
+  if (flow == GST_FLOW_OK && !*output && self->running && oldest_is_due(self))
     *output = release_oldest(self);
-  g_rec_mutex_unlock(&self->gate);
+  g_rec_mutex_unlock(&self->frame_lock);
   return flow;
 }
 
-/* Everything that waits goes on before what comes now. */
-static void flush_out(CoredDetect *self) {
+/* Delayed frames go on before the event that comes now. */
+static void push_delayed(CoredDetect *self) {
   GstBuffer *buffer;
   do {
-    g_rec_mutex_lock(&self->gate);
-    buffer = self->open ? release_oldest(self) : NULL;
-    g_rec_mutex_unlock(&self->gate);
+    g_rec_mutex_lock(&self->frame_lock);
+    buffer = self->running ? release_oldest(self) : NULL;
+    g_rec_mutex_unlock(&self->frame_lock);
     if (buffer)
       gst_pad_push(GST_BASE_TRANSFORM_SRC_PAD(self), buffer);
   } while (buffer);
 }
 
-void cored_detect_discard(CoredDetect *self) {
+void cored_detect_drop_frames(CoredDetect *self) {
   CoredPendingFrame *pending;
   cored_detect_count(self, CORED_SKIP_FLUSH, cored_evaluator_cancel(self->evaluator));
-  g_rec_mutex_lock(&self->gate);
+  g_rec_mutex_lock(&self->frame_lock);
   GQueue delayed = self->delayed;
   g_queue_init(&self->delayed);
   self->delayed_bytes = 0;
-  g_rec_mutex_unlock(&self->gate);
+  g_rec_mutex_unlock(&self->frame_lock);
   while ((pending = g_queue_pop_head(&delayed)))
     pending_frame_free(pending);
 }
 
 /* ---- Events --------------------------------------------------------------------------------- */
 
-void cored_detect_forget(CoredDetect *self) {
-  cored_throttle_reset(&self->throttle);
-  cored_clock_renew(&self->clock);
+void cored_detect_reset_stream(CoredDetect *self) {
+  throttle_reset(&self->throttle);
+  cored_clock_resync(&self->clock);
   self->epoch++;
   GST_OBJECT_LOCK(self);
   self->qos_earliest = GST_CLOCK_TIME_NONE;
   GST_OBJECT_UNLOCK(self);
 }
 
-static void note_stream_id(CoredDetect *self, GstEvent *event) {
+static void store_stream_id(CoredDetect *self, GstEvent *event) {
   const gchar *id;
   gst_event_parse_stream_start(event, &id);
   GST_OBJECT_LOCK(self);
@@ -438,7 +478,7 @@ static void note_stream_id(CoredDetect *self, GstEvent *event) {
   GST_OBJECT_UNLOCK(self);
 }
 
-/* CORED_EVENT_UPDATE_MODEL. It goes on: other detectors may stand behind this one. */
+/* CORED_EVENT_UPDATE_MODEL, which also goes on to other detectors downstream. */
 static void update_model(CoredDetect *self, GstEvent *event) {
   const GstStructure *structure = gst_event_get_structure(event);
   const char *path = gst_structure_get_string(structure, "path");
@@ -451,33 +491,33 @@ static void update_model(CoredDetect *self, GstEvent *event) {
                         ("%" GST_PTR_FORMAT, structure));
 }
 
-/* With the gate held. */
-static void note_event(CoredDetect *self, GstEvent *event) {
+/* With frame_lock held. */
+static void handle_event(CoredDetect *self, GstEvent *event) {
   switch (GST_EVENT_TYPE(event)) {
   case GST_EVENT_STREAM_START:
-    note_stream_id(self, event);
+    store_stream_id(self, event);
     self->mode_known = FALSE;
-    cored_detect_forget(self);
+    cored_detect_reset_stream(self);
     break;
   case GST_EVENT_SEGMENT:
-    cored_detect_forget(self);
+    cored_detect_reset_stream(self);
     break;
   case GST_EVENT_EOS:
-    if (!self->open)
+    if (!self->running)
       break;
     if (cored_evaluator_drain(self->evaluator))
       cored_detect_end_alerts(self);
     else
-      g_atomic_int_set(&self->over, TRUE);
+      g_atomic_int_set(&self->end_of_stream, TRUE);
     break;
   case GST_EVENT_FLUSH_STOP:
-    if (!self->open)
+    if (!self->running)
       break;
-    cored_detect_discard(self);
+    cored_detect_drop_frames(self);
     cored_evaluator_drain(self->evaluator);
     cored_evaluator_set_flushing(self->evaluator, FALSE);
     cored_clock_init(&self->clock);
-    cored_detect_forget(self);
+    cored_detect_reset_stream(self);
     break;
   default:
     break;
@@ -487,22 +527,22 @@ static void note_event(CoredDetect *self, GstEvent *event) {
 static gboolean sink_event(GstBaseTransform *base, GstEvent *event) {
   CoredDetect *self = CORED_DETECT(base);
   if (GST_EVENT_TYPE(event) == GST_EVENT_FLUSH_START) {
-    /* The streaming thread may be waiting for what is dropped here, and hold the gate. */
+    /* The streaming thread may hold frame_lock and wait for a task that is dropped here. */
     cored_evaluator_set_flushing(self->evaluator, TRUE);
     cored_detect_count(self, CORED_SKIP_FLUSH, cored_evaluator_cancel(self->evaluator));
   } else if (GST_EVENT_IS_SERIALIZED(event)) {
     if (GST_EVENT_TYPE(event) != GST_EVENT_FLUSH_STOP)
-      flush_out(self);
-    g_rec_mutex_lock(&self->gate);
-    note_event(self, event);
-    g_rec_mutex_unlock(&self->gate);
+      push_delayed(self);
+    g_rec_mutex_lock(&self->frame_lock);
+    handle_event(self, event);
+    g_rec_mutex_unlock(&self->frame_lock);
   }
   if (gst_event_has_name(event, CORED_EVENT_UPDATE_MODEL))
     update_model(self, event);
   return parent_class->sink_event(base, event);
 }
 
-static void note_qos(CoredDetect *self, GstEvent *event) {
+static void store_qos(CoredDetect *self, GstEvent *event) {
   GstQOSType type;
   GstClockTimeDiff diff;
   GstClockTime timestamp;
@@ -510,7 +550,7 @@ static void note_qos(CoredDetect *self, GstEvent *event) {
   if (!GST_CLOCK_TIME_IS_VALID(timestamp))
     return;
   GST_OBJECT_LOCK(self);
-  /* As the base class reckons: being late by diff, twice that is needed to catch up. */
+  /* As in the base class: when late by diff, twice that is needed to catch up. */
   if (diff > 0)
     self->qos_earliest = timestamp + 2 * (GstClockTime)diff;
   else if ((GstClockTime)-diff > timestamp)
@@ -520,7 +560,8 @@ static void note_qos(CoredDetect *self, GstEvent *event) {
   GST_OBJECT_UNLOCK(self);
 }
 
-/* The base class waits for the streaming thread before it stops: no waiting for results then. */
+/* The base class waits for the streaming thread before it stops, which must not wait for results
+ * then. */
 static GstStateChangeReturn change_state(GstElement *element, GstStateChange transition) {
   if (transition == GST_STATE_CHANGE_PAUSED_TO_READY)
     cored_evaluator_set_flushing(CORED_DETECT(element)->evaluator, TRUE);
@@ -529,7 +570,7 @@ static GstStateChangeReturn change_state(GstElement *element, GstStateChange tra
 
 static gboolean src_event(GstBaseTransform *base, GstEvent *event) {
   if (GST_EVENT_TYPE(event) == GST_EVENT_QOS)
-    note_qos(CORED_DETECT(base), event);
+    store_qos(CORED_DETECT(base), event);
   return parent_class->src_event(base, event);
 }
 

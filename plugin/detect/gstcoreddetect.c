@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * coreddetect: judges the faces in raw video and attaches the probability that they are forged. */
+ * coreddetect: classifies the faces in raw video and attaches the probability that they are forged.
+ */
 
 /* Lines to run must stay lines: */
 // clang-format off
@@ -7,9 +8,9 @@
  * SECTION:element-coreddetect
  *
  * The element never changes, drops or copies a picture: it maps frames for reading only and adds
- * metadata (gstcoredmeta.h) to the buffers. It looks at regions that upstream elements marked, else
- * at faces that it finds itself, else at the whole frame. A model file that is replaced while the
- * pipeline runs is taken over between two frames.
+ * metadata (gstcoredmeta.h) to the buffers. It classifies the regions that upstream elements marked,
+ * else the faces that it finds itself, else the whole frame. A model file that is replaced while the
+ * pipeline runs takes effect between two frames.
  *
  * |[
  * gst-launch-1.0 -m filesrc location=talk.mp4 ! decodebin ! coreddetect model=m.safetensors ! fakesink
@@ -18,6 +19,8 @@
  */
 // clang-format on
 #include "detect/detect-private.h"
+
+#include <string.h>
 
 #include "analysis/frame.h"
 
@@ -42,19 +45,13 @@ enum {
   PROP_THREADS,
   PROP_STREAM_ID,
   PROP_STATS,
-  PROP_PARAMS /* and on: coredparams.c */
+  PROP_PARAMS /* and on: params.c */
 };
 
 #define DEFAULT_MODEL_WATCH TRUE
 #define DEFAULT_MODE CORED_MODE_AUTO
 #define DEFAULT_DELAY (200 * GST_MSECOND)
 #define DEFAULT_THREADS 0
-
-/* Where Debian's opencv-data has frontal face cascades, the quickest first. */
-static const char *const default_cascades[] = {
-    "/usr/share/opencv4/lbpcascades/lbpcascade_frontalface_improved.xml",
-    "/usr/share/opencv4/lbpcascades/lbpcascade_frontalface.xml",
-    "/usr/share/opencv4/haarcascades/haarcascade_frontalface_default.xml"};
 
 static GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE(
     "sink", GST_PAD_SINK, GST_PAD_ALWAYS, GST_STATIC_CAPS(CORED_VIDEO_CAPS("")));
@@ -71,14 +68,21 @@ static void set_string(char **field, const GValue *value) {
   *field = g_value_dup_string(value);
 }
 
+/* Under the object lock: of two threads that set it, the element and the slot must not get the path
+ * of one each. */
+static void set_model_path(CoredDetect *self, CoredModelRole role, const GValue *value) {
+  CoredPath *path = role == CORED_ROLE_MODEL ? &self->model_path : &self->shadow_path;
+  cored_path_set(path, g_value_get_string(value));
+  cored_model_slot_set_path(cored_evaluator_slot(self->evaluator, role), path->absolute);
+}
+
 static void set_property(GObject *object, guint id, const GValue *value, GParamSpec *spec) {
   CoredDetect *self = CORED_DETECT(object);
   gboolean known = TRUE;
   GST_OBJECT_LOCK(self);
   switch (id) {
-  case PROP_MODEL: /* two threads that set it must not leave one path here and another there */
-    set_string(&self->model_path, value);
-    cored_model_slot_set_path(self->model_slot, self->model_path);
+  case PROP_MODEL:
+    set_model_path(self, CORED_ROLE_MODEL, value);
     break;
   case PROP_MODEL_WATCH:
     self->model_watch = g_value_get_boolean(value);
@@ -93,8 +97,7 @@ static void set_property(GObject *object, guint id, const GValue *value, GParamS
     cored_path_set(&self->trust_state, g_value_get_string(value));
     break;
   case PROP_SHADOW_MODEL:
-    set_string(&self->shadow_path, value);
-    cored_model_slot_set_path(self->shadow_slot, self->shadow_path);
+    set_model_path(self, CORED_ROLE_SHADOW, value);
     break;
   case PROP_FACE_CASCADE:
     cored_path_set(&self->cascade_path, g_value_get_string(value));
@@ -121,12 +124,13 @@ static void set_property(GObject *object, guint id, const GValue *value, GParamS
 }
 
 static void get_model_property(CoredDetect *self, guint id, GValue *value) {
-  CoredModelVersion *net = cored_model_slot_version(self->model_slot);
+  CoredModelVersion *version =
+      cored_model_slot_version(cored_evaluator_slot(self->evaluator, CORED_ROLE_MODEL));
   if (id == PROP_MODEL_ID)
-    g_value_set_string(value, net ? net->id : NULL);
+    g_value_set_string(value, version ? version->id : NULL);
   else
-    g_value_set_uint64(value, net ? net->info->generation : 0);
-  cored_model_version_unref(net);
+    g_value_set_uint64(value, version ? version->info->generation : 0);
+  cored_model_version_unref(version);
 }
 
 static void get_property(GObject *object, guint id, GValue *value, GParamSpec *spec) {
@@ -139,7 +143,7 @@ static void get_property(GObject *object, guint id, GValue *value, GParamSpec *s
   GST_OBJECT_LOCK(self);
   switch (id) {
   case PROP_MODEL:
-    g_value_set_string(value, self->model_path);
+    g_value_set_string(value, self->model_path.given);
     break;
   case PROP_MODEL_WATCH:
     g_value_set_boolean(value, self->model_watch);
@@ -154,7 +158,7 @@ static void get_property(GObject *object, guint id, GValue *value, GParamSpec *s
     g_value_set_string(value, self->trust_state.given);
     break;
   case PROP_SHADOW_MODEL:
-    g_value_set_string(value, self->shadow_path);
+    g_value_set_string(value, self->shadow_path.given);
     break;
   case PROP_MODEL_STATUS:
     g_value_set_static_string(value, self->model_status);
@@ -274,57 +278,7 @@ static void install_stream_properties(GObjectClass *klass) {
 
 /* ---- Start and stop ------------------------------------------------------------------------- */
 
-static CoredClassifier *exchange_judge(gpointer user, CoredClassifier *current, CoredSwap *swap) {
-  CoredDetect *self = user;
-  return cored_model_slot_exchange(self->model_slot, current, swap);
-}
-
-static CoredClassifier *exchange_shadow(gpointer user, CoredClassifier *current, CoredSwap *swap) {
-  CoredDetect *self = user;
-  return cored_model_slot_exchange(self->shadow_slot, current, swap);
-}
-
-static void tell_swaps(gpointer user, CoredSwap *swap, CoredSwap *shadow_swap) {
-  CoredDetect *self = user;
-  cored_model_slot_tell(self->shadow_slot, shadow_swap);
-  cored_model_slot_tell(self->model_slot, swap);
-}
-
-static CoredLocator *open_default_cascade(CoredError *error) {
-  CoredLocator *locator = NULL;
-  for (guint i = 0; i < G_N_ELEMENTS(default_cascades) && !locator; i++)
-    locator = cored_locator_new_cascade(default_cascades[i], error);
-  return locator;
-}
-
-/* No cascade is no reason to stop: the whole frame is judged then, and the user told. */
-static CoredLocator *open_locator(gpointer user) {
-  CoredDetect *self = user;
-  CoredError error = {CORED_ERROR_NONE, ""};
-  GST_OBJECT_LOCK(self);
-  char *path = g_strdup(self->cascade_path.absolute);
-  GST_OBJECT_UNLOCK(self);
-  CoredLocator *locator =
-      path && *path ? cored_locator_new_cascade(path, &error) : open_default_cascade(&error);
-  g_free(path);
-  if (!locator)
-    cored_detect_post_error(self, GST_MESSAGE_WARNING,
-                            "No face detector, so the full frame is judged where upstream marks no "
-                            "regions (install opencv-data or set face-cascade)",
-                            &error);
-  return locator;
-}
-
-/* A candidate that does not load is no reason to stop either. */
-static void load_shadow(CoredDetect *self, const CoredModelSlotSettings *settings) {
-  CoredError error = {CORED_ERROR_NONE, ""};
-  CoredModelSlotSettings own = *settings;
-  own.guarded = FALSE; /* it has no say, so it may be older, and its generation says nothing */
-  if (!cored_model_slot_start(self->shadow_slot, &own, &error))
-    cored_detect_post_error(self, GST_MESSAGE_WARNING, "The shadow model cannot be used", &error);
-}
-
-static void tell_protection(CoredDetect *self, gboolean has_keys, gboolean has_state) {
+static void report_trust_settings(CoredDetect *self, gboolean has_keys, gboolean has_state) {
   if (has_state && !has_keys)
     GST_ELEMENT_WARNING(self, RESOURCE, SETTINGS,
                         ("'trust-state' protects nothing without 'trusted-keys'."), (NULL));
@@ -335,13 +289,13 @@ static void tell_protection(CoredDetect *self, gboolean has_keys, gboolean has_s
         "was used: a later one would take an older signed model");
 }
 
-static gboolean load_model(CoredDetect *self, CoredMode mode) {
+static gboolean load_models(CoredDetect *self, CoredMode mode) {
   CoredError error = {CORED_ERROR_NONE, ""};
   GST_OBJECT_LOCK(self);
   char *instance = g_strdup(self->model_instance);
   char *keys = g_strdup(self->trusted_keys.absolute);
   char *state = g_strdup(self->trust_state.absolute);
-  const gboolean has_path = self->model_path && *self->model_path;
+  const gboolean has_path = self->model_path.given && *self->model_path.given;
   const CoredModelSlotSettings settings = {
       .instance = instance,
       .trusted_keys = keys,
@@ -350,11 +304,9 @@ static gboolean load_model(CoredDetect *self, CoredMode mode) {
       .watch = self->model_watch,
       .threads = self->threads == 0 && mode >= CORED_MODE_LATEST ? 1 : self->threads};
   GST_OBJECT_UNLOCK(self);
-  const gboolean ok = cored_model_slot_start(self->model_slot, &settings, &error);
+  const gboolean ok = cored_evaluator_load_models(self->evaluator, &settings, &error);
   if (ok)
-    load_shadow(self, &settings);
-  if (ok)
-    tell_protection(self, keys && *keys, state && *state);
+    report_trust_settings(self, keys && *keys, state && *state);
   if (!ok)
     cored_detect_post_error(self, GST_MESSAGE_ERROR, "The model cannot be used", &error);
   else if (!has_path)
@@ -368,12 +320,8 @@ static gboolean load_model(CoredDetect *self, CoredMode mode) {
   return ok;
 }
 
-static gboolean start(GstBaseTransform *base) {
-  CoredDetect *self = CORED_DETECT(base);
-  g_rec_mutex_lock(&self->gate);
+static void reset_for_start(CoredDetect *self, CoredMode mode) {
   GST_OBJECT_LOCK(self);
-  const CoredParams params = self->params;
-  const CoredMode mode = self->mode;
   memset(&self->stats, 0, sizeof self->stats);
   self->model_status = "none";
   self->latency = 0;
@@ -381,34 +329,44 @@ static gboolean start(GstBaseTransform *base) {
   self->running_mode = CORED_MODE_SYNC;
   GST_OBJECT_UNLOCK(self);
   self->throttle.number = self->attached_number = 0;
-  g_atomic_int_set(&self->reset_asked, FALSE);
-  self->mode_known = self->analysis_failed = FALSE;
+  g_atomic_int_set(&self->reset_requested, FALSE);
+  self->mode_known = self->failure_reported = FALSE;
   cored_clock_init(&self->clock);
-  cored_detect_forget(self);
-  g_rec_mutex_unlock(&self->gate);
-  if (!load_model(self, mode)) {
-    cored_model_slot_stop(self->model_slot);
-    return FALSE;
+  cored_detect_reset_stream(self);
+}
+
+static gboolean start(GstBaseTransform *base) {
+  CoredDetect *self = CORED_DETECT(base);
+  g_rec_mutex_lock(&self->frame_lock);
+  GST_OBJECT_LOCK(self);
+  const CoredParams params = self->params;
+  const CoredMode mode = self->mode;
+  char *cascade = g_strdup(self->cascade_path.absolute);
+  GST_OBJECT_UNLOCK(self);
+  reset_for_start(self, mode);
+  g_rec_mutex_unlock(&self->frame_lock);
+  const gboolean ok = load_models(self, mode);
+  if (ok) {
+    cored_evaluator_start(self->evaluator, &params, cascade, mode != CORED_MODE_SYNC);
+    g_rec_mutex_lock(&self->frame_lock);
+    self->running = TRUE;
+    g_rec_mutex_unlock(&self->frame_lock);
   }
-  cored_evaluator_start(self->evaluator, &params, mode != CORED_MODE_SYNC);
-  g_rec_mutex_lock(&self->gate);
-  self->open = TRUE;
-  g_rec_mutex_unlock(&self->gate);
-  return TRUE;
+  g_free(cascade);
+  return ok;
 }
 
 static gboolean stop(GstBaseTransform *base) {
   CoredDetect *self = CORED_DETECT(base);
-  g_rec_mutex_lock(&self->gate);
-  self->open = FALSE;
+  g_rec_mutex_lock(&self->frame_lock);
+  self->running = FALSE;
   gst_video_info_init(&self->info); /* not at the start: caps may come before it is called */
-  g_rec_mutex_unlock(&self->gate);
-  cored_detect_discard(self);
+  g_rec_mutex_unlock(&self->frame_lock);
+  cored_detect_drop_frames(self);
   cored_evaluator_stop(self->evaluator);
   cored_detect_end_alerts(self);
   cored_detect_post_comparison(self);
-  cored_model_slot_stop(self->model_slot);
-  cored_model_slot_stop(self->shadow_slot);
+  cored_evaluator_unload_models(self->evaluator);
   GST_OBJECT_LOCK(self);
   g_clear_pointer(&self->pad_stream_id, g_free);
   GST_OBJECT_UNLOCK(self);
@@ -418,15 +376,15 @@ static gboolean stop(GstBaseTransform *base) {
 /* ---- Class ---------------------------------------------------------------------------------- */
 
 static void reload_model(CoredDetect *self) {
-  cored_model_slot_again(self->model_slot);
+  cored_model_slot_reload(cored_evaluator_slot(self->evaluator, CORED_ROLE_MODEL));
 }
 
 static void previous_model(CoredDetect *self) {
-  cored_model_slot_previous(self->model_slot);
+  cored_model_slot_revert(cored_evaluator_slot(self->evaluator, CORED_ROLE_MODEL));
 }
 
 static void reset(CoredDetect *self) {
-  g_atomic_int_set(&self->reset_asked, TRUE);
+  g_atomic_int_set(&self->reset_requested, TRUE);
 }
 
 static void add_action(CoredDetectClass *klass, const char *name, GCallback callback) {
@@ -439,14 +397,12 @@ static void finalize(GObject *object) {
   CoredDetect *self = CORED_DETECT(object);
   cored_evaluator_free(self->evaluator);
   g_free(self->alerts);
-  g_rec_mutex_clear(&self->gate);
-  cored_model_slot_free(self->model_slot);
-  cored_model_slot_free(self->shadow_slot);
-  g_free(self->model_path);
+  g_rec_mutex_clear(&self->frame_lock);
+  cored_path_clear(&self->model_path);
+  cored_path_clear(&self->shadow_path);
   g_free(self->model_instance);
   cored_path_clear(&self->trusted_keys);
   cored_path_clear(&self->trust_state);
-  g_free(self->shadow_path);
   cored_path_clear(&self->cascade_path);
   g_free(self->stream_id);
   g_free(self->pad_stream_id);
@@ -488,15 +444,8 @@ static void cored_detect_class_init(CoredDetectClass *klass) {
   gst_type_mark_as_plugin_api(cored_attach_when_get_type(), (GstPluginAPIFlags)0);
 }
 
-static void count_passed_over(gpointer self, guint n) {
-  cored_detect_count(self, CORED_SKIP_BUSY, n);
-}
-
 static void cored_detect_init(CoredDetect *self) {
-  static const CoredEvaluatorFuncs funcs = {
-      exchange_judge,   exchange_shadow, tell_swaps, open_locator, cored_detect_report_result,
-      count_passed_over};
-  g_rec_mutex_init(&self->gate);
+  g_rec_mutex_init(&self->frame_lock);
   self->model_watch = DEFAULT_MODEL_WATCH;
   self->model_status = "none";
   self->mode = DEFAULT_MODE;
@@ -504,10 +453,8 @@ static void cored_detect_init(CoredDetect *self) {
   self->threads = DEFAULT_THREADS;
   self->alerts = g_new0(CoredAlerts, 1);
   cored_params_init(&self->params);
-  self->model_slot = cored_model_slot_new(cored_detect_report_model, self);
-  self->shadow_slot = cored_model_slot_new(cored_detect_report_shadow, self);
-  self->evaluator = cored_evaluator_new(&funcs, self);
+  self->evaluator = cored_evaluator_new(G_OBJECT(self), cored_detect_on_event);
   cored_clock_init(&self->clock);
   cored_detect_init_frames(self);
-  cored_detect_forget(self);
+  cored_detect_reset_stream(self);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * coreddetect: judges the faces in raw video and attaches the probability that they are forged. */
+ * coreddetect: classifies the faces in raw video and attaches the probability that they are forged.
+ */
 #ifndef CORED_DETECT_GSTCOREDDETECT_H
 #define CORED_DETECT_GSTCOREDDETECT_H
 

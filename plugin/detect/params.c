@@ -3,6 +3,7 @@
 
 #include <math.h>
 #include <stddef.h>
+#include <string.h>
 
 #define DEFAULT_OBJECT_CLASS "face"
 
@@ -31,6 +32,8 @@ static const CoredParams defaults = {
     .metadata = CORED_METADATA_ALL,
     .attach_when = CORED_ATTACH_ALWAYS,
 };
+
+/* ---- Enumerations and flags ------------------------------------------------------------------ */
 
 GType cored_region_mode_get_type(void) {
   static GType type;
@@ -101,6 +104,8 @@ GType cored_metadata_flags_get_type(void) {
     g_once_init_leave(&type, g_flags_register_static("CoredMetadataFlags", values));
   return type;
 }
+
+/* ---- Properties ----------------------------------------------------------------------------- */
 
 typedef enum Kind {
   KIND_BOOLEAN,
@@ -283,4 +288,38 @@ gboolean cored_params_get(const CoredParams *params, guint index, GValue *value)
     break;
   }
   return TRUE;
+}
+
+/* ---- Paths ---------------------------------------------------------------------------------- */
+
+/* A URI that is no path stays as it is: the loader's error must name it as it was given. */
+static gboolean is_relative(const char *path) {
+  return *path && !g_path_is_absolute(path) && !strstr(path, "://");
+}
+
+/* The caller frees it; NULL stays NULL. */
+static char *absolute_path(const char *path) {
+  char *local =
+      path && g_str_has_prefix(path, "file:///") ? g_filename_from_uri(path, NULL, NULL) : NULL;
+  if (local)
+    return local;
+  if (!path || !is_relative(path))
+    return g_strdup(path);
+  while (path[0] == '.' && path[1] == '/')
+    path += 1 + strspn(path + 1, "/");
+  char *folder = g_get_current_dir();
+  char *absolute = g_build_filename(folder, path, NULL);
+  g_free(folder);
+  return absolute;
+}
+
+void cored_path_clear(CoredPath *path) {
+  g_clear_pointer(&path->given, g_free);
+  g_clear_pointer(&path->absolute, g_free);
+}
+
+void cored_path_set(CoredPath *path, const char *given) {
+  cored_path_clear(path);
+  path->given = g_strdup(given);
+  path->absolute = absolute_path(given);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * The settings of coreddetect that may change while frames flow. The element keeps one under its
- * object lock and takes a copy at the start of every frame, so that a frame sees one consistent
- * set. Plain values only: the copy must not allocate. */
+ * The parameters of coreddetect that may change while frames flow, and its paths. The element keeps
+ * one CoredParams under its object lock and copies it at the start of every frame, so that a frame
+ * sees one consistent set. Plain values only: the copy must not allocate. */
 #ifndef CORED_DETECT_PARAMS_H
 #define CORED_DETECT_PARAMS_H
 
@@ -49,7 +49,7 @@ typedef enum CoredMetadataFlags {
 typedef struct CoredParams {
   CoredRegionMode region_mode;
   CoredFaceDetector face_detector;
-  GQuark object_class;      /* 0: regions of any type */
+  GQuark object_class;      /* 0: regions of any class */
   double face_scale_factor; /* > 1 */
   guint face_min_neighbors;
   guint detect_interval; /* frames, >= 1 */
@@ -60,13 +60,13 @@ typedef struct CoredParams {
   guint inference_interval;
   double threshold;       /* < 0: the model's */
   double smoothing;       /* weight of the past, 0..<1 */
-  guint window;           /* judgements, 0: smoothing instead */
+  guint window;           /* evaluations, 0: smoothing instead */
   guint reinfer_interval; /* frames, >= 1 */
   GstClockTime max_absence;
   gboolean heat_map;
   gboolean post_messages;
   GstClockTime message_interval;
-  double threshold_off; /* < 0: so much below the threshold */
+  double threshold_off; /* < 0: relative to the threshold */
   GstClockTime min_duration;
   double max_fps; /* 0: no limit */
   guint shadow_interval;
@@ -85,9 +85,18 @@ GType cored_metadata_flags_get_type(void);
 guint cored_params_install(GObjectClass *klass, guint first_id);
 /* The declared defaults. */
 void cored_params_init(CoredParams *params);
-/* Store and read by id (relative to first_id). False: not one of these ids. A number that is no
- * number is ignored. */
+/* Set and get by id (relative to first_id). False: not one of these ids. NaN is ignored. */
 gboolean cored_params_set(CoredParams *params, guint index, const GValue *value);
 gboolean cored_params_get(const CoredParams *params, guint index, GValue *value);
+
+typedef struct CoredPath { /* as a property is set to it; zero: none */
+  char *given, *absolute;
+} CoredPath;
+
+/* A relative path counts from the working folder of now; a file:// URI of this machine is taken for
+ * its path, any other URI as it is. Unlike g_canonicalize_filename it leaves ".." alone, which
+ * behind a link leads elsewhere. */
+void cored_path_set(CoredPath *path, const char *given);
+void cored_path_clear(CoredPath *path);
 
 #endif /* CORED_DETECT_PARAMS_H */

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT
- * What coreddetect tells: errors, results, alerts, models. */
+ * What coreddetect reports: errors, models, alerts, results, statistics. */
 #include "detect/detect-private.h"
 
-#include "base/escape.h"
+#include <math.h>
+#include <string.h>
 
-#include "meta/meta-writer.h"
+#include "base/escape.h"
 #include "gstcoredmeta.h"
+#include "meta/meta-writer.h"
 
 #define GST_CAT_DEFAULT cored_detect_debug
 
@@ -21,6 +23,82 @@ void cored_detect_class_init_report(GObjectClass *klass) {
                               NULL, G_TYPE_NONE, 1, GST_TYPE_STRUCTURE);
 }
 
+char *cored_detect_dup_stream_id(CoredDetect *self) {
+  GST_OBJECT_LOCK(self);
+  char *id = g_strdup(self->stream_id ? self->stream_id : self->pad_stream_id);
+  GST_OBJECT_UNLOCK(self);
+  return id;
+}
+
+/* ---- Errors --------------------------------------------------------------------------------- */
+
+GQuark cored_error_gst_domain(CoredErrorCode code, gint *gst_code) {
+  switch (code) {
+  case CORED_ERROR_NOT_FOUND:
+    *gst_code = GST_RESOURCE_ERROR_NOT_FOUND;
+    return GST_RESOURCE_ERROR;
+  case CORED_ERROR_OPEN:
+  case CORED_ERROR_NOT_REGULAR:
+    *gst_code = GST_RESOURCE_ERROR_OPEN_READ;
+    return GST_RESOURCE_ERROR;
+  case CORED_ERROR_READ:
+  case CORED_ERROR_FILE_CHANGED:
+    *gst_code = GST_RESOURCE_ERROR_READ;
+    return GST_RESOURCE_ERROR;
+  case CORED_ERROR_NO_MEMORY:
+    *gst_code = GST_RESOURCE_ERROR_NO_SPACE_LEFT;
+    return GST_RESOURCE_ERROR;
+  case CORED_ERROR_WRITE:
+    *gst_code = GST_RESOURCE_ERROR_WRITE;
+    return GST_RESOURCE_ERROR;
+  case CORED_ERROR_ARGUMENT:
+  case CORED_ERROR_TRUST_STATE:
+    *gst_code = GST_RESOURCE_ERROR_SETTINGS;
+    return GST_RESOURCE_ERROR;
+  default:
+    *gst_code = GST_STREAM_ERROR_FORMAT;
+    return GST_STREAM_ERROR;
+  }
+}
+
+const char *cored_error_hint(CoredErrorCode code) {
+  switch (code) {
+  case CORED_ERROR_NOT_FOUND:
+    return "Check the path.";
+  case CORED_ERROR_OPEN:
+  case CORED_ERROR_NOT_REGULAR:
+    return "Check the permissions and that it is a file.";
+  case CORED_ERROR_MAGIC:
+    return "Convert it with 'cored-convert import'.";
+  case CORED_ERROR_FILE_CHANGED:
+    return "Write models beside the old one and rename them over it.";
+  case CORED_ERROR_SIGNATURE:
+  case CORED_ERROR_SIGNATURE_KEY:
+  case CORED_ERROR_SIGNATURE_MISSING:
+    return "Sign it with a key listed in 'trusted-keys'.";
+  case CORED_ERROR_GENERATION:
+    return "Publish it with a higher generation, or use the action 'previous-model'.";
+  case CORED_ERROR_IMAGE:
+    return "Raise 'min-object-size' where the picture is large, else look at its caps.";
+  case CORED_ERROR_ARGUMENT:
+    return "Look at the properties of the element.";
+  case CORED_ERROR_TRUST_STATE:
+    return "Look at the file that 'trust-state' names.";
+  case CORED_ERROR_WRITE:
+    return "Check the permissions of the folder and the space on its disk.";
+  case CORED_ERROR_CASCADE_FORMAT:
+    return "Use a cascade of Debian's opencv-data.";
+  case CORED_ERROR_NO_MEMORY:
+    return "Free memory or use a smaller network.";
+  case CORED_ERROR_VERSION:
+  case CORED_ERROR_NETWORK_UNKNOWN:
+  case CORED_ERROR_UNSUPPORTED:
+    return "It needs another version of cored.";
+  default:
+    return "Look at it with 'cored-convert inspect', copy or export it again.";
+  }
+}
+
 void cored_detect_post_error(CoredDetect *self, GstMessageType type, const char *what,
                              const CoredError *error) {
   const char *code = cored_error_code_name(error->code);
@@ -33,12 +111,7 @@ void cored_detect_post_error(CoredDetect *self, GstMessageType type, const char 
       __LINE__, gst_structure_new("cored", "cored-code", G_TYPE_STRING, code, NULL));
 }
 
-char *cored_detect_dup_stream_id(CoredDetect *self) {
-  GST_OBJECT_LOCK(self);
-  char *id = g_strdup(self->stream_id ? self->stream_id : self->pad_stream_id);
-  GST_OBJECT_UNLOCK(self);
-  return id;
-}
+/* ---- Statistics ----------------------------------------------------------------------------- */
 
 void cored_detect_count(CoredDetect *self, CoredSkip skip, guint n) {
   GST_OBJECT_LOCK(self);
@@ -46,9 +119,82 @@ void cored_detect_count(CoredDetect *self, CoredSkip skip, guint n) {
   GST_OBJECT_UNLOCK(self);
 }
 
-/* ---- Models --------------------------------------------------------------------------------- */
+static guint bucket_of(guint64 microseconds) {
+  if (microseconds < 1)
+    return 0;
+  const double bucket = 8.0 * log2((double)microseconds);
+  return (guint)MIN(bucket, CORED_LATENCY_BUCKETS - 1);
+}
 
-static const char *note_model(CoredDetect *self, const CoredModelSlotReport *report) {
+static void add_latency(CoredStats *stats, guint64 microseconds) {
+  stats->n_latencies++;
+  stats->latency_sum += microseconds;
+  stats->latency_max = MAX(stats->latency_max, microseconds);
+  stats->latency[bucket_of(microseconds)]++;
+}
+
+/* The value that share (0..1) of the latencies do not exceed; 0 without any. */
+static guint64 latency_percentile(const CoredStats *stats, double share) {
+  const double wanted = share * (double)stats->n_latencies;
+  guint64 seen = 0;
+  for (guint i = 0; i < CORED_LATENCY_BUCKETS && stats->n_latencies > 0; i++) {
+    seen += stats->latency[i];
+    if ((double)seen >= wanted) /* the bucket's upper end, but at most the largest seen */
+      return MIN((guint64)ceil(exp2((i + 1) / 8.0)), stats->latency_max);
+  }
+  return 0;
+}
+
+static void set_counter(GstStructure *structure, const char *name, guint64 value) {
+  gst_structure_set(structure, name, G_TYPE_UINT64, value, NULL);
+}
+
+static void set_latencies(GstStructure *structure, const CoredStats *stats) {
+  set_counter(structure, "latency-us-avg",
+              stats->n_latencies ? stats->latency_sum / stats->n_latencies : 0);
+  set_counter(structure, "latency-us-p50", latency_percentile(stats, 0.50));
+  set_counter(structure, "latency-us-p95", latency_percentile(stats, 0.95));
+  set_counter(structure, "latency-us-p99", latency_percentile(stats, 0.99));
+  set_counter(structure, "latency-us-max", stats->latency_max);
+}
+
+GstStructure *cored_stats_to_structure(const CoredStats *stats) {
+  static const char *const names[CORED_N_SKIPS] = {
+      [CORED_SKIP_NONE] = "inferred",
+      [CORED_SKIP_INTERVAL] = "skipped-interval",
+      [CORED_SKIP_NO_MODEL] = "skipped-no-model",
+      [CORED_SKIP_NO_SIGNAL] = "skipped-no-signal",
+      [CORED_SKIP_FPS] = "skipped-fps",
+      [CORED_SKIP_BUSY] = "skipped-busy",
+      [CORED_SKIP_QOS] = "skipped-qos",
+      [CORED_SKIP_FLUSH] = "skipped-flush",
+  };
+  GstStructure *structure = gst_structure_new_empty("cored-stats");
+  set_counter(structure, "frames-in", stats->frames_in);
+  for (guint i = 0; i < CORED_N_SKIPS; i++)
+    set_counter(structure, names[i], stats->frames[i]);
+  set_counter(structure, "faces", stats->faces);
+  set_counter(structure, "skipped-small", stats->skipped_small);
+  set_counter(structure, "skipped-blurred", stats->skipped_blurred);
+  set_counter(structure, "bad-regions", stats->bad_regions);
+  set_counter(structure, "messages", stats->messages);
+  set_counter(structure, "alerts", stats->alerts);
+  set_counter(structure, "resets", stats->resets);
+  set_latencies(structure, stats);
+  set_counter(structure, "model-swaps", stats->model_swaps);
+  set_counter(structure, "swap-failures", stats->swap_failures);
+  set_counter(structure, "last-swap-us", stats->last_swap_us);
+  set_counter(structure, "max-swap-us", stats->max_swap_us);
+  return structure;
+}
+
+/* ---- The model ------------------------------------------------------------------------------- */
+
+static CoredModelVersion *running_version(CoredDetect *self, CoredModelRole role) {
+  return cored_model_slot_version(cored_evaluator_slot(self->evaluator, role));
+}
+
+static const char *count_model(CoredDetect *self, const CoredModelSlotReport *report) {
   const char *status = "degraded";
   GST_OBJECT_LOCK(self);
   switch (report->status) {
@@ -72,9 +218,8 @@ static const char *note_model(CoredDetect *self, const CoredModelSlotReport *rep
   return status;
 }
 
-void cored_detect_report_model(gpointer user, const CoredModelSlotReport *report) {
-  CoredDetect *self = user;
-  const char *status = note_model(self, report);
+static void report_model(CoredDetect *self, const CoredModelSlotReport *report) {
+  const char *status = count_model(self, report);
   GstStructure *structure = gst_structure_new(
       CORED_MESSAGE_MODEL, "status", G_TYPE_STRING, status, "path", G_TYPE_STRING, report->path,
       "old-id", G_TYPE_STRING, report->old_id, "new-id", G_TYPE_STRING, report->new_id,
@@ -98,8 +243,7 @@ void cored_detect_report_model(gpointer user, const CoredModelSlotReport *report
 
 /* ---- The shadow model ----------------------------------------------------------------------- */
 
-void cored_detect_report_shadow(gpointer user, const CoredModelSlotReport *report) {
-  CoredDetect *self = user;
+static void report_shadow_model(CoredDetect *self, const CoredModelSlotReport *report) {
   if (report->error)
     cored_detect_post_error(self, GST_MESSAGE_WARNING,
                             report->status == CORED_MODEL_SLOT_UNWATCHED
@@ -113,32 +257,33 @@ void cored_detect_report_shadow(gpointer user, const CoredModelSlotReport *repor
                       cored_show(report->new_id).text, report->generation);
 }
 
-static GstStructure *describe_comparison(const CoredComparison *seen, const CoredModelVersion *net,
+static GstStructure *describe_comparison(const CoredComparison *seen,
+                                         const CoredModelVersion *version,
                                          const CoredModelVersion *shadow) {
   const double n = (double)seen->faces;
   return gst_structure_new(CORED_MESSAGE_SHADOW, "faces", G_TYPE_UINT64, seen->faces, "agreement",
                            G_TYPE_DOUBLE, (double)seen->agree / n, "mean-shift", G_TYPE_DOUBLE,
                            seen->shift / n, "mean-abs-shift", G_TYPE_DOUBLE, seen->abs_shift / n,
                            "max-abs-shift", G_TYPE_DOUBLE, seen->max_shift, "model-id",
-                           G_TYPE_STRING, net->id, "model-generation", G_TYPE_UINT64,
-                           net->info->generation, "shadow-id", G_TYPE_STRING, shadow->id,
+                           G_TYPE_STRING, version->id, "model-generation", G_TYPE_UINT64,
+                           version->info->generation, "shadow-id", G_TYPE_STRING, shadow->id,
                            "shadow-generation", G_TYPE_UINT64, shadow->info->generation, NULL);
 }
 
 void cored_detect_post_comparison(CoredDetect *self) {
-  CoredModelVersion *shadow = cored_model_slot_version(self->shadow_slot),
-                    *net = cored_model_slot_version(self->model_slot);
-  if (self->comparison.faces > 0 && shadow && net)
+  CoredModelVersion *version = running_version(self, CORED_ROLE_MODEL);
+  CoredModelVersion *shadow = running_version(self, CORED_ROLE_SHADOW);
+  if (self->comparison.faces > 0 && shadow && version)
     gst_element_post_message(
         GST_ELEMENT(self),
         gst_message_new_element(GST_OBJECT(self),
-                                describe_comparison(&self->comparison, net, shadow)));
+                                describe_comparison(&self->comparison, version, shadow)));
   cored_model_version_unref(shadow);
-  cored_model_version_unref(net);
+  cored_model_version_unref(version);
 }
 
-/* Single values, not smoothed ones: the shadow has no tracks of its own. */
-static void compare(CoredDetect *self, const CoredResult *result) {
+/* By single values, not smoothed ones: the shadow model has no track scores. */
+static void compare_models(CoredDetect *self, const CoredResult *result) {
   CoredComparison *seen = &self->comparison;
   for (guint i = 0; i < result->n_faces; i++) {
     const CoredFaceResult *face = &result->faces[i];
@@ -176,7 +321,7 @@ static GstStructure *describe_alert(CoredDetect *self, CoredAlertState state,
                                     const CoredAlert *alert, GstClockTime now) {
   static const char *const names[] = {"begin", "update", "end"};
   char *stream_id = cored_detect_dup_stream_id(self);
-  CoredModelVersion *net = cored_model_slot_version(self->model_slot);
+  CoredModelVersion *version = running_version(self, CORED_ROLE_MODEL);
   const CoredBox *box = &alert->peak_box;
   GstStructure *structure = gst_structure_new(
       CORED_MESSAGE_ALERT, "state", G_TYPE_STRING, names[state], "alert-id", G_TYPE_UINT64,
@@ -186,17 +331,17 @@ static GstStructure *describe_alert(CoredDetect *self, CoredAlertState state,
       now, "duration", G_TYPE_UINT64, alert->last - alert->since, "peak-running-time",
       G_TYPE_UINT64, alert->peak_time, "x", G_TYPE_UINT, (guint)box->x, "y", G_TYPE_UINT,
       (guint)box->y, "w", G_TYPE_UINT, (guint)box->w, "h", G_TYPE_UINT, (guint)box->h, "model-id",
-      G_TYPE_STRING, net ? net->id : "", "model-generation", G_TYPE_UINT64,
-      net ? net->info->generation : (guint64)0, "stream-id", G_TYPE_STRING,
+      G_TYPE_STRING, version ? version->id : "", "model-generation", G_TYPE_UINT64,
+      version ? version->info->generation : (guint64)0, "stream-id", G_TYPE_STRING,
       stream_id ? stream_id : "", NULL);
   set_evidence(structure, alert);
-  cored_model_version_unref(net);
+  cored_model_version_unref(version);
   g_free(stream_id);
   return structure;
 }
 
-static void tell_alert(gpointer user, CoredAlertState state, const CoredAlert *alert,
-                       GstClockTime now) {
+static void report_alert(gpointer user, CoredAlertState state, const CoredAlert *alert,
+                         GstClockTime now) {
   CoredDetect *self = user;
   GstStructure *structure = describe_alert(self, state, alert, now);
   GST_OBJECT_LOCK(self);
@@ -212,18 +357,18 @@ static void tell_alert(gpointer user, CoredAlertState state, const CoredAlert *a
 }
 
 void cored_detect_end_alerts(CoredDetect *self) {
-  cored_alerts_end_all(self->alerts, tell_alert, self);
+  cored_alerts_end_all(self->alerts, report_alert, self);
 }
 
-static void feed_alerts(CoredDetect *self, CoredFrameTask *task) {
+static void update_alerts(CoredDetect *self, CoredFrameTask *task) {
   const CoredParams *params = &task->params;
   const double off = params->threshold_off;
   const CoredAlertSettings settings = {.off = off < 0.0 ? task->result.threshold + off : off,
                                        .min_duration = params->min_duration,
                                        .interval = params->message_interval};
-  cored_alerts_feed(self->alerts, &task->result, task->times.running_time, &settings, tell_alert,
-                    self);
-  if (cored_evaluator_goes_on(self->evaluator, task))
+  cored_alerts_update(self->alerts, &task->result, task->times.running_time, &settings,
+                      report_alert, self);
+  if (cored_evaluator_is_current(self->evaluator, task))
     cored_alerts_mark(self->alerts, &task->result);
 }
 
@@ -236,11 +381,11 @@ static void count_result(CoredDetect *self, const CoredResult *result) {
   self->stats.skipped_small += result->n_small;
   self->stats.skipped_blurred += result->n_blurred;
   self->stats.bad_regions += result->n_bad_regions;
-  cored_stats_add_latency(&self->stats, result->latency_us);
+  add_latency(&self->stats, result->latency_us);
   GST_OBJECT_UNLOCK(self);
 }
 
-static gboolean message_due(CoredDetect *self, GstClockTime now, GstClockTime interval) {
+static gboolean is_message_due(CoredDetect *self, GstClockTime now, GstClockTime interval) {
   if (interval > 0 && GST_CLOCK_TIME_IS_VALID(self->last_message) && now >= self->last_message &&
       now - self->last_message < interval)
     return FALSE;
@@ -261,46 +406,72 @@ static void post_result(CoredDetect *self, const CoredFrameTask *task) {
 static void begin_epoch(CoredDetect *self, guint epoch) {
   if (epoch == self->reported_epoch)
     return;
-  g_atomic_int_set(&self->over, FALSE);
+  g_atomic_int_set(&self->end_of_stream, FALSE);
   self->reported_epoch = epoch;
   self->last_message = GST_CLOCK_TIME_NONE;
   cored_detect_end_alerts(self);
 }
 
-static void tell_failure(CoredDetect *self, const CoredError *error) {
-  if (!error || self->analysis_failed)
+static void report_failure(CoredDetect *self, const CoredError *error) {
+  if (!error || self->failure_reported)
     return;
-  self->analysis_failed = TRUE;
-  cored_detect_post_error(self, GST_MESSAGE_WARNING, "A frame was not judged", error);
+  self->failure_reported = TRUE;
+  cored_detect_post_error(self, GST_MESSAGE_WARNING, "A frame was not evaluated", error);
 }
 
-static void tell_result(CoredDetect *self, const CoredFrameTask *task) {
-  compare(self, &task->result);
+static void post_messages(CoredDetect *self, const CoredFrameTask *task) {
+  compare_models(self, &task->result);
   if (!task->params.post_messages ||
-      !message_due(self, task->times.running_time, task->params.message_interval))
+      !is_message_due(self, task->times.running_time, task->params.message_interval))
     return;
   post_result(self, task);
-  if (cored_evaluator_goes_on(self->evaluator, task))
+  if (cored_evaluator_is_current(self->evaluator, task))
     cored_detect_post_comparison(self);
 }
 
-/* Each step may call the application, which may stop the element, and start it again: the next one
- * would meddle with another life. */
-void cored_detect_report_result(gpointer user, CoredFrameTask *task, const CoredError *error) {
-  CoredDetect *self = user;
+/* Each step may call the application, which may stop the element, and start it again: the next step
+ * would then act on another run. */
+static void report_result(CoredDetect *self, CoredFrameTask *task, const CoredError *error) {
   const CoredResult *result = &task->result;
   GST_LOG_OBJECT(self, "frame %" G_GUINT64_FORMAT ": %s, p-fake %.4f, %u faces, %u us",
                  task->number, cored_verdict_name(result->verdict), result->p_fake, result->n_faces,
                  result->latency_us);
   count_result(self, result);
   begin_epoch(self, task->epoch);
-  if (cored_evaluator_goes_on(self->evaluator, task))
-    tell_failure(self, error);
-  if (cored_evaluator_goes_on(self->evaluator, task))
-    feed_alerts(self, task);
-  if (cored_evaluator_goes_on(self->evaluator, task))
-    tell_result(self, task);
-  if (cored_evaluator_goes_on(self->evaluator, task) &&
-      g_atomic_int_compare_and_exchange(&self->over, TRUE, FALSE))
+  if (cored_evaluator_is_current(self->evaluator, task))
+    report_failure(self, error);
+  if (cored_evaluator_is_current(self->evaluator, task))
+    update_alerts(self, task);
+  if (cored_evaluator_is_current(self->evaluator, task))
+    post_messages(self, task);
+  if (cored_evaluator_is_current(self->evaluator, task) &&
+      g_atomic_int_compare_and_exchange(&self->end_of_stream, TRUE, FALSE))
     cored_detect_end_alerts(self);
+}
+
+/* ---- Events of the evaluator ---------------------------------------------------------------- */
+
+void cored_detect_on_event(gpointer user, const CoredEvaluatorEvent *event) {
+  CoredDetect *self = user;
+  switch (event->kind) {
+  case CORED_EVALUATOR_RESULT:
+    report_result(self, event->task, event->error);
+    break;
+  case CORED_EVALUATOR_DROPPED:
+    cored_detect_count(self, CORED_SKIP_BUSY, event->n_dropped);
+    break;
+  case CORED_EVALUATOR_MODEL:
+    if (event->role == CORED_ROLE_MODEL)
+      report_model(self, event->report);
+    else
+      report_shadow_model(self, event->report);
+    break;
+  case CORED_EVALUATOR_NO_LOCATOR:
+    cored_detect_post_error(
+        self, GST_MESSAGE_WARNING,
+        "No face detector, so the whole frame is evaluated where upstream marks "
+        "no regions (install opencv-data or set face-cascade)",
+        event->error);
+    break;
+  }
 }

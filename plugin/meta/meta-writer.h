@@ -1,26 +1,22 @@
 /* SPDX-License-Identifier: MIT
- * The ways in which a result leaves the element. */
+ * How a result leaves coreddetect: as metadata on the buffer (custom meta, regions of interest,
+ * GstAnalytics) and as a message. The fields are those of meta-fields.h. */
 #ifndef CORED_META_META_WRITER_H
 #define CORED_META_META_WRITER_H
 
 #include "analysis/result.h"
-
-typedef struct CoredTimes {                         /* of a frame */
-  GstClockTime timestamp, duration;                 /* as it has them, or none */
-  GstClockTime position, stream_time, running_time; /* see coredclock.h */
-} CoredTimes;
+#include "detect/clock.h"
 
 /* Attach what the flags ask for; the buffer must be writable. An older result on it is replaced.
- * object_class names the regions that we add ourselves. */
-void cored_meta_write(GstBuffer *buffer, const CoredResult *result, const CoredTimes *times,
+ * object_class names the regions that are added here; 0: "face". */
+void cored_meta_write(GstBuffer *buffer, const CoredResult *result, const CoredFrameTimes *times,
                       CoredMetadataFlags flags, GQuark object_class, const char *stream_id);
 
-/* A 'cored' message. The caller owns it. */
+/* A message CORED_MESSAGE_RESULT. The caller owns it. */
 GstMessage *cored_meta_message(GstObject *source, const CoredResult *result,
-                               const CoredTimes *times, const char *stream_id);
+                               const CoredFrameTimes *times, const char *stream_id);
 
-#ifdef HAVE_GST_ANALYTICS
-void cored_analytics_attach(GstBuffer *buffer, const CoredResult *result, GQuark object_class);
-#endif
+/* The heat-* fields, added to a structure "face"; nothing without a map. */
+void cored_meta_write_heat_map(GstStructure *face, const CoredHeatMap *heat);
 
 #endif /* CORED_META_META_WRITER_H */

@@ -1,21 +1,24 @@
 /* SPDX-License-Identifier: MIT
- * One element's way from "there is a new model" to "the next frame is judged by it". All that takes
- * time (loading, laying out memory, warming up, freeing the old) happens in a queue; the thread
- * that judges only exchanges a pointer between two frames. The model that runs stays until its
- * successor is ready, whatever goes wrong. */
+ * The place of one model in one element: follows the source of its file and makes a classifier of
+ * each new version. All that takes time (loading, laying out memory, warming up, freeing the old
+ * one) is done by the slot's reload jobs, in a work queue; the thread that evaluates only swaps a
+ * pointer between two frames. The running model stays until its successor is ready, whatever fails.
+ *
+ * Requests may come from any thread. start, stop and free are the owner's, one at a time. */
 #ifndef CORED_MODEL_MODEL_SLOT_H
 #define CORED_MODEL_MODEL_SLOT_H
 
-#include "analysis/classifier.h"
-#include "model/model-source.h"
+#include <glib-object.h>
+
+#include "model/classifier.h"
 
 typedef struct CoredModelSlot CoredModelSlot;
 
 typedef enum CoredModelSlotStatus {
-  CORED_MODEL_SLOT_LOADED,
-  CORED_MODEL_SLOT_KEPT, /* after a failure: what is asked for is the model that judges */
-  CORED_MODEL_SLOT_FAILED,
-  CORED_MODEL_SLOT_UNWATCHED /* only that changes of the file are not noticed */
+  CORED_MODEL_SLOT_LOADED,   /* a new version runs */
+  CORED_MODEL_SLOT_KEPT,     /* after a failure the running version is what is asked for again */
+  CORED_MODEL_SLOT_FAILED,   /* a new version cannot be used; the running one stays */
+  CORED_MODEL_SLOT_UNWATCHED /* changes of the file are not noticed */
 } CoredModelSlotStatus;
 
 typedef struct CoredModelSlotReport {
@@ -23,57 +26,60 @@ typedef struct CoredModelSlotReport {
   const char *path;
   const char *old_id, *new_id; /* "" without one */
   guint64 generation;
-  guint64 load_us, swap_us;
-  const CoredError *error; /* NULL when loaded or kept */
+  guint64 load_us, swap_us; /* of LOADED: what loading and swapping took */
+  const CoredError *error;  /* FAILED, UNWATCHED; else NULL */
 } CoredModelSlotReport;
 
-/* Called with no lock held: from the thread that judges when loaded, else from a queue. It may stop
- * the slot, even then. */
+/* Called with no lock held: of LOADED by the thread that evaluates, else by a worker. It may stop
+ * the slot, and start it again. */
 typedef void (*CoredModelSlotFunc)(gpointer user, const CoredModelSlotReport *report);
 
 typedef struct CoredModelSlotSettings { /* copied */
   const char *instance, *trusted_keys;
-  gboolean guarded;        /* with trusted_keys: nothing older than what was used before */
-  const char *trust_state; /* file that remembers it over restarts; NULL or "": none */
+  gboolean guarded;        /* with trusted_keys: no generation older than the highest one used */
+  const char *trust_state; /* file that remembers that generation; NULL or "": none */
   gboolean watch;
   guint threads; /* of a classifier, see cored_classifier_new */
 } CoredModelSlotSettings;
 
-/* user: the GObject that owns the reload. While the queue works there is a reference to it. */
-CoredModelSlot *cored_model_slot_new(CoredModelSlotFunc report, gpointer user);
+/* `owner` is the object that frees the slot: it is referenced while a reload job runs. `user` is
+ * handed to `report`. */
+CoredModelSlot *cored_model_slot_new(GObject *owner, CoredModelSlotFunc report, gpointer user);
 void cored_model_slot_free(CoredModelSlot *slot);
 
-/* Load what is set now; the first classifier waits to be taken. */
+/* Load the model whose path is set now; its classifier is ready for the first swap. False with
+ * *error filled when it cannot be used: the slot is to be stopped then. */
 gboolean cored_model_slot_start(CoredModelSlot *slot, const CoredModelSlotSettings *settings,
                                 CoredError *error);
-/* No report comes after this. */
+/* No report comes after this. Harmless when not started. */
 void cored_model_slot_stop(CoredModelSlot *slot);
 
-/* At any time; it holds for all later starts. A relative path counts from the working folder of
- * now. NULL or "": none. Returns at once. */
+/* At any time, and for all later starts as well: the path, which is absolute, NULL or "" for no
+ * model. Returns at once. */
 void cored_model_slot_set_path(CoredModelSlot *slot, const char *path);
-/* While started; both return at once. */
-void cored_model_slot_again(CoredModelSlot *slot);
-/* Back to the model before this one, whatever is being loaded. */
-void cored_model_slot_previous(CoredModelSlot *slot);
+/* While started: load the file again. Returns at once. */
+void cored_model_slot_reload(CoredModelSlot *slot);
+/* While started: back to the version before the running one, whatever is being loaded. Returns at
+ * once. */
+void cored_model_slot_revert(CoredModelSlot *slot);
 
-typedef struct CoredSwap {          /* what to tell of an exchange */
-  CoredModelVersion *old, *version; /* owned; version is NULL when nothing was exchanged */
-  guint life;                       /* in which it happened */
+typedef struct CoredModelSwap {     /* one swap, for its report */
+  CoredModelVersion *old, *version; /* owned; version is NULL when nothing was swapped */
+  guint stop_count;                 /* of the slot when it happened */
   guint64 swap_us;
-} CoredSwap;
+} CoredModelSwap;
 
-/* Between two frames: the classifier for the next frame in place of `current` (which is given
- * back), or `current` itself. Never waits where there is a current one. */
-CoredClassifier *cored_model_slot_exchange(CoredModelSlot *slot, CoredClassifier *current,
-                                           CoredSwap *swap);
-/* Report it, once the new classifier is where it belongs. Clears the swap. */
-void cored_model_slot_tell(CoredModelSlot *slot, CoredSwap *swap);
+/* By the thread that evaluates, between two frames: the classifier for the next frame. That is
+ * `current`, or a new one, which takes its place; the slot then owns `current`. Never waits when
+ * there is a current one. */
+CoredClassifier *cored_model_slot_swap(CoredModelSlot *slot, CoredClassifier *current,
+                                       CoredModelSwap *swap);
+/* Report the swap, once the new classifier is in use. Clears *swap. */
+void cored_model_slot_report_swap(CoredModelSlot *slot, CoredModelSwap *swap);
 
-/* Does a classifier wait to be taken? */
+/* Is a classifier ready for the next swap? */
 gboolean cored_model_slot_is_ready(CoredModelSlot *slot);
-
-/* The model that classifiers, NULL without one; the caller owns a reference. Thread-safe. */
+/* The running version, NULL without one; the caller owns a reference. */
 CoredModelVersion *cored_model_slot_version(CoredModelSlot *slot);
 
 #endif /* CORED_MODEL_MODEL_SLOT_H */

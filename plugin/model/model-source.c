@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT
- * Locks: sources_mutex guards the list and the number of users; a source's load_mutex is held while
- * it loads; its mutex guards version and listeners and is held while listeners are called, which is
- * why they may only note what they hear. */
+ * Locks: sources_mutex guards the list of sources and their numbers of users; a source's load_mutex
+ * is held while it loads; its mutex guards the version and the listeners, and is held while
+ * listeners are called, which is why they may only store the event. */
 #include "model/model-source.h"
+
+#include <string.h>
 
 #include "base/error.h"
 
@@ -14,15 +16,15 @@ typedef struct Listener {
 struct CoredModelSource {
   char *key, *path, *trusted_keys;
   gboolean watched;
-  guint users;
+  guint n_users; /* under sources_mutex */
   GMutex load_mutex;
   CoredWatch *watch; /* under load_mutex */
   CoredTrust *trust; /* under load_mutex; read when first needed */
   GMutex mutex;      /* all below */
   CoredModelVersion *version;
   CoredFileStamp stamp; /* of the file that version came from */
-  gboolean failed;      /* what is there now cannot be used, */
-  CoredError error;     /* and this is why */
+  gboolean failed;      /* what the file has now cannot be used */
+  CoredError error;     /* why, when failed */
   GList *listeners;
 };
 
@@ -35,11 +37,12 @@ void cored_model_event_free(CoredModelEvent *event) {
   g_free(event);
 }
 
-/* ---- News ----------------------------------------------------------------------------------- */
+/* ---- Events --------------------------------------------------------------------------------- */
 
 /* With the mutex held. */
-static void tell_one(CoredModelSource *source, const Listener *listener, CoredModelEventKind kind,
-                     CoredModelVersion *version, const CoredError *error) {
+static void notify_listener(CoredModelSource *source, const Listener *listener,
+                            CoredModelEventKind kind, CoredModelVersion *version,
+                            const CoredError *error) {
   CoredModelEvent *event = g_new0(CoredModelEvent, 1);
   event->kind = kind;
   event->version = version ? cored_model_version_ref(version) : NULL;
@@ -49,31 +52,31 @@ static void tell_one(CoredModelSource *source, const Listener *listener, CoredMo
   listener->func(listener->user, event);
 }
 
-/* With the mutex held. `only`: one of the users; NULL: all. */
-static void tell(CoredModelSource *source, gpointer only, CoredModelEventKind kind,
-                 CoredModelVersion *version, const CoredError *error) {
+/* With the mutex held. `only`: the user of one listener; NULL: all. */
+static void notify(CoredModelSource *source, gpointer only, CoredModelEventKind kind,
+                   CoredModelVersion *version, const CoredError *error) {
   for (GList *item = source->listeners; item; item = item->next) {
     const Listener *listener = item->data;
     if (!only || listener->user == only)
-      tell_one(source, listener, kind, version, error);
+      notify_listener(source, listener, kind, version, error);
   }
 }
 
-static void take_failure(CoredModelSource *source, gpointer only, CoredModelEventKind kind,
-                         const CoredError *error) {
+static void publish_failure(CoredModelSource *source, gpointer only, CoredModelEventKind kind,
+                            const CoredError *error) {
   g_mutex_lock(&source->mutex);
   if (kind == CORED_MODEL_EVENT_FAILED) {
     source->failed = TRUE;
     source->error = *error;
   }
-  tell(source, only, kind, NULL, error);
+  notify(source, only, kind, NULL, error);
   g_mutex_unlock(&source->mutex);
 }
 
-/* The file is this version now. `asked`: a copy of what is in use is taken over, too. Else it is
- * no news: somebody who joined may have loaded it before the watch did. */
-static void take_version(CoredModelSource *source, CoredModelVersion *version,
-                         const CoredFileStamp *stamp, gboolean asked) {
+/* The file is this version now. It is an event also when it equals the version in use if a reload
+ * was `requested`. Else it is none: an element that joined may have loaded it before the watch. */
+static void publish_version(CoredModelSource *source, CoredModelVersion *version,
+                            const CoredFileStamp *stamp, gboolean requested) {
   CoredModelVersion *old = NULL;
   g_mutex_lock(&source->mutex);
   const gboolean known =
@@ -81,23 +84,23 @@ static void take_version(CoredModelSource *source, CoredModelVersion *version,
   const gboolean recovered = source->failed;
   source->stamp = *stamp;
   source->failed = FALSE;
-  if (!known || asked) {
+  if (!known || requested) {
     old = source->version;
     source->version = cored_model_version_ref(version);
-    tell(source, NULL, CORED_MODEL_EVENT_LOADED, version, NULL);
+    notify(source, NULL, CORED_MODEL_EVENT_LOADED, version, NULL);
   } else if (recovered) {
-    tell(source, NULL, CORED_MODEL_EVENT_BACK, source->version, NULL);
+    notify(source, NULL, CORED_MODEL_EVENT_RESTORED, source->version, NULL);
   }
   g_mutex_unlock(&source->mutex);
   cored_model_version_unref(old);
 }
 
-/* The watch has seen its last good version again. That is the one in use, unless somebody who
- * joined loaded another in between, which went away before the watch saw it. */
-static void take_back(CoredModelSource *source, const CoredWatchEvent *event) {
+/* The watch sees its last good version again. That is the one in use, unless an element that joined
+ * loaded another in between, which was replaced before the watch saw it. */
+static void publish_restored(CoredModelSource *source, const CoredWatchEvent *event) {
   CoredModelVersion *version = cored_model_source_version(source);
   if (version && g_str_equal(version->identity, event->identity))
-    take_version(source, version, &event->stamp, FALSE);
+    publish_version(source, version, &event->stamp, FALSE);
   else
     cored_model_source_reload(source);
   cored_model_version_unref(version);
@@ -108,21 +111,21 @@ static void on_watch(void *user, const CoredWatchEvent *event) {
   CoredModelVersion *version = NULL;
   switch (event->status) {
   case CORED_WATCH_FAILED:
-    take_failure(source, NULL, CORED_MODEL_EVENT_FAILED, event->error);
+    publish_failure(source, NULL, CORED_MODEL_EVENT_FAILED, event->error);
     break;
   case CORED_WATCH_BACK:
-    take_back(source, event);
+    publish_restored(source, event);
     break;
   case CORED_WATCH_LOADED:
     version = cored_model_version_new(event->plan, source->path, event->identity, event->key_id,
                                       (guint64)((event->load_ms + event->prepare_ms) * 1000.0));
-    take_version(source, version, &event->stamp, event->asked);
+    publish_version(source, version, &event->stamp, event->asked);
     break;
   }
   cored_model_version_unref(version);
 }
 
-/* ---- Joining -------------------------------------------------------------------------------- */
+/* ---- The process-wide list ------------------------------------------------------------------ */
 
 static char *key_of(const CoredModelSourceSettings *settings) {
   return g_strdup_printf("%s\n%s\n%s\n%d", settings->path,
@@ -154,35 +157,37 @@ static CoredModelSource *find_or_make(const CoredModelSourceSettings *settings) 
     source = source_new(settings, key);
     sources = g_list_prepend(sources, source);
   }
-  source->users++;
+  source->n_users++;
   g_mutex_unlock(&sources_mutex);
   g_free(key);
   return source;
 }
 
-/* With load_mutex held. `informed`: hears of a failure that was told to the others already. */
+/* With load_mutex held. With `tell_failure` it hears of a failure that the others were told of. */
 static void add_listener(CoredModelSource *source, CoredModelSourceFunc func, gpointer user,
-                         gboolean informed) {
+                         gboolean tell_failure) {
   Listener *listener = g_new0(Listener, 1);
   listener->func = func;
   listener->user = user;
   g_mutex_lock(&source->mutex);
   source->listeners = g_list_append(source->listeners, listener);
-  if (informed && source->failed)
-    tell_one(source, listener, CORED_MODEL_EVENT_FAILED, NULL, &source->error);
+  if (tell_failure && source->failed)
+    notify_listener(source, listener, CORED_MODEL_EVENT_FAILED, NULL, &source->error);
   g_mutex_unlock(&source->mutex);
 }
 
-/* With load_mutex held. Keys that cannot be read are no reason to believe everybody. */
+/* ---- Loading -------------------------------------------------------------------------------- */
+
+/* With load_mutex held. Keys that cannot be read are an error, not a reason to trust all files. */
 static gboolean read_keys(CoredModelSource *source, CoredError *error) {
   if (source->trusted_keys && !source->trust)
     source->trust = cored_trust_load(source->trusted_keys, error);
   return !source->trusted_keys || source->trust;
 }
 
-/* Where signatures count, nobody may bring back an old model that was signed once. */
-static gboolean may_follow(const CoredModelSource *source, const CoredModelVersion *old,
-                           const CoredModelVersion *version, CoredError *error) {
+/* Where signatures count, an older model that was signed once must not come back. */
+static gboolean may_succeed(const CoredModelSource *source, const CoredModelVersion *old,
+                            const CoredModelVersion *version, CoredError *error) {
   if (!source->trust || !old || g_strcmp0(old->key_id, version->key_id) != 0 ||
       version->info->generation >= old->info->generation)
     return TRUE;
@@ -192,18 +197,18 @@ static gboolean may_follow(const CoredModelSource *source, const CoredModelVersi
                          source->path, old->info->generation, version->info->generation);
 }
 
-/* With load_mutex held: the version that is there now, NULL with *error on failure. */
-static CoredModelVersion *load_net(CoredModelSource *source, const CoredModelVersion *old,
-                                   CoredError *error) {
+/* With load_mutex held: what the file has now, NULL with *error on failure. */
+static CoredModelVersion *load_version(CoredModelSource *source, const CoredModelVersion *old,
+                                       CoredError *error) {
   if (!read_keys(source, error))
     return NULL;
   CoredModelVersion *version = cored_model_version_load(source->path, source->trust, error);
-  if (version && !may_follow(source, old, version, error))
+  if (version && !may_succeed(source, old, version, error))
     g_clear_pointer(&version, cored_model_version_unref);
   return version;
 }
 
-/* Is the version in use what the file has, as far as anybody knows? With load_mutex held. */
+/* Is the version in use what the file has, as far as is known? With load_mutex held. */
 static gboolean is_current(CoredModelSource *source) {
   CoredFileStamp stamp = {0};
   if (!source->watch)
@@ -215,24 +220,24 @@ static gboolean is_current(CoredModelSource *source) {
   return current;
 }
 
-/* Load the version that is there now. With load_mutex held. `asked` as in take_version. */
-static gboolean load(CoredModelSource *source, gboolean asked, CoredError *error) {
+/* With load_mutex held; `requested` as in publish_version. */
+static gboolean load(CoredModelSource *source, gboolean requested, CoredError *error) {
   CoredFileStamp stamp;
   cored_file_stamp(source->path, &stamp);
   CoredModelVersion *old = cored_model_source_version(source);
-  CoredModelVersion *version = load_net(source, old, error);
+  CoredModelVersion *version = load_version(source, old, error);
   if (version)
-    take_version(source, version, &stamp, asked);
+    publish_version(source, version, &stamp, requested);
   cored_model_version_unref(old);
   cored_model_version_unref(version);
   return version != NULL;
 }
 
-/* With load_mutex held. A watch that cannot be had is news, not a failure. */
+/* With load_mutex held. A watch that cannot be started is an event, not a failure. */
 static void start_watch(CoredModelSource *source) {
   CoredError error = {CORED_ERROR_NONE, ""};
   if (!read_keys(source, &error))
-    return; /* loading tells */
+    return; /* loading will report it */
   g_mutex_lock(&source->mutex);
   const CoredFileStamp stamp = source->stamp;
   const gboolean known = source->version != NULL;
@@ -243,14 +248,14 @@ static void start_watch(CoredModelSource *source) {
   g_mutex_unlock(&source->mutex);
   source->watch = cored_watch_new(source->path, &params, on_watch, source, &error);
   if (!source->watch)
-    take_failure(source, NULL, CORED_MODEL_EVENT_UNWATCHED, &error);
+    publish_failure(source, NULL, CORED_MODEL_EVENT_UNWATCHED, &error);
 }
 
-/* With load_mutex held: what keeps the file from being used is news for who joins alone. */
+/* With load_mutex held: only the listener that joined hears why the file cannot be used. */
 static void load_for(CoredModelSource *source, gpointer user) {
   CoredError error = {CORED_ERROR_NONE, ""};
   if (!is_current(source) && !load(source, FALSE, &error))
-    take_failure(source, user, CORED_MODEL_EVENT_FAILED, &error);
+    publish_failure(source, user, CORED_MODEL_EVENT_FAILED, &error);
 }
 
 /* With load_mutex held. */
@@ -262,7 +267,7 @@ static gboolean open_now(CoredModelSource *source, CoredError *error) {
   return TRUE;
 }
 
-/* With load_mutex held: a watch that begins loads the file. */
+/* With load_mutex held: a watch that starts loads the file. */
 static void open_later(CoredModelSource *source, gpointer user) {
   if (source->watch)
     return;
@@ -272,14 +277,16 @@ static void open_later(CoredModelSource *source, gpointer user) {
     load_for(source, user);
 }
 
-CoredModelSource *cored_model_source_join(const CoredModelSourceSettings *settings, gboolean now,
-                                          CoredModelSourceFunc func, gpointer user,
-                                          CoredError *error) {
+/* ---- Listeners ------------------------------------------------------------------------------ */
+
+CoredModelSource *cored_model_source_join(const CoredModelSourceSettings *settings,
+                                          gboolean load_now, CoredModelSourceFunc func,
+                                          gpointer user, CoredError *error) {
   CoredModelSource *source = find_or_make(settings);
   gboolean ok = TRUE;
   g_mutex_lock(&source->load_mutex);
-  add_listener(source, func, user, !now && source->watch);
-  if (now)
+  add_listener(source, func, user, !load_now && source->watch);
+  if (load_now)
     ok = open_now(source, error);
   else
     open_later(source, user);
@@ -315,7 +322,7 @@ void cored_model_source_leave(CoredModelSource *source, gpointer user) {
   }
   g_mutex_unlock(&source->mutex);
   g_mutex_lock(&sources_mutex);
-  const gboolean last = --source->users == 0;
+  const gboolean last = --source->n_users == 0;
   if (last)
     sources = g_list_remove(sources, source);
   g_mutex_unlock(&sources_mutex);
@@ -344,6 +351,6 @@ void cored_model_source_reload(CoredModelSource *source) {
   if (source->watch)
     cored_watch_trigger(source->watch);
   else if (!load(source, TRUE, &error))
-    take_failure(source, NULL, CORED_MODEL_EVENT_FAILED, &error);
+    publish_failure(source, NULL, CORED_MODEL_EVENT_FAILED, &error);
   g_mutex_unlock(&source->load_mutex);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * Where models come from: a file, the version of it that is in use, and the watch that brings new
- * ones. Elements of one process that name the same file (and the same model-instance-id) share one
- * source and so one copy of the weights. */
+ * A model file that elements of this process use: the version of it that is in use, and the watch
+ * that notices new ones. Elements that name the same file (and the same model-instance-id) share
+ * one source, and so one watch and one copy of the weights. All functions are thread-safe. */
 #ifndef CORED_MODEL_MODEL_SOURCE_H
 #define CORED_MODEL_MODEL_SOURCE_H
 
@@ -10,21 +10,22 @@
 typedef struct CoredModelSource CoredModelSource;
 
 typedef enum CoredModelEventKind {
-  CORED_MODEL_EVENT_LOADED,   /* a new version */
-  CORED_MODEL_EVENT_BACK,     /* after a failure the file is the version in use again */
-  CORED_MODEL_EVENT_FAILED,   /* the version that is there cannot be used */
-  CORED_MODEL_EVENT_UNWATCHED /* the file cannot be watched */
+  CORED_MODEL_EVENT_LOADED,    /* a new version */
+  CORED_MODEL_EVENT_RESTORED,  /* after a failure the file is the version in use again */
+  CORED_MODEL_EVENT_FAILED,    /* what the file has now cannot be used */
+  CORED_MODEL_EVENT_UNWATCHED, /* the file cannot be watched */
 } CoredModelEventKind;
 
-typedef struct CoredModelEvent { /* what a source reports; owned by the receiver */
+typedef struct CoredModelEvent { /* owned by the receiver */
   CoredModelEventKind kind;
-  CoredModelVersion *version; /* LOADED, BACK */
+  CoredModelVersion *version; /* LOADED, RESTORED */
   char *path;
-  CoredError error; /* FAILED, UNWATCHED */
-  gboolean stale;   /* for the receiver: nobody asks for this model any more */
+  CoredError error;    /* FAILED, UNWATCHED */
+  gboolean superseded; /* set by the receiver: another model was asked for since */
 } CoredModelEvent;
 
-/* Called from the source's own thread, or from cored_model_source_join; must only note the news. */
+/* Called from the thread of the watch or from within the functions below, with the source locked:
+ * it may only store the event. */
 typedef void (*CoredModelSourceFunc)(gpointer user, CoredModelEvent *event);
 
 typedef struct CoredModelSourceSettings { /* all of it must agree for a source to be shared */
@@ -34,20 +35,21 @@ typedef struct CoredModelSourceSettings { /* all of it must agree for a source t
   gboolean watch;           /* notice new versions of the file */
 } CoredModelSourceSettings;
 
-/* Join the source of a file, opening it when nobody has. With `now`, the file is loaded before the
- * call returns, unless it is loaded already; NULL with *error when that fails. Without, an absent
- * version or what keeps the file from being used will be news. */
-CoredModelSource *cored_model_source_join(const CoredModelSourceSettings *settings, gboolean now,
-                                          CoredModelSourceFunc func, gpointer user,
-                                          CoredError *error);
-/* Leave; func is not called any more when this returns. NULL is fine. */
+/* Listen to the source of a file, which is made when there is none. With load_now the file is
+ * loaded before the call returns, unless it is loaded already; NULL with *error when that fails.
+ * Without, the version that is missing, or why it cannot be used, comes as an event. */
+CoredModelSource *cored_model_source_join(const CoredModelSourceSettings *settings,
+                                          gboolean load_now, CoredModelSourceFunc func,
+                                          gpointer user, CoredError *error);
+/* func is not called any more when this returns; the last listener's leaving frees the source. NULL
+ * is fine. */
 void cored_model_source_leave(CoredModelSource *source, gpointer user);
 /* The version in use, NULL before there is one. The caller owns a reference. */
 CoredModelVersion *cored_model_source_version(CoredModelSource *source);
-/* The same, but NULL also while what the file has now cannot be used: whoever ran the version
- * before keeps it, nobody else gets it. */
+/* The same, but NULL also while what the file has now cannot be used: elements that run the version
+ * keep it, no other element gets it. */
 CoredModelVersion *cored_model_source_valid_version(CoredModelSource *source);
-/* Load the file again, changed or not; the outcome is news. */
+/* Load the file again, changed or not; the outcome comes as an event to all listeners. */
 void cored_model_source_reload(CoredModelSource *source);
 
 void cored_model_event_free(CoredModelEvent *event);

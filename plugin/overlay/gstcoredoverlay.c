@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * coredoverlay: draws what coreddetect found.
+ * coredoverlay: draws the results of coreddetect into the picture.
  *
  * SECTION:element-coredoverlay
  *
@@ -17,14 +17,12 @@
  */
 #include "overlay/gstcoredoverlay.h"
 
-#include "detect/allocation.h"
-#include "overlay/blend.h"
-#include "detect/clock.h"
-#include "analysis/frame.h"
-#include "overlay/painter.h"
-#include "gstcoredmeta.h"
-
 #include <gst/video/video.h>
+
+#include "analysis/frame.h"
+#include "detect/clock.h"
+#include "gstcoredmeta.h"
+#include "overlay/painter.h"
 
 GST_DEBUG_CATEGORY_STATIC(cored_overlay_debug);
 #define GST_CAT_DEFAULT cored_overlay_debug
@@ -67,7 +65,7 @@ struct _CoredOverlay {
   GstVideoInfo info;
   CoredClock clock;
   gboolean cut; /* since the history was added to last */
-  gint asked;   /* atomic: by the thread that downstream reconfigures in, too */
+  gint asked;   /* atomic: was downstream asked, see ask_downstream; cleared by any thread */
   gboolean downstream_composes;
   CoredHistory history;
 };
@@ -207,7 +205,7 @@ static GstCaps *with_feature(const GstCaps *caps, gboolean composed) {
   return out;
 }
 
-/* The picture stays as it is; its caps may say that a composition comes with it, and do so first
+/* The picture stays as it is. Its caps may say that a composition comes with it; they say so first
  * where the settings allow it. */
 static GstCaps *transform_caps(GstBaseTransform *trans, GstPadDirection direction, GstCaps *caps,
                                GstCaps *filter) {
@@ -260,12 +258,12 @@ static gboolean propose_allocation(GstBaseTransform *trans, GstQuery *decide, Gs
   (void)decide;
   if (!GST_BASE_TRANSFORM_CLASS(cored_overlay_parent_class)->propose_allocation(trans, NULL, query))
     return FALSE;
-  cored_allocation_restrict(query, 0);
+  cored_frame_restrict_allocation(query, 0);
   return TRUE;
 }
 
-/* The only sure word that downstream draws compositions is its answer to this query. The base class
- * makes none, for nothing is allocated here. */
+/* Only the answer to this query tells for certain that downstream draws compositions. The base
+ * class makes none, because nothing is allocated here. */
 static void ask_downstream(CoredOverlay *self) {
   GstPad *pad = GST_BASE_TRANSFORM_SRC_PAD(self);
   GstCaps *caps = gst_pad_get_current_caps(pad);
@@ -288,13 +286,13 @@ static gboolean sink_event(GstBaseTransform *trans, GstEvent *event) {
   if (type == GST_EVENT_FLUSH_STOP)
     cored_clock_init(&self->clock);
   if (type == GST_EVENT_STREAM_START || type == GST_EVENT_SEGMENT || type == GST_EVENT_FLUSH_STOP) {
-    cored_clock_renew(&self->clock);
+    cored_clock_resync(&self->clock);
     reset_history(self);
   }
   return GST_BASE_TRANSFORM_CLASS(cored_overlay_parent_class)->sink_event(trans, event);
 }
 
-/* Another element may stand behind now, under the same caps. */
+/* Another element may be linked now, with the same caps. */
 static gboolean src_event(GstBaseTransform *trans, GstEvent *event) {
   if (GST_EVENT_TYPE(event) == GST_EVENT_RECONFIGURE)
     g_atomic_int_set(&CORED_OVERLAY(trans)->asked, FALSE);
@@ -311,7 +309,7 @@ static void add_to_history(CoredOverlay *self, const CoredOverlayData *data, gbo
                         data->face[i].present ? data->face[i].p_fake : -1.0);
 }
 
-/* Beside those that upstream attached. */
+/* In addition to what upstream attached. */
 static void attach(GstBuffer *buffer, GstVideoOverlayComposition *composition) {
   GstVideoOverlayCompositionMeta *meta = gst_buffer_get_video_overlay_composition_meta(buffer);
   if (!meta) {
@@ -346,7 +344,7 @@ static GstFlowReturn blend(CoredOverlay *self, GstBuffer *buffer,
 static void before_transform(GstBaseTransform *trans, GstBuffer *buffer) {
   CoredOverlay *self = CORED_OVERLAY(trans);
   const GstSegment segment = cored_frame_segment(trans);
-  self->cut |= cored_clock_tick(&self->clock, buffer, &segment, &self->info);
+  self->cut |= cored_clock_update(&self->clock, buffer, &segment, &self->info);
   if (GST_CLOCK_TIME_IS_VALID(self->clock.stream_time))
     gst_object_sync_values(GST_OBJECT(trans), self->clock.stream_time);
 }
@@ -362,8 +360,8 @@ static GstFlowReturn transform_ip(GstBaseTransform *trans, GstBuffer *buffer) {
   const gboolean history_changed = self->history_changed;
   GST_OBJECT_UNLOCK(self);
   CoredOverlayData data;
-  cored_overlay_data_read(&data, result, GST_VIDEO_INFO_WIDTH(&self->info),
-                          GST_VIDEO_INFO_HEIGHT(&self->info));
+  cored_meta_read_overlay_data(&data, result, GST_VIDEO_INFO_WIDTH(&self->info),
+                               GST_VIDEO_INFO_HEIGHT(&self->info));
   add_to_history(self, &data, history_changed);
   GstVideoOverlayComposition *composition =
       cored_paint(&data, &self->history, self->clock.running_time, &look);
@@ -453,9 +451,9 @@ static void cored_overlay_init(CoredOverlay *self) {
   self->look = (CoredLook){.show = CORED_SHOW_ALL,
                            .text_scale = DEFAULT_TEXT_SCALE,
                            .opacity = DEFAULT_OPACITY,
-                           .color = {[CORED_OVERLAY_UNKNOWN] = DEFAULT_COLOR_UNKNOWN,
-                                     [CORED_OVERLAY_REAL] = DEFAULT_COLOR_REAL,
-                                     [CORED_OVERLAY_FAKE] = DEFAULT_COLOR_FAKE}};
+                           .color = {[CORED_VERDICT_UNKNOWN] = DEFAULT_COLOR_UNKNOWN,
+                                     [CORED_VERDICT_REAL] = DEFAULT_COLOR_REAL,
+                                     [CORED_VERDICT_FAKE] = DEFAULT_COLOR_FAKE}};
   self->history_seconds = DEFAULT_HISTORY_SECONDS;
   cored_clock_init(&self->clock);
   reset_history(self);

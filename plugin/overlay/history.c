@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "overlay/history.h"
 
-#define NOTHING (-1.f)
+#define UNKNOWN (-1.f)
 
 void cored_history_init(CoredHistory *history, GstClockTime span) {
   *history = (CoredHistory){.column_time = MAX(span / CORED_HISTORY_COLUMNS, 1)};
@@ -14,7 +14,7 @@ static const CoredHistoryTrack *find(const CoredHistory *history, guint64 id) {
   return NULL;
 }
 
-static CoredHistoryTrack *begin(CoredHistory *history, guint64 id, guint64 number) {
+static CoredHistoryTrack *add_track(CoredHistory *history, guint64 id, guint64 number) {
   CoredHistoryTrack *oldest = &history->track[0];
   for (guint i = 0; i < CORED_HISTORY_TRACKS && oldest->used; i++) {
     CoredHistoryTrack *track = &history->track[i];
@@ -23,7 +23,7 @@ static CoredHistoryTrack *begin(CoredHistory *history, guint64 id, guint64 numbe
   }
   *oldest = (CoredHistoryTrack){.used = TRUE, .id = id, .newest = number};
   for (guint i = 0; i < CORED_HISTORY_COLUMNS; i++)
-    oldest->column[i] = NOTHING;
+    oldest->column[i] = UNKNOWN;
   return oldest;
 }
 
@@ -33,20 +33,20 @@ void cored_history_add(CoredHistory *history, guint64 id, GstClockTime now, doub
                          : track                      ? track->newest
                                                       : 0;
   if (!track)
-    track = begin(history, id, number);
+    track = add_track(history, id, number);
   if (number > track->newest) {
     const guint64 passed = MIN(number - track->newest, CORED_HISTORY_COLUMNS);
     for (guint64 i = 0; i < passed; i++)
-      track->column[(number - i) % CORED_HISTORY_COLUMNS] = NOTHING;
+      track->column[(number - i) % CORED_HISTORY_COLUMNS] = UNKNOWN;
     track->newest = number;
   }
   float *column = &track->column[track->newest % CORED_HISTORY_COLUMNS];
   *column = MAX(*column, (float)p);
 }
 
-guint8 *cored_history_place(CoredHistory *history, guint64 id) {
+guint8 *cored_history_note(CoredHistory *history, guint64 id) {
   CoredHistoryTrack *track = (CoredHistoryTrack *)find(history, id);
-  return track ? &track->place : NULL;
+  return track ? &track->note : NULL;
 }
 
 void cored_history_read(const CoredHistory *history, guint64 id, GstClockTime now,
@@ -59,6 +59,6 @@ void cored_history_read(const CoredHistory *history, guint64 id, GstClockTime no
     const guint64 back = CORED_HISTORY_COLUMNS - 1 - i;
     const gboolean kept = track && back <= last && last - back <= track->newest &&
                           track->newest - (last - back) < CORED_HISTORY_COLUMNS;
-    out[i] = kept ? track->column[(last - back) % CORED_HISTORY_COLUMNS] : NOTHING;
+    out[i] = kept ? track->column[(last - back) % CORED_HISTORY_COLUMNS] : UNKNOWN;
   }
 }

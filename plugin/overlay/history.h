@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: MIT
- * What each face track was judged over the last seconds, in columns of equal time: the strip that
- * the overlay draws. Fixed memory; the track not heard of for longest gives way. */
+ * The history of each face track over the last seconds, in columns of equal time: the strip that
+ * the overlay draws. Fixed memory: a new track replaces the one that was added to longest ago. */
 #ifndef CORED_OVERLAY_HISTORY_H
 #define CORED_OVERLAY_HISTORY_H
 
 #include "detect/params.h"
 
-/* Those of a frame, and as many that are gone. */
+/* Those of a frame, and as many of the past. */
 #define CORED_HISTORY_TRACKS (2 * CORED_MAX_OBJECTS)
 #define CORED_HISTORY_COLUMNS 60
 
 typedef struct CoredHistoryTrack {
   gboolean used;
   guint64 id;
-  guint8 place;                        /* see cored_history_place */
+  guint8 note;                         /* see cored_history_note */
   guint64 newest;                      /* number of the last column, from 0 at time 0 */
   float column[CORED_HISTORY_COLUMNS]; /* ring, by number; highest p-fake, negative: none */
 } CoredHistoryTrack;
@@ -25,11 +25,12 @@ typedef struct CoredHistory {
 
 /* Empty, over `span` nanoseconds. */
 void cored_history_init(CoredHistory *history, GstClockTime span);
-/* Track id had probability p (negative: not judged) at time now. Without a valid time, or when it
+/* Track id had probability p (negative: not known) at time now. Without a valid time, or when it
  * goes back, the last column takes it. */
 void cored_history_add(CoredHistory *history, guint64 id, GstClockTime now, double p);
-/* A note about the track, 0 at first, for whoever draws; NULL for an unknown track. */
-guint8 *cored_history_place(CoredHistory *history, guint64 id);
+/* A number that the caller keeps with the track, 0 at first: where its panel is. NULL for an
+ * unknown track. */
+guint8 *cored_history_note(CoredHistory *history, guint64 id);
 /* The columns up to now, oldest first; all negative for an unknown track. */
 void cored_history_read(const CoredHistory *history, guint64 id, GstClockTime now,
                         float out[CORED_HISTORY_COLUMNS]);

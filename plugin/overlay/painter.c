@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: MIT
- * Everything is measured in em, the height of a letter, so that it looks the same at any size.
- * Lines have a dark edge: they stay visible on any ground. */
+ * Lines have a dark edge, so that they are visible on any background. */
 #include "overlay/painter.h"
 
-#include "overlay/panel.h"
+#include <math.h>
+#include <string.h>
+
 #include "base/escape.h"
 
-#include <math.h>
-
 #define EMS_PER_SIDE 26.0
-#define GONE 0.6 /* strength of the lines around a face that is not found any more */
+#define ABSENT_OPACITY 0.6 /* of the lines around a face that is not found any more */
 
 /* ---- Boxes ---------------------------------------------------------------------------------- */
 
@@ -20,9 +19,10 @@ typedef struct Lines {
   gboolean present;
 } Lines;
 
-/* The lines of the whole box, 0, 0 being its corner; dashed around a face that is gone. */
+/* The lines of the whole box, whose corner is 0, 0; dashed around a face that is not found any
+ * more. */
 static void draw_lines(cairo_t *cr, const Lines *lines) {
-  const double strength = lines->present ? 1 : GONE, half = lines->thick / 2.0;
+  const double strength = lines->present ? 1 : ABSENT_OPACITY, half = lines->thick / 2.0;
   const double dash[] = {2.0 * lines->thick, 1.5 * lines->thick};
   cairo_set_operator(cr, CAIRO_OPERATOR_SOURCE);
   cairo_rectangle(cr, half, half, lines->box.w - lines->thick, lines->box.h - lines->thick);
@@ -36,7 +36,7 @@ static void draw_lines(cairo_t *cr, const Lines *lines) {
   cairo_stroke(cr);
 }
 
-/* What of the lines falls into that part of the box. */
+/* The lines in that part of the box, which is given relative to its corner. */
 static void paint_part(CoredPainter *p, const Lines *lines, gint x, gint y, gint w, gint h) {
   const CoredRect part = {lines->box.x + x, lines->box.y + y, w, h};
   CoredPatch patch;
@@ -47,12 +47,12 @@ static void paint_part(CoredPainter *p, const Lines *lines, gint x, gint y, gint
   cored_patch_end(&patch, &p->canvas);
 }
 
-/* Too small for lines: the colour alone. */
-static void paint_dot(CoredPainter *p, const Lines *lines) {
+/* A box that is too small for lines is filled. */
+static void paint_filled_box(CoredPainter *p, const Lines *lines) {
   CoredPatch patch;
   if (!cored_patch_begin(&patch, &p->canvas, &lines->box))
     return;
-  cored_set_color(patch.cr, lines->color, lines->present ? 1 : GONE);
+  cored_set_color(patch.cr, lines->color, lines->present ? 1 : ABSENT_OPACITY);
   cairo_paint(patch.cr);
   cored_patch_end(&patch, &p->canvas);
 }
@@ -64,7 +64,7 @@ static void paint_box(CoredPainter *p, const CoredOverlayFace *face) {
   const gint right = CLAMP((gint)rint(face->x + face->w), left + 1, p->canvas.width);
   const gint bottom = CLAMP((gint)rint(face->y + face->h), top + 1, p->canvas.height);
   const gint w = right - left, h = bottom - top;
-  /* Of a small face lines must not hide much. */
+  /* Thinner around a small face, which must not be hidden. */
   const double em = MIN(p->em, MIN(w, h) / 4.0);
   const gint edge = MAX(1, (gint)rint(em / 14));
   const gint thick = MAX(1, (gint)rint(em / (face->alert ? 4 : 7))) + 2 * edge;
@@ -74,7 +74,7 @@ static void paint_box(CoredPainter *p, const CoredOverlayFace *face) {
                        .color = p->look->color[face->verdict],
                        .present = face->present};
   if (w < 2 * thick || h < 2 * thick) {
-    paint_dot(p, &lines);
+    paint_filled_box(p, &lines);
     return;
   }
   paint_part(p, &lines, 0, 0, w, thick);
@@ -83,16 +83,16 @@ static void paint_box(CoredPainter *p, const CoredOverlayFace *face) {
   paint_part(p, &lines, w - thick, thick, thick, h - 2 * thick);
 }
 
-/* ---- Heat ----------------------------------------------------------------------------------- */
+/* ---- Heat maps ------------------------------------------------------------------------------ */
 
-/* One pixel per cell, premultiplied: places that speak for a forgery in its colour, the others
- * weakly in that of real; faint evidence is nearly clear. */
+/* One pixel per cell, premultiplied: places that add to the logit of fake in its colour, the others
+ * weakly in that of real; the smaller the value, the more transparent. */
 static void color_cells(const CoredPainter *p, const CoredHeatMap *heat, guint8 *pixels,
                         int stride) {
   for (guint r = 0; r < heat->rows; r++)
     for (guint c = 0; c < heat->columns; c++) {
       const double e = (heat->value[r * heat->columns + c] - 128) / 127.0;
-      const guint color = p->look->color[e > 0 ? CORED_OVERLAY_FAKE : CORED_OVERLAY_REAL];
+      const guint color = p->look->color[e > 0 ? CORED_VERDICT_FAKE : CORED_VERDICT_REAL];
       const double alpha = (e > 0 ? 0.6 * e : -0.25 * e) * (color >> 24) / 255.0;
       guint32 pixel = (guint32)lrint(alpha * 255) << 24;
       for (int shift = 0; shift < 24; shift += 8)
@@ -127,15 +127,15 @@ static void paint_heat(CoredPainter *p, const CoredHeatMap *heat) {
   cairo_surface_destroy(cells);
 }
 
-/* ---- The frame ------------------------------------------------------------------------------ */
+/* ---- The status line ------------------------------------------------------------------------ */
 
-/* "xception-0123456789abcdef": of the hash, six digits tell models apart. */
+/* Six digits of the hash in "xception-0123456789abcdef" tell models apart. */
 static char *short_model_id(const char *id) {
   const char *hash = strrchr(id, '-');
   return g_strndup(id, hash ? (gsize)(hash - id) + MIN(strlen(hash), 7) : strlen(id));
 }
 
-/* "ALERT #2 #5  ": about whom. */
+/* "ALERT #2 #5  ": the tracks that it is about. */
 static void add_alerts(GString *text, const CoredOverlayData *s) {
   if (!s->alert)
     return;
@@ -147,14 +147,14 @@ static void add_alerts(GString *text, const CoredOverlayData *s) {
 }
 
 typedef struct Status {
-  char *words;
-  CoredLabel text;
+  char *text;
+  CoredLabel label;
   CoredRect rect; /* empty: there is no room for it */
   gint pad;
 } Status;
 
-/* Of the frame, the model, its generation; `lines` is in how many lines, 1 to 3. */
-static char *status_words(const CoredOverlayData *s, guint lines) {
+/* Verdict of the frame, model and generation, in 1 to 3 lines. The caller frees it. */
+static char *status_text(const CoredOverlayData *s, guint lines) {
   GString *text = g_string_new(NULL);
   char *verdict = cored_verdict_text(s->verdict, s->p_fake, s->threshold, s->reason);
   char *id = short_model_id(s->model_id);
@@ -169,33 +169,33 @@ static char *status_words(const CoredOverlayData *s, guint lines) {
   return g_string_free(text, FALSE);
 }
 
-/* In more lines where one is too short; the pixels that are missing all the same. */
+/* In as many lines as it takes, up to three. Returns the pixels that are missing all the same. */
 static gint status_lay_out(Status *status, const CoredPainter *p, double em) {
   const gint pad = (gint)ceil(em * 0.35), room = MAX(1, p->canvas.width - 3 * pad);
   gint w, h;
   *status = (Status){.pad = pad};
   for (guint lines = 1; lines <= 3; lines++) {
-    g_free(status->words);
-    status->words = status_words(p->data, lines);
-    status->text = (CoredLabel){.text = status->words, .em = em, .bold = p->data->alert};
-    cored_label_measure(&status->text, &w, &h);
+    g_free(status->text);
+    status->text = status_text(p->data, lines);
+    status->label = (CoredLabel){.text = status->text, .em = em, .bold = p->data->alert};
+    cored_label_measure(&status->label, &w, &h);
     if (w <= room)
       break;
   }
   if (w > room)
-    status->text.width = room;
+    status->label.width = room;
   const gint height = h + 2 * pad;
   if (height <= p->canvas.height)
     status->rect = (CoredRect){0, p->canvas.height - height, MIN(w, room) + 3 * pad, height};
   return MAX(w - room, height - p->canvas.height);
 }
 
-/* Along the lower edge, where faces seldom are; in smaller letters where there is no room. */
+/* Along the lower edge, where faces seldom are; smaller where there is no room. */
 static void status_measure(Status *status, const CoredPainter *p) {
   const double least = MIN(p->em, CORED_MIN_EM) * 0.9;
   double em = p->em * 0.9;
   while (status_lay_out(status, p, em) > 0 && em > least) {
-    g_free(status->words);
+    g_free(status->text);
     em = MAX(least, em * 0.9);
   }
 }
@@ -206,16 +206,18 @@ static void status_paint(const Status *status, CoredPainter *p) {
   if (!cored_patch_begin(&patch, &p->canvas, &status->rect))
     return;
   if (s->alert)
-    cored_set_color(patch.cr, p->look->color[CORED_OVERLAY_FAKE], 1);
+    cored_set_color(patch.cr, p->look->color[CORED_VERDICT_FAKE], 1);
   else
     cairo_set_source_rgba(patch.cr, 0, 0, 0, p->look->opacity);
   cairo_paint(patch.cr);
   cored_set_color(patch.cr, p->look->color[s->verdict], 1);
   cored_fill(patch.cr, 0, 0, status->pad / 2.0, status->rect.h);
   cairo_set_source_rgb(patch.cr, 1, 1, 1);
-  cored_label_draw(patch.cr, &status->text, 1.5 * status->pad, status->pad);
+  cored_label_draw(patch.cr, &status->label, 1.5 * status->pad, status->pad);
   cored_patch_end(&patch, &p->canvas);
 }
+
+/* ---- The frame ------------------------------------------------------------------------------ */
 
 GstVideoOverlayComposition *cored_paint(const CoredOverlayData *data, CoredHistory *history,
                                         GstClockTime now, const CoredLook *look) {
@@ -236,6 +238,6 @@ GstVideoOverlayComposition *cored_paint(const CoredOverlayData *data, CoredHisto
     status_measure(&status, &p);
   cored_paint_panels(&p, history, now, &status.rect);
   status_paint(&status, &p);
-  g_free(status.words);
+  g_free(status.text);
   return p.canvas.composition;
 }

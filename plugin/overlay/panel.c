@@ -1,50 +1,49 @@
 /* SPDX-License-Identifier: MIT */
 #include "overlay/panel.h"
 
-#include "base/threshold-text.h"
-#include "overlay/panel-layout.h"
-#include "base/escape.h"
-
 #include <math.h>
+#include <string.h>
+
+#include "base/escape.h"
+#include "base/threshold-text.h"
 
 /* The parts of a panel from top to bottom, in pixels. */
 typedef struct Panel {
   char *label, *track;
-  double em; /* height of a letter */
+  double em; /* size of the font */
   gint w, h, pad;
   gint text_w, text_h, bar_h, strip_h; /* 0: not shown */
   gint track_w, track_h;
 } Panel;
 
-/* ---- Words ---------------------------------------------------------------------------------- */
+/* ---- Text ----------------------------------------------------------------------------------- */
 
-char *cored_verdict_text(CoredOverlayVerdict verdict, double p, double threshold,
-                         const char *reason) {
-  if (verdict == CORED_OVERLAY_UNKNOWN) {
+char *cored_verdict_text(CoredVerdict verdict, double p, double threshold, const char *reason) {
+  if (verdict == CORED_VERDICT_UNKNOWN) {
     char *text =
         *reason ? g_strdup_printf("unknown: %s", cored_show(reason).text) : g_strdup("unknown");
     return g_strdelimit(text, "-", ' ');
   }
-  const char *word = verdict == CORED_OVERLAY_FAKE ? "FAKE" : "real";
+  const char *word = verdict == CORED_VERDICT_FAKE ? "FAKE" : "real";
   if (p < 0 || threshold < 0)
     return g_strdup(word);
   const CoredThresholdText text = cored_threshold_text(MIN(p, 1.0), MIN(threshold, 1.0));
   return g_strdup_printf("%s %s %s %s", word, text.p, p >= threshold ? "≥" : "<", text.threshold);
 }
 
-/* Nobody takes what was for what is: a face that is not found any more, or about which an alert
- * still goes on, says so. */
+/* The label says whether it is about the present: a face may not be found any more, or have an
+ * alert that has not ended yet. */
 static char *face_text(const CoredOverlayFace *face, double threshold) {
   char *verdict = cored_verdict_text(face->verdict, face->p_fake, threshold, face->reason);
   const char *before = !face->present                                       ? "not seen, was "
-                       : face->alert && face->verdict != CORED_OVERLAY_FAKE ? "ALERT, now "
+                       : face->alert && face->verdict != CORED_VERDICT_FAKE ? "ALERT, now "
                                                                             : "";
   char *text = g_strconcat(before, verdict, NULL);
   g_free(verdict);
   return text;
 }
 
-/* ---- Measures ------------------------------------------------------------------------------- */
+/* ---- Size ----------------------------------------------------------------------------------- */
 
 static CoredLabel label_of(const Panel *panel) {
   return (CoredLabel){.text = panel->label, .em = panel->em, .bold = TRUE};
@@ -54,7 +53,7 @@ static CoredLabel track_of(const Panel *panel) {
   return (CoredLabel){.text = panel->track, .em = panel->em * 0.8};
 }
 
-static void panel_sum(Panel *panel) {
+static void panel_update_height(Panel *panel) {
   const gint parts = (panel->text_h > 0) + (panel->bar_h > 0) + (panel->strip_h > 0);
   panel->h = panel->text_h + panel->bar_h + panel->strip_h + (parts + 1) * panel->pad;
 }
@@ -64,14 +63,14 @@ static void panel_clear(Panel *panel) {
   g_free(panel->track);
 }
 
-/* Of the numbers in the label only the first. */
-static void shorten(Panel *panel) {
-  char *against = strstr(panel->label, " ≥ ");
-  if (!against)
-    against = strstr(panel->label, " < ");
-  if (!against)
+/* Leave only the first number in the label. */
+static void label_shorten(Panel *panel) {
+  char *second = strstr(panel->label, " ≥ ");
+  if (!second)
+    second = strstr(panel->label, " < ");
+  if (!second)
     return;
-  *against = '\0';
+  *second = '\0';
   const CoredLabel label = label_of(panel);
   cored_label_measure(&label, &panel->text_w, &panel->text_h);
 }
@@ -90,15 +89,15 @@ static void panel_measure(Panel *panel, const CoredPainter *p, const CoredOverla
   if (p->look->show & CORED_SHOW_BAR && face->p_fake >= 0 && face->present)
     panel->bar_h = (gint)ceil(em * 0.45);
   if (panel->bar_h && panel->text_h) /* a mark in the bar shows the threshold */
-    shorten(panel);
+    label_shorten(panel);
   if (p->look->show & CORED_SHOW_HISTORY && face->track_id)
     panel->strip_h = (gint)ceil(em * 1.5);
   const gint wide = (gint)CLAMP(face->w, 7 * em, 14 * em);
   panel->w = 2 * panel->pad + MAX(wide, panel->text_w + panel->track_w + (gint)em);
-  panel_sum(panel);
+  panel_update_height(panel);
 }
 
-/* Letters as large as they should be, or as the picture has room for. */
+/* In the wanted size, or as large as the picture has room for. */
 static void panel_fit(Panel *panel, const CoredPainter *p, const CoredOverlayFace *face) {
   const double least = MIN(p->em, CORED_MIN_EM);
   panel_measure(panel, p, face, p->em);
@@ -113,12 +112,12 @@ static void panel_fit(Panel *panel, const CoredPainter *p, const CoredOverlayFac
   }
 }
 
-/* Only the label. */
+/* Down to the label. */
 static void panel_shrink(Panel *panel) {
-  shorten(panel);
+  label_shorten(panel);
   panel->w = 3 * panel->pad + panel->text_w + panel->track_w;
   panel->bar_h = panel->strip_h = 0;
-  panel_sum(panel);
+  panel_update_height(panel);
 }
 
 /* ---- Drawing -------------------------------------------------------------------------------- */
@@ -147,8 +146,8 @@ static void draw_strip(cairo_t *cr, const CoredPainter *p, const float *columns,
   for (guint i = 0; i < CORED_HISTORY_COLUMNS; i++) {
     if (columns[i] < 0)
       continue;
-    const CoredOverlayVerdict verdict =
-        columns[i] >= (float)threshold ? CORED_OVERLAY_FAKE : CORED_OVERLAY_REAL;
+    const CoredVerdict verdict =
+        columns[i] >= (float)threshold ? CORED_VERDICT_FAKE : CORED_VERDICT_REAL;
     const double left = rint(x + i * step), right = rint(x + (i + 1) * step);
     const double top = rint(y + h * (1 - MAX((double)columns[i], 0.04)));
     cored_set_color(cr, p->look->color[verdict], 1);
@@ -158,14 +157,14 @@ static void draw_strip(cairo_t *cr, const CoredPainter *p, const float *columns,
   cored_fill(cr, x, rint(y + h * (1 - threshold)), w, MAX(1.0, rint(p->em / 16)));
 }
 
-/* The ground, and at its left the colour of the verdict; about an alert the label lies on that of
- * a forgery, whatever the verdict is by now. */
-static void draw_ground(cairo_t *cr, const Panel *panel, const CoredPainter *p,
-                        const CoredOverlayFace *face) {
+/* The background, with the colour of the verdict at its left; during an alert the label lies on the
+ * colour of a forgery, whatever the verdict is now. */
+static void draw_background(cairo_t *cr, const Panel *panel, const CoredPainter *p,
+                            const CoredOverlayFace *face) {
   cairo_set_source_rgba(cr, 0, 0, 0, p->look->opacity);
   cairo_paint(cr);
   if (face->alert) {
-    cored_set_color(cr, p->look->color[CORED_OVERLAY_FAKE], 1);
+    cored_set_color(cr, p->look->color[CORED_VERDICT_FAKE], 1);
     cored_fill(cr, 0, 0, panel->w, panel->text_h + panel->pad * 1.5);
   }
   cored_set_color(cr, p->look->color[face->verdict], 1);
@@ -179,7 +178,7 @@ static void panel_draw(const Panel *panel, cairo_t *cr, const CoredPainter *pain
   const CoredPainter *p = &own;
   const double inner = panel->w - 2 * panel->pad;
   double y = panel->pad;
-  draw_ground(cr, panel, p, face);
+  draw_background(cr, panel, p, face);
   if (panel->text_h) {
     const CoredLabel label = label_of(panel), track = track_of(panel);
     cairo_set_source_rgba(cr, 1, 1, 1, face->present ? 1 : 0.8);
@@ -199,38 +198,152 @@ static void panel_draw(const Panel *panel, cairo_t *cr, const CoredPainter *pain
     draw_strip(cr, p, columns, panel->pad, y, inner, panel->strip_h);
 }
 
-/* ---- All of them ---------------------------------------------------------------------------- */
+/* ---- Layout --------------------------------------------------------------------------------- */
 
-typedef struct Placed {
+typedef enum Spot { /* the earlier the better */
+                    SPOT_ABOVE,
+                    SPOT_ABOVE_RIGHT, /* flush with the face's right side */
+                    SPOT_BELOW,
+                    SPOT_BELOW_RIGHT,
+                    SPOT_RIGHT,
+                    SPOT_LEFT,
+                    SPOT_RIGHT_LOW, /* flush with the face's lower side */
+                    SPOT_LEFT_LOW,
+                    SPOT_OVER, /* over the face's top */
+                    N_SPOTS
+} Spot;
+
+/* What panels should not cover. */
+typedef struct PanelLayout {
+  gint width, height;
+  gint gap; /* between a face and its panel */
+  guint n_faces, n_panels;
+  CoredRect face[CORED_MAX_OBJECTS], panel[CORED_MAX_OBJECTS + 1];
+} PanelLayout;
+
+static gint64 overlap(const CoredRect *a, const CoredRect *b) {
+  const gint64 w = MIN(a->x + a->w, b->x + b->w) - MAX(a->x, b->x);
+  const gint64 h = MIN(a->y + a->h, b->y + b->h) - MAX(a->y, b->y);
+  return w > 0 && h > 0 ? w * h : 0;
+}
+
+/* Move *r to the spot. FALSE: there is no room for it. */
+static gboolean move_to_spot(const PanelLayout *layout, const CoredRect *face, Spot spot,
+                             CoredRect *r) {
+  const gint right = face->x + face->w, bottom = face->y + face->h, gap = layout->gap;
+  const gint last_x = MAX(0, layout->width - r->w), last_y = MAX(0, layout->height - r->h);
+  switch (spot) {
+  case SPOT_ABOVE:
+  case SPOT_ABOVE_RIGHT:
+    r->y = face->y - gap - r->h;
+    break;
+  case SPOT_BELOW:
+  case SPOT_BELOW_RIGHT:
+    r->y = bottom + gap;
+    break;
+  case SPOT_RIGHT_LOW:
+  case SPOT_LEFT_LOW:
+    r->y = CLAMP(bottom - r->h, 0, last_y);
+    break;
+  default:
+    r->y = CLAMP(spot == SPOT_OVER ? face->y + gap : face->y, 0, last_y);
+    break;
+  }
+  switch (spot) {
+  case SPOT_RIGHT:
+  case SPOT_RIGHT_LOW:
+    r->x = right + gap;
+    break;
+  case SPOT_LEFT:
+  case SPOT_LEFT_LOW:
+    r->x = face->x - gap - r->w;
+    break;
+  case SPOT_ABOVE_RIGHT:
+  case SPOT_BELOW_RIGHT:
+    r->x = CLAMP(right - r->w, 0, last_x);
+    break;
+  default:
+    r->x = CLAMP(face->x, 0, last_x);
+    break;
+  }
+  return r->x >= 0 && r->y >= 0 && r->x + r->w <= layout->width && r->y + r->h <= layout->height;
+}
+
+static gint64 covered_panels(const PanelLayout *layout, const CoredRect *r) {
+  gint64 sum = 0;
+  for (guint i = 0; i < layout->n_panels; i++)
+    sum += overlap(r, &layout->panel[i]);
+  return sum;
+}
+
+static gint64 covered_faces(const PanelLayout *layout, const CoredRect *r, guint but) {
+  gint64 sum = 0;
+  for (guint i = 0; i < layout->n_faces; i++)
+    sum += i == but ? 0 : overlap(r, &layout->face[i]);
+  return sum;
+}
+
+/* Find the spot for the panel of w x h pixels of the i-th face, and its rectangle. *spot is where
+ * it was before (N_SPOTS: nowhere). Returns the pixels of panels and other faces that it covers
+ * there.
+ *
+ * The cost of a spot is the pixels covered, those of panels many times, because two texts in one
+ * place cannot be read, and a sixteenth of the panel for each better spot. A panel stays where it
+ * was as long as it covers nothing there: one that jumps cannot be read either. */
+static gint64 find_spot(const PanelLayout *layout, guint i, gint w, gint h, Spot *spot,
+                        CoredRect *rect) {
+  const Spot before = *spot;
+  const gint64 step = (gint64)w * h / 16;
+  gint64 least = G_MAXINT64, covered = 0;
+  for (Spot s = 0; s < N_SPOTS; s++) {
+    CoredRect r = {.w = w, .h = h};
+    if (!move_to_spot(layout, &layout->face[i], s, &r))
+      continue;
+    const gint64 panels = covered_panels(layout, &r);
+    const gint64 faces = covered_faces(layout, &r, i);
+    const gint64 cost =
+        16 * panels + faces + overlap(&r, &layout->face[i]) + (s == before ? -1 : (gint64)s * step);
+    if (cost < least) {
+      least = cost;
+      covered = panels + faces;
+      *spot = s;
+      *rect = r;
+    }
+  }
+  return covered;
+}
+
+/* ---- All panels ----------------------------------------------------------------------------- */
+
+typedef struct PlacedPanel {
   const CoredOverlayFace *face;
   Panel panel;
   CoredRect rect;
   gboolean shown;
-} Placed;
+} PlacedPanel;
 
-/* Where every place covers something, as little as can be said. */
-static void place(Placed *placed, CoredPanelLayout *ground, guint i, CoredHistory *history) {
+/* Where every spot covers something, the panel shrinks to its label. */
+static void place_panel(PlacedPanel *placed, PanelLayout *layout, guint i, CoredHistory *history) {
   Panel *panel = &placed->panel;
-  guint8 *kept = cored_history_place(history, placed->face->track_id);
-  CoredPanelSpot where = kept && *kept ? (CoredPanelSpot)(*kept - 1) : CORED_PANEL_N;
-  CoredPanelSpot shrunk = where;
+  guint8 *kept = cored_history_note(history, placed->face->track_id);
+  Spot spot = kept && *kept ? (Spot)(*kept - 1) : N_SPOTS;
+  Spot spot_shrunk = spot;
   const gboolean empty = !panel->text_h && !panel->bar_h && !panel->strip_h;
-  placed->shown = !empty && panel->w <= ground->width && panel->h <= ground->height;
+  placed->shown = !empty && panel->w <= layout->width && panel->h <= layout->height;
   if (!placed->shown)
     return;
-  if (cored_panel_layout_find(ground, i, panel->w, panel->h, &where, &placed->rect) &&
-      panel->text_h) {
+  if (find_spot(layout, i, panel->w, panel->h, &spot, &placed->rect) && panel->text_h) {
     panel_shrink(panel);
-    cored_panel_layout_find(ground, i, panel->w, panel->h, &shrunk, &placed->rect);
-    where = shrunk;
+    find_spot(layout, i, panel->w, panel->h, &spot_shrunk, &placed->rect);
+    spot = spot_shrunk;
   }
   if (kept)
-    *kept = (guint8)(where + 1);
-  ground->panel[ground->n_panels++] = placed->rect;
+    *kept = (guint8)(spot + 1);
+  layout->panel[layout->n_panels++] = placed->rect;
 }
 
-/* Where the panels would cover more than a third of the picture each says as little as can be. */
-static void make_room(Placed *placed, guint n, const CoredPainter *p) {
+/* Where the panels would cover more than a third of the picture all shrink to their labels. */
+static void make_room(PlacedPanel *placed, guint n, const CoredPainter *p) {
   gint64 sum = 0;
   for (guint i = 0; i < n; i++)
     sum += (gint64)placed[i].panel.w * placed[i].panel.h;
@@ -244,41 +357,46 @@ static CoredRect face_rect(const CoredOverlayFace *face) {
 }
 
 /* Faces with an alert choose first, those that are gone last. */
-static guint urgency(const CoredOverlayFace *face) {
+enum { N_PRIORITIES = 3 };
+static guint priority(const CoredOverlayFace *face) {
   return face->alert ? 0 : face->present ? 1 : 2;
+}
+
+static void draw_placed(const PlacedPanel *placed, CoredPainter *p, const CoredHistory *history,
+                        GstClockTime now) {
+  float columns[CORED_HISTORY_COLUMNS];
+  CoredPatch patch;
+  if (!placed->shown || !cored_patch_begin(&patch, &p->canvas, &placed->rect))
+    return;
+  cored_history_read(history, placed->face->track_id, now, columns);
+  panel_draw(&placed->panel, patch.cr, p, placed->face, columns);
+  cored_patch_end(&patch, &p->canvas);
 }
 
 void cored_paint_panels(CoredPainter *p, CoredHistory *history, GstClockTime now,
                         const CoredRect *status) {
-  Placed placed[CORED_OVERLAY_FACES];
+  PlacedPanel placed[CORED_MAX_OBJECTS];
   const guint n = p->data->n_faces;
-  CoredPanelLayout ground = {.width = p->canvas.width,
-                             .height = p->canvas.height,
-                             .gap = (gint)(p->em / 4),
-                             .n_faces = n,
-                             .n_panels = 1,
-                             .panel = {*status}};
+  PanelLayout layout = {.width = p->canvas.width,
+                        .height = p->canvas.height,
+                        .gap = (gint)(p->em / 4),
+                        .n_faces = n,
+                        .n_panels = 1,
+                        .panel = {*status}};
   for (guint i = 0; i < n; i++) {
-    placed[i] = (Placed){.face = &p->data->face[i]};
+    placed[i] = (PlacedPanel){.face = &p->data->face[i]};
     panel_fit(&placed[i].panel, p, placed[i].face);
-    ground.face[i] = face_rect(placed[i].face);
+    layout.face[i] = face_rect(placed[i].face);
   }
   make_room(placed, n, p);
-  for (guint pass = 0; pass < 3; pass++)
+  for (guint pass = 0; pass < N_PRIORITIES; pass++)
     for (guint i = 0; i < n; i++)
-      if (urgency(placed[i].face) == pass)
-        place(&placed[i], &ground, i, history);
-  for (guint pass = 3; pass-- > 0;) /* where they meet, the urgent ones lie above */
-    for (guint i = n; i-- > 0;) {
-      CoredPatch patch;
-      if (urgency(placed[i].face) != pass || !placed[i].shown ||
-          !cored_patch_begin(&patch, &p->canvas, &placed[i].rect))
-        continue;
-      float columns[CORED_HISTORY_COLUMNS];
-      cored_history_read(history, placed[i].face->track_id, now, columns);
-      panel_draw(&placed[i].panel, patch.cr, p, placed[i].face, columns);
-      cored_patch_end(&patch, &p->canvas);
-    }
+      if (priority(placed[i].face) == pass)
+        place_panel(&placed[i], &layout, i, history);
+  for (guint pass = N_PRIORITIES; pass-- > 0;) /* where they overlap, the urgent ones are on top */
+    for (guint i = n; i-- > 0;)
+      if (priority(placed[i].face) == pass)
+        draw_placed(&placed[i], p, history, now);
   for (guint i = 0; i < n; i++)
     panel_clear(&placed[i].panel);
 }

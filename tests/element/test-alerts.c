@@ -31,7 +31,7 @@ static void feed(CoredAlerts *alerts, Told *told, guint ms, double p, GstClockTi
                                       .present = TRUE,
                                       .track_id = 1,
                                       .box = {ms, 0, 10, 10}};
-  cored_alerts_feed(alerts, &result, ms * GST_MSECOND, &settings, on_alert, told);
+  cored_alerts_update(alerts, &result, ms * GST_MSECOND, &settings, on_alert, told);
 }
 
 static void the_surest_frames_are_evidence_a_second_apart(void **state) {
@@ -88,10 +88,10 @@ static void a_stop_while_alerts_end(void **state) {
   for (guint i = 0; i < result.n_faces; i++)
     result.faces[i] = (CoredFaceResult){
         .p_fake = 0.9, .p_fake_smoothed = 0.9, .present = TRUE, .track_id = 1 + i};
-  cored_alerts_feed(&alerts, &result, 0, &settings, stop_at_the_end, &alerts);
+  cored_alerts_update(&alerts, &result, 0, &settings, stop_at_the_end, &alerts);
   assert_int_equal(alerts.n, 3);
   result.n_faces = 0;
-  cored_alerts_feed(&alerts, &result, GST_SECOND, &settings, stop_at_the_end, &alerts);
+  cored_alerts_update(&alerts, &result, GST_SECOND, &settings, stop_at_the_end, &alerts);
   assert_int_equal(alerts.n, 0);
 }
 

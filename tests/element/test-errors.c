@@ -2,7 +2,7 @@
  * Bad models and bad buffers: the right message, nothing worse, and the element usable again. */
 #include "support.h"
 
-#include "model/model-version.h"
+#include "detect/detect-private.h"
 
 #include <glib/gstdio.h>
 #include <unistd.h>

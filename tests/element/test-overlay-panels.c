@@ -3,7 +3,7 @@
  * it, an alert is seen whatever the verdict, lines join and hide little. */
 #include "overlay-rig.h"
 
-#include "analysis/heat-map.h"
+#include "meta/meta-writer.h"
 #include "overlay/history.h"
 #include "overlay/panel.h"
 
@@ -82,7 +82,7 @@ static void test_gone_panel(void **state) {
   const float map[4] = {4.f, 1.f, 2.f, 4.f};
   GstStructure *fields = gst_structure_new_empty("face");
   cored_heat_map_set(&heat, map, 2, 2, &(CoredBox){200, 150, 160, 160});
-  cored_heat_map_write(&heat, fields);
+  cored_meta_write_heat_map(fields, &heat);
   char *written = gst_structure_to_string(fields), *comma = strchr(written, ',');
   assert_non_null(comma);
   *strchr(comma, ';') = '\0';
@@ -343,19 +343,19 @@ static void test_box_lines(void **state) {
 /* What a label says agrees with its numbers, and they with the threshold. */
 static void test_label_words(void **state) {
   static const struct {
-    CoredOverlayVerdict verdict;
+    CoredVerdict verdict;
     double p, threshold;
     const char *reason, *text;
   } cases[] = {
-      {CORED_OVERLAY_FAKE, 0.43, 0.39, "", "FAKE 0.43 ≥ 0.39"},
-      {CORED_OVERLAY_REAL, 0.47, 0.5, "", "real 0.47 < 0.50"},
-      {CORED_OVERLAY_REAL, 0.496, 0.5, "", "real 0.496 < 0.500"},
-      {CORED_OVERLAY_FAKE, 0.5, 0.5, "", "FAKE 0.50 ≥ 0.50"},
-      {CORED_OVERLAY_FAKE, 1.5, 0.5, "", "FAKE 1.00 ≥ 0.50"},
-      {CORED_OVERLAY_FAKE, -1, 0.5, "", "FAKE"},
-      {CORED_OVERLAY_REAL, 0.2, -1, "", "real"},
-      {CORED_OVERLAY_UNKNOWN, 0.2, 0.5, "too-small", "unknown: too small"},
-      {CORED_OVERLAY_UNKNOWN, 0.2, 0.5, "a\nb\xe2\x80\xae", "unknown: a\\x0ab\\xe2\\x80\\xae"},
+      {CORED_VERDICT_FAKE, 0.43, 0.39, "", "FAKE 0.43 ≥ 0.39"},
+      {CORED_VERDICT_REAL, 0.47, 0.5, "", "real 0.47 < 0.50"},
+      {CORED_VERDICT_REAL, 0.496, 0.5, "", "real 0.496 < 0.500"},
+      {CORED_VERDICT_FAKE, 0.5, 0.5, "", "FAKE 0.50 ≥ 0.50"},
+      {CORED_VERDICT_FAKE, 1.5, 0.5, "", "FAKE 1.00 ≥ 0.50"},
+      {CORED_VERDICT_FAKE, -1, 0.5, "", "FAKE"},
+      {CORED_VERDICT_REAL, 0.2, -1, "", "real"},
+      {CORED_VERDICT_UNKNOWN, 0.2, 0.5, "too-small", "unknown: too small"},
+      {CORED_VERDICT_UNKNOWN, 0.2, 0.5, "a\nb\xe2\x80\xae", "unknown: a\\x0ab\\xe2\\x80\\xae"},
   };
   (void)state;
   for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {

@@ -2,7 +2,8 @@
  * coredoverlay on results made up here: what is drawn where, in which colour, by which property. */
 #include "overlay-rig.h"
 
-#include "analysis/heat-map.h"
+#include "meta/meta-reader.h"
+#include "meta/meta-writer.h"
 
 #include <math.h>
 
@@ -238,13 +239,13 @@ static void test_heat_fields(void **state) {
   assert_int_equal(heat.value[0], 128);
   assert_int_equal(heat.value[3], 255);
   assert_int_equal(heat.value[4], 1);
-  cored_heat_map_write(&heat, face);
-  assert_true(cored_heat_map_read(&read, face));
+  cored_meta_write_heat_map(face, &heat);
+  assert_true(cored_meta_read_heat_map(&read, face));
   assert_memory_equal(&read, &heat, sizeof heat);
   gst_structure_set(face, "heat-rows", G_TYPE_UINT, 3, NULL);
-  assert_false(cored_heat_map_read(&read, face));
+  assert_false(cored_meta_read_heat_map(&read, face));
   gst_structure_set(face, "heat-rows", G_TYPE_UINT, 2, "heat-map", G_TYPE_STRING, "!", NULL);
-  assert_false(cored_heat_map_read(&read, face));
+  assert_false(cored_meta_read_heat_map(&read, face));
   assert_int_equal(read.rows, 0);
   gst_structure_free(face);
   /* Averaged to 16 x 16: every block of 4 x 2 is one value. */

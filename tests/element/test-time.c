@@ -31,7 +31,8 @@ static guint64 tick_flagged(Stream *stream, GstClockTime pts, gboolean discont, 
   GST_BUFFER_PTS(buffer) = pts;
   if (discont)
     GST_BUFFER_FLAG_SET(buffer, GST_BUFFER_FLAG_DISCONT);
-  const gboolean is_cut = cored_clock_tick(&stream->clock, buffer, &stream->segment, &stream->info);
+  const gboolean is_cut =
+      cored_clock_update(&stream->clock, buffer, &stream->segment, &stream->info);
   gst_buffer_unref(buffer);
   if (cut)
     *cut = is_cut;
@@ -68,7 +69,7 @@ static void a_reversed_segment_may_have_no_end(void **state) {
   begin(&s, 25);
   s.segment.rate = -1.0;
   assert_int_equal(tick(&s, NONE, &cut), 0);
-  cored_clock_renew(&s.clock);
+  cored_clock_resync(&s.clock);
   assert_int_equal(tick(&s, 4000 * MS, &cut), 4000);
   assert_int_equal(s.clock.stream_time, 4000 * MS);
   assert_false(cut);
@@ -157,9 +158,9 @@ static void segments_give_the_time(void **state) {
   assert_int_equal(tick(&s, NONE, NULL), 2000); /* it begins where the segment does */
   assert_int_equal(s.clock.stream_time, 5 * GST_SECOND);
   assert_int_equal(tick(&s, 5 * GST_SECOND + FRAME, NULL), 2040);
-  cored_clock_renew(&s.clock); /* the same segment again: it goes on */
+  cored_clock_resync(&s.clock); /* the same segment again: it goes on */
   assert_int_equal(tick(&s, NONE, NULL), 2080);
-  cored_clock_renew(&s.clock); /* another, which has no such time: it begins */
+  cored_clock_resync(&s.clock); /* another, which has no such time: it begins */
   s.segment.base = 20 * GST_SECOND;
   assert_int_equal(tick(&s, NONE, NULL), 20000);
   cored_clock_init(&s.clock); /* a flush */

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-#include "analysis/classifier.h"
-
-#include "base/error.h"
+#include "model/classifier.h"
 
 #include <math.h>
+#include <string.h>
+
+#include "base/error.h"
 
 struct CoredClassifier {
   CoredModelVersion *version;
@@ -68,15 +69,17 @@ gboolean cored_classifier_run(CoredClassifier *classifier, const CoredImage *ima
   return TRUE;
 }
 
-void cored_classifier_heat(CoredClassifier *classifier, const CoredBox *box, CoredHeatMap *heat) {
+const float *cored_classifier_activation_map(CoredClassifier *classifier, guint *rows,
+                                             guint *columns) {
   const CoredOutput *output = &classifier->output;
-  *heat = (CoredHeatMap){0};
-  if (!classifier->map) /* without memory for it, just no map */
-    classifier->map = g_try_new(float, (gsize)output->feature_h *(gsize)output->feature_w);
-  if (classifier->map &&
-      cored_plan_activation_map(classifier->version->plan, output, 0, classifier->map))
-    cored_heat_map_set(heat, classifier->map, (guint)output->feature_h, (guint)output->feature_w,
-                       box);
+  *rows = (guint)output->feature_h;
+  *columns = (guint)output->feature_w;
+  if (!classifier->map)
+    classifier->map = g_try_new(float, (gsize)*rows **columns);
+  if (!classifier->map ||
+      !cored_plan_activation_map(classifier->version->plan, output, 0, classifier->map))
+    return NULL;
+  return classifier->map;
 }
 
 double cored_classifier_quality(const CoredClassifier *classifier, const CoredBox *crop) {
