@@ -86,7 +86,7 @@ const CoredMetaFieldInfo cored_meta_fields[CORED_N_FIELDS] = {
     [CORED_FIELD_MODEL_GENERATION] = {"model-generation", CORED_FIELD_UINT64, CORED_ALWAYS,
                                       RESULT | PARAM, "",
                                       "published version of the model, 0 without one", NULL},
-    [CORED_FIELD_LATENCY] = {"latency-us", CORED_FIELD_UINT, CORED_ALWAYS, RESULT, "µs",
+    [CORED_FIELD_LATENCY] = {"latency-us", CORED_FIELD_UINT, CORED_ALWAYS, RESULT, "microseconds",
                              "what finding and classifying the faces took", NULL},
     [CORED_FIELD_STREAM_ID] = {"stream-id", CORED_FIELD_STRING, CORED_ALWAYS, RESULT, "",
                                "name of the stream", NULL},

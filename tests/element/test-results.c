@@ -3,6 +3,9 @@
 #include "support.h"
 
 #include "analysis/result.h"
+#include "gstcoredmeta.h"
+#include "meta/meta-fields.h"
+#include "meta/meta-writer.h"
 
 #include <math.h>
 
@@ -378,6 +381,92 @@ static void regions_without_a_result_have_no_values(void **state) {
   assert_int_equal(face->heat.rows, 0);
 }
 
+/* ---- The table of fields --------------------------------------------------------------------- */
+
+static GType type_of(CoredFieldType type) {
+  switch (type) {
+  case CORED_FIELD_BOOLEAN:
+    return G_TYPE_BOOLEAN;
+  case CORED_FIELD_UINT:
+    return G_TYPE_UINT;
+  case CORED_FIELD_UINT64:
+    return G_TYPE_UINT64;
+  case CORED_FIELD_DOUBLE:
+    return G_TYPE_DOUBLE;
+  case CORED_FIELD_STRING:
+    return G_TYPE_STRING;
+  case CORED_FIELD_ARRAY:
+    return GST_TYPE_ARRAY;
+  }
+  return G_TYPE_INVALID;
+}
+
+/* The structure has the fields that the table has for these places, each of its type, and no other.
+ * all_known: also those that are absent without a value. */
+static void check_fields(const GstStructure *s, guint places, gboolean all_known) {
+  gint expected = 0;
+  for (guint i = 0; i < CORED_N_FIELDS; i++) {
+    const CoredMetaFieldInfo *field = &cored_meta_fields[i];
+    const gboolean there =
+        (field->places & places) != 0 && (field->presence == CORED_ALWAYS || all_known ||
+                                          (field->places & places & CORED_IN_MESSAGE) != 0);
+    if (gst_structure_has_field(s, field->name) != there)
+      fail_msg("%s of %s: expected %d", field->name, gst_structure_get_name(s), there);
+    if (there)
+      assert_true(gst_structure_has_field_typed(s, field->name, type_of(field->type)));
+    expected += there;
+  }
+  assert_int_equal(gst_structure_n_fields(s), expected);
+}
+
+static void make_result(CoredResult *result, gboolean all_known) {
+  const double known = all_known ? 0.5 : CORED_NOT_COMPUTED;
+  CoredFaceResult *face = &result->faces[0];
+  cored_result_clear(result, 320, 240, all_known ? CORED_REASON_BLURRED : CORED_REASON_NONE);
+  result->p_fake = result->p_fake_smoothed = result->threshold = known;
+  result->n_faces = 1;
+  *face = (CoredFaceResult){.box = {8, 8, 64, 64},
+                            .p_fake = known,
+                            .p_fake_smoothed = known,
+                            .reason = result->reason,
+                            .sharpness = known,
+                            .quality = known,
+                            .present = TRUE,
+                            .roi_index = -1,
+                            .mtd_id = -1};
+  if (all_known)
+    cored_heat_map_set(&face->heat, (const float[]){1, 2}, 1, 2, &face->box);
+}
+
+static void check_written_fields(gboolean all_known) {
+  static CoredResult result;
+  const GstClockTime stream_time = all_known ? 5 : GST_CLOCK_TIME_NONE;
+  const CoredFrameTimes times = {.stream_time = stream_time};
+  GstBuffer *buffer = gst_buffer_new();
+  make_result(&result, all_known);
+  cored_meta_write(buffer, &result, &times, CORED_METADATA_CUSTOM | CORED_METADATA_ROI, 0, "s");
+  const GstStructure *written = cored_meta_get(buffer);
+  check_fields(written, CORED_IN_RESULT, all_known);
+  const GValue *faces = gst_structure_get_value(written, "faces");
+  check_fields(gst_value_get_structure(gst_value_array_get_value(faces, 0)), CORED_IN_FACE,
+               all_known);
+  GstVideoRegionOfInterestMeta *roi = gst_buffer_get_video_region_of_interest_meta_id(buffer, 0);
+  assert_non_null(roi);
+  check_fields(gst_video_region_of_interest_meta_get_param(roi, CORED_ROI_PARAM),
+               CORED_IN_FACE | CORED_IN_PARAM, all_known);
+  gst_buffer_unref(buffer);
+  GstMessage *message = cored_meta_message(NULL, &result, &times, "s");
+  check_fields(gst_message_get_structure(message), CORED_IN_RESULT | CORED_IN_MESSAGE, all_known);
+  gst_message_unref(message);
+}
+
+static void what_is_written_is_what_the_table_says(void **state) {
+  (void)state;
+  cored_meta_register();
+  check_written_fields(TRUE);
+  check_written_fields(FALSE);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(the_custom_meta_has_the_documented_fields),
@@ -393,6 +482,7 @@ int main(void) {
       cmocka_unit_test(absurd_regions_are_cut_or_left_out),
       cmocka_unit_test(ten_thousand_regions_give_the_largest),
       cmocka_unit_test(regions_without_a_result_have_no_values),
+      cmocka_unit_test(what_is_written_is_what_the_table_says),
   };
   return cmocka_run_group_tests(tests, support_setup, support_teardown);
 }
