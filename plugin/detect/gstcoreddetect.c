@@ -199,46 +199,50 @@ static void install_model_properties(GObjectClass *klass) {
   g_object_class_install_property(
       klass, PROP_MODEL,
       g_param_spec_string("model", "Model",
-                          "Path of the model file (safetensors); set while running, the new model "
-                          "takes over between two frames as soon as it is ready",
+                          "Path of the model file (safetensors); when it is set while running, the "
+                          "new model takes over between two frames as soon as it is ready",
                           NULL, LIVE));
   g_object_class_install_property(
       klass, PROP_MODEL_WATCH,
       g_param_spec_boolean("model-watch", "Watch the model",
-                           "Take over every new version of the model file", DEFAULT_MODEL_WATCH,
-                           READY));
+                           "Load every new version of the model file while running",
+                           DEFAULT_MODEL_WATCH, READY));
   g_object_class_install_property(
       klass, PROP_MODEL_INSTANCE_ID,
-      g_param_spec_string("model-instance-id", "Model instance id",
-                          "Elements with the same file share its weights, unless their ids differ",
-                          NULL, READY));
+      g_param_spec_string(
+          "model-instance-id", "Model instance id",
+          "Elements that name the same model file share its weights, unless their ids differ", NULL,
+          READY));
   g_object_class_install_property(
       klass, PROP_TRUSTED_KEYS,
-      g_param_spec_string("trusted-keys", "Trusted keys",
-                          "File of public keys: only models signed with one of them are used, and "
-                          "none older than the element has used; unset: no signature is needed",
-                          NULL, READY));
+      g_param_spec_string(
+          "trusted-keys", "Trusted keys",
+          "File of public keys: only models signed with one of them are used, and no generation "
+          "older than the element has used before; unset: no signature is needed",
+          NULL, READY));
   g_object_class_install_property(
       klass, PROP_TRUST_STATE,
       g_param_spec_string("trust-state", "Trust state",
-                          "File that remembers the highest generation used of each trusted key: "
-                          "older models are then refused after a restart and by other processes, "
-                          "too; unset: only by this element",
+                          "File that keeps the highest generation used of each trusted key, so "
+                          "that older models are refused after a restart and by other processes as "
+                          "well; unset: only this element remembers it",
                           NULL, READY));
   g_object_class_install_property(
       klass, PROP_SHADOW_MODEL,
       g_param_spec_string("shadow-model", "Shadow model",
-                          "A candidate that judges along (shadow-interval) without a say; messages "
-                          "'cored-shadow' tell how it compares. Unset while running it stays",
+                          "Path of a candidate model that runs along with the model "
+                          "(shadow-interval) and does not affect results; 'cored-shadow' messages "
+                          "report how the two compare. Unset while running, it stays",
                           NULL, LIVE));
   g_object_class_install_property(klass, PROP_MODEL_ID,
                                   g_param_spec_string("model-id", "Model id",
                                                       "Network and hash of the running model", NULL,
                                                       READABLE));
-  g_object_class_install_property(klass, PROP_MODEL_GENERATION,
-                                  g_param_spec_uint64("model-generation", "Model generation",
-                                                      "Published version of the running model", 0,
-                                                      G_MAXUINT64, 0, READABLE));
+  g_object_class_install_property(
+      klass, PROP_MODEL_GENERATION,
+      g_param_spec_uint64("model-generation", "Model generation",
+                          "Generation of the running model: its published version", 0, G_MAXUINT64,
+                          0, READABLE));
   g_object_class_install_property(
       klass, PROP_MODEL_STATUS,
       g_param_spec_string("model-status", "Model status",
@@ -248,18 +252,19 @@ static void install_model_properties(GObjectClass *klass) {
 static void install_stream_properties(GObjectClass *klass) {
   g_object_class_install_property(
       klass, PROP_FACE_CASCADE,
-      g_param_spec_string("face-cascade", "Face cascade",
-                          "OpenCV cascade file (XML); unset: that of Debian's opencv-data", NULL,
-                          READY));
-  g_object_class_install_property(klass, PROP_MODE,
-                                  g_param_spec_enum("mode", "Mode",
-                                                    "When frames are evaluated and when they go on",
-                                                    cored_mode_get_type(), DEFAULT_MODE, READY));
+      g_param_spec_string(
+          "face-cascade", "Face cascade",
+          "OpenCV cascade file (XML) of the face detector; unset: the one in Debian's opencv-data",
+          NULL, READY));
+  g_object_class_install_property(
+      klass, PROP_MODE,
+      g_param_spec_enum("mode", "Mode", "When frames are evaluated and when they are pushed",
+                        cored_mode_get_type(), DEFAULT_MODE, READY));
   g_object_class_install_property(
       klass, PROP_DELAY,
       g_param_spec_uint64("delay", "Delay",
-                          "mode=delay: how long frames wait for their result, nanoseconds, rounded "
-                          "up to whole frames",
+                          "mode=delay: how long frames wait for their result, in nanoseconds, "
+                          "rounded up to whole frames",
                           0, 10 * GST_SECOND, DEFAULT_DELAY, READY));
   g_object_class_install_property(
       klass, PROP_THREADS,
@@ -269,11 +274,12 @@ static void install_stream_properties(GObjectClass *klass) {
   g_object_class_install_property(
       klass, PROP_STREAM_ID,
       g_param_spec_string("stream-id", "Stream id",
-                          "Name of the stream in results; unset: the pad's stream id", NULL, LIVE));
-  g_object_class_install_property(klass, PROP_STATS,
-                                  g_param_spec_boxed("stats", "Statistics",
-                                                     "Counters since start, see docs/element.md",
-                                                     GST_TYPE_STRUCTURE, READABLE));
+                          "Name of the stream in results; unset: the stream id of the pad", NULL,
+                          LIVE));
+  g_object_class_install_property(
+      klass, PROP_STATS,
+      g_param_spec_boxed("stats", "Statistics", "Counters since the start, see docs/element.md",
+                         GST_TYPE_STRUCTURE, READABLE));
 }
 
 /* ---- Start and stop ------------------------------------------------------------------------- */
@@ -429,7 +435,7 @@ static void cored_detect_class_init(CoredDetectClass *klass) {
 
   gst_element_class_set_static_metadata(
       element, "Face-forgery detector", "Filter/Analyzer/Video",
-      "Judges faces in raw video and attaches the probability that they are forged",
+      "Classifies faces in raw video and attaches the probability that they are forged",
       "the cored authors");
   gst_element_class_add_static_pad_template(element, &sink_template);
   gst_element_class_add_static_pad_template(element, &src_template);

@@ -39,7 +39,8 @@ GType cored_region_mode_get_type(void) {
   static GType type;
   static const GEnumValue values[] = {
       {CORED_REGION_MODE_AUTO,
-       "Regions from upstream, else faces found by the element, else (no face detector) the frame",
+       "Regions from upstream, else faces that the element finds, else (without a face detector) "
+       "the whole frame",
        "auto"},
       {CORED_REGION_MODE_FULL_FRAME, "The whole frame as one region", "full-frame"},
       {CORED_REGION_MODE_ROI_LIST, "Only regions from upstream", "roi-list"},
@@ -52,13 +53,13 @@ GType cored_region_mode_get_type(void) {
 GType cored_mode_get_type(void) {
   static GType type;
   static const GEnumValue values[] = {
-      {CORED_MODE_AUTO, "sync, or latest when the source is live", "auto"},
-      {CORED_MODE_SYNC, "Every frame that is due is evaluated before it goes on", "sync"},
+      {CORED_MODE_AUTO, "latest when the source is live, else sync", "auto"},
+      {CORED_MODE_SYNC, "Every frame that is due is evaluated before it is pushed", "sync"},
       {CORED_MODE_LATEST,
-       "Frames go on at once with the newest finished result; frames that come while the workers "
-       "are busy are not evaluated",
+       "Frames are pushed at once with the last finished result; frames that come while the "
+       "workers are busy are not evaluated",
        "latest"},
-      {CORED_MODE_DELAY, "Frames go on after 'delay', each with its own result", "delay"},
+      {CORED_MODE_DELAY, "Frames are pushed after 'delay', each with its own result", "delay"},
       {0, NULL, NULL}};
   if (g_once_init_enter(&type))
     g_once_init_leave(&type, g_enum_register_static("CoredMode", values));
@@ -68,7 +69,7 @@ GType cored_mode_get_type(void) {
 GType cored_face_detector_get_type(void) {
   static GType type;
   static const GEnumValue values[] = {
-      {CORED_FACE_DETECTOR_NONE, "Look for no faces", "none"},
+      {CORED_FACE_DETECTOR_NONE, "Do not search for faces", "none"},
       {CORED_FACE_DETECTOR_CASCADE, "LBP or Haar cascade (face-cascade)", "cascade"},
       {0, NULL, NULL}};
   if (g_once_init_enter(&type))
@@ -79,12 +80,11 @@ GType cored_face_detector_get_type(void) {
 GType cored_attach_when_get_type(void) {
   static GType type;
   static const GEnumValue values[] = {
-      {CORED_ATTACH_ALWAYS, "To every frame", "always"},
+      {CORED_ATTACH_ALWAYS, "Every frame", "always"},
       {CORED_ATTACH_INFERRED,
-       "To frames that were evaluated; in mode latest to the first frame after a result is "
-       "finished",
+       "Frames that were evaluated; in mode latest the first frame after a result is finished",
        "inferred"},
-      {CORED_ATTACH_ALERT, "To frames with a face about which an alert goes on", "alert"},
+      {CORED_ATTACH_ALERT, "Frames with a face about which there is an alert", "alert"},
       {0, NULL, NULL}};
   if (g_once_init_enter(&type))
     g_once_init_leave(&type, g_enum_register_static("CoredAttachWhen", values));
@@ -133,62 +133,69 @@ typedef struct Field {
 
 static const Field fields[] = {
     {"inference-region", KIND_ENUM, AT(region_mode), 0, 0, cored_region_mode_get_type, 0,
-     "Inference region", "What is judged"},
+     "Inference region", "Which regions of a frame are classified"},
     {"object-class", KIND_QUARK, AT(object_class), 0, 0, NULL, 0, "Object class",
-     "Type of the upstream regions that are judged; empty: any"},
+     "Class of the upstream regions that are classified; empty: regions of any class"},
     {"min-object-size", KIND_UINT, AT(min_object_size), 0, 32768, NULL, 0, "Minimum object size",
-     "Regions whose shorter side has fewer pixels are not judged (unknown)"},
+     "Faces whose shorter side has fewer pixels than this are not classified (their verdict is "
+     "unknown)"},
     {"min-sharpness", KIND_DOUBLE, AT(min_sharpness), 0, 1, NULL, 0, "Minimum sharpness",
-     "Faces with less detail (0: none, 1: sharp) are not judged (unknown); 0: all are"},
+     "Faces with less detail than this (0: none, 1: sharp) are not classified (their verdict is "
+     "unknown); 0: all are"},
     {"max-objects", KIND_UINT, AT(max_objects), 1, CORED_MAX_OBJECTS, NULL, 0, "Maximum objects",
-     "At most so many regions of a frame are judged, the largest first"},
+     "Largest number of regions that are classified in a frame; the largest regions come first"},
     {"roi-padding", KIND_DOUBLE, AT(roi_padding), 0, 4, NULL, GST_PARAM_CONTROLLABLE,
-     "Region padding", "A region grows to a square of its longer side times 1 + this"},
+     "Region padding",
+     "Margin of the crop: a region becomes a square whose side is its longer side times 1 + this"},
     {"face-detector", KIND_ENUM, AT(face_detector), 0, 0, cored_face_detector_get_type, 0,
-     "Face detector", "How the element itself finds faces when upstream gives no regions"},
+     "Face detector", "How the element finds faces where upstream marks no regions"},
     {"face-scale-factor", KIND_DOUBLE, AT(face_scale_factor), 1.01, 4, NULL, 0, "Face scale factor",
-     "Step between the face sizes looked for: larger is faster, misses more"},
+     "Step between the face sizes that are searched for: a larger step is faster and misses more "
+     "faces"},
     {"face-min-neighbors", KIND_UINT, AT(face_min_neighbors), 0, 100, NULL, 0,
-     "Face minimum neighbors", "Overlapping hits that make a face: larger is stricter"},
+     "Face minimum neighbors",
+     "Number of overlapping detections that make a face: more is stricter"},
     {"detect-interval", KIND_UINT, AT(detect_interval), 1, G_MAXINT, NULL, 0, "Detect interval",
-     "Look for faces at most every so many frames; in between the boxes of the last search are "
-     "judged"},
+     "Search for faces again N frames after the last search; the frames in between use its boxes"},
     {"inference-interval", KIND_UINT, AT(inference_interval), 1, G_MAXUINT, NULL, 0,
      "Inference interval",
-     "Evaluate every Nth frame; the others carry the last result and its age"},
+     "Evaluate every Nth frame; the frames in between get the last result and its age"},
     {"threshold", KIND_DOUBLE, AT(threshold), -1, 1, NULL, GST_PARAM_CONTROLLABLE, "Threshold",
-     "Smoothed probability from which the verdict is fake; negative: the model file's"},
+     "Smoothed probability from which the verdict is fake; negative: the threshold in the model "
+     "file"},
     {"smoothing", KIND_DOUBLE, AT(smoothing), 0, 0.999, NULL, GST_PARAM_CONTROLLABLE, "Smoothing",
-     "Weight of the past in a track's running mean of logits; 0: none"},
+     "Weight of the past in the running mean of a track's logits; 0: no smoothing"},
     {"window", KIND_UINT, AT(window), 0, CORED_MAX_WINDOW, NULL, 0, "Window",
-     "Smooth by the mean of the logits of a track's last so many judgements; 0: by 'smoothing'"},
+     "Smooth by the mean of the last N logits of a track; 0: by 'smoothing' instead"},
     {"reinfer-interval", KIND_UINT, AT(reinfer_interval), 1, G_MAXINT, NULL, 0,
      "Reinference interval",
-     "Judge a face again only so many frames after its last judgement, whose values it keeps"},
+     "Classify the same face again only N frames after the last time; it keeps its values in "
+     "between"},
     {"max-absence", KIND_TIME, AT(max_absence), 0, 0, NULL, 0, "Maximum absence",
-     "How long the last values of a face that is not found any more stand, nanoseconds; a face "
-     "that comes back in time is the same track"},
+     "How long, in nanoseconds, a face that is not found any more keeps its values; when it comes "
+     "back in time it is the same track"},
     {"max-fps", KIND_DOUBLE, AT(max_fps), 0, 1000, NULL, 0, "Maximum inferences per second",
-     "Evaluate at most so many frames per second of the stream; 0: no limit"},
+     "Largest number of frames that are evaluated per second of the stream; 0: no limit"},
     {"shadow-interval", KIND_UINT, AT(shadow_interval), 1, G_MAXUINT, NULL, 0, "Shadow interval",
-     "Every so many evaluated frames the shadow model judges, too"},
+     "Run the shadow model as well on every Nth evaluated frame"},
     {"threshold-off", KIND_DOUBLE, AT(threshold_off), -1, 1, NULL, GST_PARAM_CONTROLLABLE,
      "Threshold off",
-     "Smoothed probability below which an alert ends; negative: so much below the threshold"},
+     "Smoothed probability below which an alert ends; negative: relative to the threshold"},
     {"min-duration", KIND_TIME, AT(min_duration), 0, 0, NULL, 0, "Minimum duration",
-     "How long a face must look fake for an alert to begin, and real for it to end, nanoseconds"},
+     "How long, in nanoseconds, a face must look fake for an alert to begin, and real for it to "
+     "end"},
     {"heat-map", KIND_BOOLEAN, AT(heat_map), 0, 0, NULL, 0, "Heat map",
-     "Add to each face where the evidence lies (networks with a pooled head; coredoverlay draws "
+     "Add a class activation map to each face (networks with a pooled head; coredoverlay draws "
      "it)"},
     {"post-messages", KIND_BOOLEAN, AT(post_messages), 0, 0, NULL, 0, "Post messages",
      "Post 'cored' messages on the bus"},
     {"message-interval", KIND_TIME, AT(message_interval), 0, 0, NULL, 0, "Message interval",
-     "Least time between two 'cored' messages in nanoseconds of the stream; 0: one for every "
-     "evaluated frame"},
+     "Shortest time between two 'cored' messages, in nanoseconds of the stream; 0: a message for "
+     "every evaluated frame"},
     {"metadata", KIND_FLAGS, AT(metadata), 0, 0, cored_metadata_flags_get_type, 0, "Metadata",
-     "What is attached to the buffers; 0: nothing, buffers pass untouched"},
+     "Which metadata are attached to the buffers; 0: none, and buffers pass untouched"},
     {"attach-when", KIND_ENUM, AT(attach_when), 0, 0, cored_attach_when_get_type, 0, "Attach when",
-     "To which frames metadata are attached"},
+     "Which frames get metadata"},
 };
 
 static GParamSpec *new_spec(const Field *field) {

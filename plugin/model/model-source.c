@@ -163,15 +163,15 @@ static CoredModelSource *find_or_make(const CoredModelSourceSettings *settings) 
   return source;
 }
 
-/* With load_mutex held. With `tell_failure` it hears of a failure that the others were told of. */
+/* With load_mutex held. report_failure: a failure that the others know is an event for it, too. */
 static void add_listener(CoredModelSource *source, CoredModelSourceFunc func, gpointer user,
-                         gboolean tell_failure) {
+                         gboolean report_failure) {
   Listener *listener = g_new0(Listener, 1);
   listener->func = func;
   listener->user = user;
   g_mutex_lock(&source->mutex);
   source->listeners = g_list_append(source->listeners, listener);
-  if (tell_failure && source->failed)
+  if (report_failure && source->failed)
     notify_listener(source, listener, CORED_MODEL_EVENT_FAILED, NULL, &source->error);
   g_mutex_unlock(&source->mutex);
 }
@@ -251,7 +251,7 @@ static void start_watch(CoredModelSource *source) {
     publish_failure(source, NULL, CORED_MODEL_EVENT_UNWATCHED, &error);
 }
 
-/* With load_mutex held: only the listener that joined hears why the file cannot be used. */
+/* With load_mutex held: a failure is an event for the listener that joined alone. */
 static void load_for(CoredModelSource *source, gpointer user) {
   CoredError error = {CORED_ERROR_NONE, ""};
   if (!is_current(source) && !load(source, FALSE, &error))

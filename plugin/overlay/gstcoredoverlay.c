@@ -94,7 +94,7 @@ static GType cored_show_get_type(void) {
       {CORED_SHOW_BAR, "Probability as a bar, with the threshold", "bar"},
       {CORED_SHOW_HISTORY, "The last seconds of each track", "history"},
       {CORED_SHOW_STATUS, "Verdict and model of the frame", "status"},
-      {CORED_SHOW_HEAT, "Where the evidence lies, when coreddetect has heat-map=true", "heat"},
+      {CORED_SHOW_HEAT, "Class activation map, when coreddetect has heat-map=true", "heat"},
       {0, NULL, NULL}};
   if (g_once_init_enter(&type))
     g_once_init_leave(&type, g_flags_register_static("CoredOverlayShow", values));
@@ -105,7 +105,7 @@ static GType cored_show_get_type(void) {
 static GType cored_compose_get_type(void) {
   static gsize type;
   static const GEnumValue values[] = {
-      {CORED_COMPOSE_AUTO, "Attach where downstream composes, else blend", "auto"},
+      {CORED_COMPOSE_AUTO, "Attach where downstream draws compositions, else blend", "auto"},
       {CORED_COMPOSE_ATTACH, "Always attach; a later element has to draw", "attach"},
       {CORED_COMPOSE_BLEND, "Always blend into the picture", "blend"},
       {0, NULL, NULL}};
@@ -391,31 +391,33 @@ static void install_color(GObjectClass *object, guint id, const char *name, cons
 }
 
 static void install_properties(GObjectClass *object) {
+  g_object_class_install_property(object, PROP_SHOW,
+                                  g_param_spec_flags("show", "Show", "Which parts are drawn",
+                                                     CORED_TYPE_SHOW, CORED_SHOW_ALL, LIVE));
   g_object_class_install_property(
-      object, PROP_SHOW,
-      g_param_spec_flags("show", "Show", "What is drawn", CORED_TYPE_SHOW, CORED_SHOW_ALL, LIVE));
-  g_object_class_install_property(object, PROP_COMPOSE,
-                                  g_param_spec_enum("composition", "Composition",
-                                                    "How the drawing gets into the picture",
-                                                    CORED_TYPE_COMPOSE, CORED_COMPOSE_AUTO, LIVE));
+      object, PROP_COMPOSE,
+      g_param_spec_enum("composition", "Composition",
+                        "Whether the drawing is attached to the buffer or blended into the picture",
+                        CORED_TYPE_COMPOSE, CORED_COMPOSE_AUTO, LIVE));
   g_object_class_install_property(
       object, PROP_TEXT_SCALE,
       g_param_spec_double(
           "text-scale", "Text scale",
-          "Size of text and lines; at 1 a letter is a 26th of the picture's smaller "
+          "Scale of text and lines; at 1 the size of the font is a 26th of the picture's smaller "
           "side, at least 11 pixels; text that does not fit is made smaller",
           0.25, 8.0, DEFAULT_TEXT_SCALE, LIVE | GST_PARAM_CONTROLLABLE));
   g_object_class_install_property(
       object, PROP_OPACITY,
-      g_param_spec_double("opacity", "Opacity", "Of the ground behind text", 0.0, 1.0,
+      g_param_spec_double("opacity", "Opacity", "Opacity of the background behind text", 0.0, 1.0,
                           DEFAULT_OPACITY, LIVE | GST_PARAM_CONTROLLABLE));
   g_object_class_install_property(
       object, PROP_HISTORY_SECONDS,
       g_param_spec_double("history-seconds", "History seconds",
-                          "What the strip of each track spans; setting it empties the strips", 1.0,
-                          3600.0, DEFAULT_HISTORY_SECONDS, LIVE));
+                          "Time that the history strip of each track spans, in seconds; setting it "
+                          "clears the history",
+                          1.0, 3600.0, DEFAULT_HISTORY_SECONDS, LIVE));
   install_color(object, PROP_COLOR_UNKNOWN, "color-unknown",
-                "Colour where nothing could be judged, 0xAARRGGBB", DEFAULT_COLOR_UNKNOWN);
+                "Colour of faces whose verdict is unknown, 0xAARRGGBB", DEFAULT_COLOR_UNKNOWN);
   install_color(object, PROP_COLOR_REAL, "color-real", "Colour of real faces, 0xAARRGGBB",
                 DEFAULT_COLOR_REAL);
   install_color(object, PROP_COLOR_FAKE, "color-fake", "Colour of forged faces, 0xAARRGGBB",
