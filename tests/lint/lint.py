@@ -316,7 +316,7 @@ def check_scripts(root):
 def check_properties(root):
     """Every property that the documents list is set or read by a test of the elements."""
     tests = ''.join(read(root, name) for name in tracked(root, '*.c')
-                    if name.startswith('tests/element/test-'))
+                    if re.match(r'tests/element/\w+/test-', name))
     names = re.findall(r'^\| `([a-z-]+)` \|.*\|.*\| (?:any time|stopped|read only) \|',
                        read(root, 'docs/element.md'), re.M)
     if len(names) < 30:

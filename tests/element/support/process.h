@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * What this process holds of the machine. */
-#ifndef TESTS_ELEMENT_PROCESS_H
-#define TESTS_ELEMENT_PROCESS_H
+#ifndef TESTS_ELEMENT_SUPPORT_PROCESS_H
+#define TESTS_ELEMENT_SUPPORT_PROCESS_H
 
 #include <glib.h>
 
@@ -14,4 +14,4 @@ guint process_threads(void);
 /* Threads after those that were told to end have ended: the least of some looks. */
 guint process_settled_threads(void);
 
-#endif /* TESTS_ELEMENT_PROCESS_H */
+#endif /* TESTS_ELEMENT_SUPPORT_PROCESS_H */

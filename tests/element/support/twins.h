@@ -2,8 +2,8 @@
  * Two models, generation 1 that says 0.25 and generation 2 that says 0.75 to every picture, and
  * a stream that is judged by one of them: every frame pushed must come out at once, in order, with
  * exactly what the generation that it names says. */
-#ifndef TESTS_ELEMENT_TWINS_H
-#define TESTS_ELEMENT_TWINS_H
+#ifndef TESTS_ELEMENT_SUPPORT_TWINS_H
+#define TESTS_ELEMENT_SUPPORT_TWINS_H
 
 #include "models.h"
 
@@ -43,4 +43,4 @@ void twins_hear(Twins *twins, Told *told);
 /* Frames until so many warnings were said, over all calls with this `told`. */
 void twins_pass_until_warned(Twins *twins, Told *told, guint warnings);
 
-#endif /* TESTS_ELEMENT_TWINS_H */
+#endif /* TESTS_ELEMENT_SUPPORT_TWINS_H */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * Model files whose verdict is known beforehand, and ways to publish them. */
-#ifndef TESTS_ELEMENT_MODELS_H
-#define TESTS_ELEMENT_MODELS_H
+#ifndef TESTS_ELEMENT_SUPPORT_MODELS_H
+#define TESTS_ELEMENT_SUPPORT_MODELS_H
 
 #include "support.h"
 
@@ -16,4 +16,4 @@ void model_save_random(const char *path, guint64 generation, gint side);
 /* Write the bytes of a file beside `path` and rename them over it, as a trainer does. */
 void model_publish(const char *from, const char *path);
 
-#endif /* TESTS_ELEMENT_MODELS_H */
+#endif /* TESTS_ELEMENT_SUPPORT_MODELS_H */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * A wall clock that is set back and forth, for the whole process: these functions stand before
  * those of the C library, for the plugin too. The monotonic clock goes on as it is. */
-#ifndef TESTS_ELEMENT_WALL_CLOCK_H
-#define TESTS_ELEMENT_WALL_CLOCK_H
+#ifndef TESTS_ELEMENT_SUPPORT_WALL_CLOCK_H
+#define TESTS_ELEMENT_SUPPORT_WALL_CLOCK_H
 
 #include <stdatomic.h>
 
@@ -14,4 +14,4 @@ typedef struct WallClock {
 
 extern WallClock wall_clock;
 
-#endif /* TESTS_ELEMENT_WALL_CLOCK_H */
+#endif /* TESTS_ELEMENT_SUPPORT_WALL_CLOCK_H */

@@ -2,8 +2,8 @@
  * What stands before and behind an element that is put under stress: two pads that outlive it, and
  * a bus. Unlike GstHarness they take part in no state change and no lock of their own orders what
  * the threads of a test do. */
-#ifndef TESTS_ELEMENT_ENDS_H
-#define TESTS_ELEMENT_ENDS_H
+#ifndef TESTS_ELEMENT_SUPPORT_ENDS_H
+#define TESTS_ELEMENT_SUPPORT_ENDS_H
 
 #include "support.h"
 
@@ -33,4 +33,4 @@ void ends_begin_stream(Ends *ends, GRand *rand);
  * through, the old ones hold. */
 GstFlowReturn ends_push(Ends *ends, guint number);
 
-#endif /* TESTS_ELEMENT_ENDS_H */
+#endif /* TESTS_ELEMENT_SUPPORT_ENDS_H */

@@ -2,8 +2,8 @@
  * Frames that can be stopped in the middle of their inference. Their memory makes a thread that
  * maps it to judge the frame wait until it is let through; the thread that calls held_begin() maps
  * freely. So an inference is surely in flight for as long as a test wants. */
-#ifndef TESTS_ELEMENT_HELD_H
-#define TESTS_ELEMENT_HELD_H
+#ifndef TESTS_ELEMENT_SUPPORT_HELD_H
+#define TESTS_ELEMENT_SUPPORT_HELD_H
 
 #include "support.h"
 
@@ -20,4 +20,4 @@ void held_await(guint n);
 /* Let the first n mappings since held_begin() through. May be called in any thread. */
 void held_let(guint n);
 
-#endif /* TESTS_ELEMENT_HELD_H */
+#endif /* TESTS_ELEMENT_SUPPORT_HELD_H */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * Calls of the system that fail or lie, for the whole process: these functions stand before those
  * of the C library, for the plugin too. All zero: everything works. */
-#ifndef TESTS_ELEMENT_FAULTS_H
-#define TESTS_ELEMENT_FAULTS_H
+#ifndef TESTS_ELEMENT_SUPPORT_FAULTS_H
+#define TESTS_ELEMENT_SUPPORT_FAULTS_H
 
 #include <stdatomic.h>
 
@@ -17,4 +17,4 @@ extern Faults faults;
 
 void faults_clear(void);
 
-#endif /* TESTS_ELEMENT_FAULTS_H */
+#endif /* TESTS_ELEMENT_SUPPORT_FAULTS_H */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * For tests of coredoverlay: gray frames, results made up, and what became of the pixels. */
-#ifndef TESTS_ELEMENT_OVERLAY_RIG_H
-#define TESTS_ELEMENT_OVERLAY_RIG_H
+#ifndef TESTS_ELEMENT_SUPPORT_OVERLAY_RIG_H
+#define TESTS_ELEMENT_SUPPORT_OVERLAY_RIG_H
 
 #include "support.h"
 
@@ -36,4 +36,4 @@ gboolean overlay_is(const guint8 rgb[3], guint argb);
 /* The pixels that differ from the gray they were. */
 guint overlay_n_changed(const Overlay *o, GstBuffer *buffer);
 
-#endif /* TESTS_ELEMENT_OVERLAY_RIG_H */
+#endif /* TESTS_ELEMENT_SUPPORT_OVERLAY_RIG_H */

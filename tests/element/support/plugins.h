@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * A process that sees this plugin and a few of the system's: quick to start, and free of the leaks
  * that the libraries of the others have. */
-#ifndef TESTS_ELEMENT_PLUGINS_H
-#define TESTS_ELEMENT_PLUGINS_H
+#ifndef TESTS_ELEMENT_SUPPORT_PLUGINS_H
+#define TESTS_ELEMENT_SUPPORT_PLUGINS_H
 
 #include <glib.h>
 
@@ -10,4 +10,4 @@
  * there. What is not installed is left out. */
 void plugins_only(const char *const *names, guint n);
 
-#endif /* TESTS_ELEMENT_PLUGINS_H */
+#endif /* TESTS_ELEMENT_SUPPORT_PLUGINS_H */
