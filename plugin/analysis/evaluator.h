@@ -11,7 +11,7 @@
 #define CORED_ANALYSIS_EVALUATOR_H
 
 #include "analysis/analyser.h"
-#include "detect/clock.h"
+#include "analysis/clock.h"
 #include "model/model-slot.h"
 
 typedef struct CoredEvaluator CoredEvaluator;

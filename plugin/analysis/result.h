@@ -8,7 +8,7 @@
 #include <gst/gst.h>
 
 #include "cored.h"
-#include "detect/params.h"
+#include "analysis/params.h"
 #include "model/model-version.h"
 
 /* ---- Regions -------------------------------------------------------------------------------- */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * coreddetect behind its class: the instance, and what its three files call of one another.
+ * coreddetect behind its class: the instance, and what its files call of one another.
  *   gstcoreddetect.c  class, properties, start and stop
+ *   properties.c      the properties that may change with every frame
  *   frames.c          negotiation, events, queries, frames
  *   report.c          errors, messages, signals, statistics
  *
@@ -26,9 +27,8 @@
 
 #include "analysis/evaluator.h"
 #include "detect/alerts.h"
-#include "detect/clock.h"
 #include "detect/gstcoreddetect.h"
-#include "detect/params.h"
+#include "detect/properties.h"
 
 GST_DEBUG_CATEGORY_EXTERN(cored_detect_debug);
 GST_DEBUG_CATEGORY_EXTERN(cored_model_debug);

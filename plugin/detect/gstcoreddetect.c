@@ -45,7 +45,7 @@ enum {
   PROP_THREADS,
   PROP_STREAM_ID,
   PROP_STATS,
-  PROP_PARAMS /* and on: params.c */
+  PROP_PARAMS /* and on: properties.c */
 };
 
 #define DEFAULT_MODEL_WATCH TRUE

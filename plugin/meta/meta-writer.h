@@ -5,7 +5,7 @@
 #define CORED_META_META_WRITER_H
 
 #include "analysis/result.h"
-#include "detect/clock.h"
+#include "analysis/clock.h"
 
 /* Attach what the flags ask for; the buffer must be writable. An older result on it is replaced.
  * object_class names the regions that are added here; 0: "face". */

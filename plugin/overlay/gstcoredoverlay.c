@@ -20,7 +20,7 @@
 #include <gst/video/video.h>
 
 #include "analysis/frame.h"
-#include "detect/clock.h"
+#include "analysis/clock.h"
 #include "gstcoredmeta.h"
 #include "overlay/painter.h"
 

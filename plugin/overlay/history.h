@@ -4,7 +4,7 @@
 #ifndef CORED_OVERLAY_HISTORY_H
 #define CORED_OVERLAY_HISTORY_H
 
-#include "detect/params.h"
+#include "analysis/params.h"
 
 /* Those of a frame, and as many of the past. */
 #define CORED_HISTORY_TRACKS (2 * CORED_MAX_OBJECTS)

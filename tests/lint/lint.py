@@ -13,6 +13,8 @@ TIERS = ['base', 'kernels', 'graph', 'networks', 'model', 'plan', 'serve', 'visi
 # What a folder of the engine may include, besides itself and cored.h.
 ALLOWED = {tier: set(TIERS[:i]) for i, tier in enumerate(TIERS)}
 ALLOWED['vision'] = {'base', 'kernels'}  # pictures know nothing of networks
+# The same for the plugin: a folder includes those behind it, detect and overlay not each other.
+PLUGIN_TIERS = ['overlay', 'detect', 'meta', 'analysis', 'model', 'sched']
 BANNED = {
     'sprintf': 'snprintf', 'vsprintf': 'vsnprintf', 'strcpy': 'memcpy or snprintf',
     'strcat': 'snprintf', 'strncpy': 'memcpy or snprintf', 'gets': 'getline',
@@ -106,6 +108,20 @@ def check_includes(root):
                 bad.append(f'{name}:{number}: {tier} must not depend on {used} ({target})')
             elif tier is None and used in ALLOWED:
                 bad.append(f'{name}:{number}: the top of the engine must not depend on {used}')
+    return bad
+
+
+def check_plugin_includes(root):
+    """The folders of the plugin depend in one direction."""
+    bad = []
+    for name in tracked(root, 'plugin/*.c', 'plugin/*.h'):
+        folder = name.split('/')[1]
+        for number, line in enumerate(read(root, name).splitlines(), 1):
+            match = re.match(r'\s*#\s*include\s*"(\w+)/', line)
+            used = match.group(1) if match else None
+            if folder in PLUGIN_TIERS and used in PLUGIN_TIERS and used != folder and (
+                    used == 'detect' or PLUGIN_TIERS.index(used) < PLUGIN_TIERS.index(folder)):
+                bad.append(f'{name}:{number}: {folder} must not depend on {used}')
     return bad
 
 

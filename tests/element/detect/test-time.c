@@ -2,7 +2,7 @@
  * One clock for all: with time stamps, without, with some; standing still, jumping, reversed. */
 #include "models.h"
 
-#include "detect/clock.h"
+#include "analysis/clock.h"
 
 #define CAPS "video/x-raw,format=GRAY8,width=64,height=64,framerate=25/1"
 #define NONE GST_CLOCK_TIME_NONE

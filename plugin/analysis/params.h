@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT
- * The parameters of coreddetect that may change while frames flow, and its paths. The element keeps
- * one CoredParams under its object lock and copies it at the start of every frame, so that a frame
- * sees one consistent set. Plain values only: the copy must not allocate. */
-#ifndef CORED_DETECT_PARAMS_H
-#define CORED_DETECT_PARAMS_H
+ * The parameters of coreddetect that may change while frames flow. Each is the property of its
+ * name, declared in detect/properties.c. The element keeps one set under its object lock and copies
+ * it at the start of every frame, so that a frame sees one consistent set. Plain values only: the
+ * copy must not allocate. Times are in nanoseconds. */
+#ifndef CORED_ANALYSIS_PARAMS_H
+#define CORED_ANALYSIS_PARAMS_H
 
 #include <gst/gst.h>
 
@@ -74,29 +75,4 @@ typedef struct CoredParams {
   CoredAttachWhen attach_when;
 } CoredParams;
 
-GType cored_mode_get_type(void);
-GType cored_region_mode_get_type(void);
-GType cored_face_detector_get_type(void);
-GType cored_attach_when_get_type(void);
-GType cored_metadata_flags_get_type(void);
-
-/* Add the properties of CoredParams to the class, with ids from first_id; returns the id after the
- * last. */
-guint cored_params_install(GObjectClass *klass, guint first_id);
-/* The declared defaults. */
-void cored_params_init(CoredParams *params);
-/* Set and get by id (relative to first_id). False: not one of these ids. NaN is ignored. */
-gboolean cored_params_set(CoredParams *params, guint index, const GValue *value);
-gboolean cored_params_get(const CoredParams *params, guint index, GValue *value);
-
-typedef struct CoredPath { /* as a property is set to it; zero: none */
-  char *given, *absolute;
-} CoredPath;
-
-/* A relative path counts from the working folder of now; a file:// URI of this machine is taken for
- * its path, any other URI as it is. Unlike g_canonicalize_filename it leaves ".." alone, which
- * behind a link leads elsewhere. */
-void cored_path_set(CoredPath *path, const char *given);
-void cored_path_clear(CoredPath *path);
-
-#endif /* CORED_DETECT_PARAMS_H */
+#endif /* CORED_ANALYSIS_PARAMS_H */

@@ -4,8 +4,8 @@
  * without, or with the time stamp of the frame before, comes as much later than the last frame that
  * had one of its own as frames were counted since, at the rate of the caps. Time goes back only at
  * a cut. Belongs to the streaming thread. */
-#ifndef CORED_DETECT_CLOCK_H
-#define CORED_DETECT_CLOCK_H
+#ifndef CORED_ANALYSIS_CLOCK_H
+#define CORED_ANALYSIS_CLOCK_H
 
 #include <gst/video/video.h>
 
@@ -39,4 +39,4 @@ gboolean cored_clock_update(CoredClock *clock, const GstBuffer *buffer, const Gs
 /* By the caps; 0 when they do not say. */
 GstClockTime cored_frame_duration(const GstVideoInfo *info);
 
-#endif /* CORED_DETECT_CLOCK_H */
+#endif /* CORED_ANALYSIS_CLOCK_H */

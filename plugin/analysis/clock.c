@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "detect/clock.h"
+#include "analysis/clock.h"
 
 /* Longer than any pause between frames that is worth smoothing across. */
 #define MAX_GAP (3 * GST_SECOND)

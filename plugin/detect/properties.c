@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "detect/params.h"
+#include "detect/properties.h"
 
 #include <math.h>
 #include <stddef.h>
