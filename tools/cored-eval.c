@@ -2,9 +2,9 @@
  * cored-eval: what models are worth on labelled pictures and videos. */
 #include <libavutil/log.h>
 
-#include "train/eval-run.h"
-#include "train/run.h"
-#include "train/stop.h"
+#include "train/eval.h"
+#include "train/reports.h"
+#include "train/status.h"
 
 static int run(const EvalOptions *options) {
   Ui ui = ui_init(options->quiet, false);
@@ -15,7 +15,7 @@ static int run(const EvalOptions *options) {
     eval_print(&result);
   ok = ok && (!options->json || eval_write_json(&result, options, &error)) &&
        (!options->csv || eval_write_csv(&result, options, &error)) &&
-       (!options->html || eval_write_html(&result, options, &error));
+       (!options->html || report_write_eval(&result, options, &error));
   const RunStatus status = ok ? RUN_OK : run_status_of(&error);
   if (status != RUN_OK && status != RUN_INTERRUPTED)
     ui_line(&ui, "cored-eval: %s", error.message);

@@ -56,7 +56,7 @@ VOUCHED = {
     'tools/rtsp/main.c': {'GST_MESSAGE_SRC_NAME(message)', 'what'},
     'tools/scan/report.c': {'colour'},  # one of the escape codes of that file
     'tools/scan/timeline.c': {'want', 'axis', 'label'},  # escape codes; digits; the number of a face
-    'tools/train/eval-write.c': {'cell.s', 'result->hashes[i]'},  # escaped for CSV; hex digits
+    'tools/train/eval.c': {'cell.s', 'result->hashes[i]'},  # escaped for CSV; hex digits
     'tools/train/options.c': {'row->help', 'left'},  # the table of options
 }
 # Names of networks are those of the registry, or the model was refused.

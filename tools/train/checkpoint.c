@@ -183,3 +183,56 @@ bool checkpoint_restore(const Checkpoint *checkpoint, CoredTrainer *trainer, Cor
   return cored_trainer_restore(trainer, checkpoint->file.tensors, checkpoint->file.n_tensors,
                                error);
 }
+
+/* ---- The settings that decide a run's numbers --------------------------------------------------
+ */
+
+static json_t *augmentation_json(const CoredAugmentParams *augmentation) {
+  return json_pack("{s:f,s:i,s:f,s:f,s:f,s:f}", "flip", augmentation->flip, "cutmix",
+                   (int)augmentation->cutmix, "rate", augmentation->cutmix_rate, "beta",
+                   augmentation->cutmix_beta, "jpeg", augmentation->jpeg, "blur",
+                   augmentation->blur);
+}
+
+/* What the network is fed and what its outputs mean, besides the size. */
+static json_t *input_json(const CoredModelInfo *info) {
+  json_t *labels = json_array();
+  for (int c = 0; c < info->n_classes; c++)
+    json_array_append_new(labels, json_string(info->labels[c]));
+  return json_pack("{s:[f,f,f],s:[f,f,f],s:o}", "mean", (double)info->mean[0],
+                   (double)info->mean[1], (double)info->mean[2], "std", (double)info->std[0],
+                   (double)info->std[1], (double)info->std[2], "labels", labels);
+}
+
+json_t *checkpoint_config(const RecipeOptions *recipe, const CoredModelInfo *info,
+                          const char *manifest) {
+  const CoredTrainParams *train = &recipe->train;
+  json_t *config = json_pack(
+      "{s:s,s:s,s:i,s:i,s:s,s:i,s:i,s:I}", "method", options_method_name(train->method), "network",
+      info->network, "width", info->input_width, "height", info->input_height, "manifest", manifest,
+      "batch", recipe->batch, "accumulate", recipe->accumulate, "seed", (json_int_t)recipe->seed);
+  json_t *losses = json_pack("{s:f,s:f,s:i,s:i,s:i,s:f,s:f,s:i}", "alpha", train->alpha,
+                             "temperature", train->temperature, "stores", train->n_stores,
+                             "representation", (int)train->representation, "batch_norm",
+                             (int)train->batch_norm, "dropout", train->dropout, "drop_connect",
+                             train->drop_connect, "self_training", recipe->self_training);
+  json_t *optimizer =
+      json_pack("{s:i,s:f,s:f,s:f,s:f}", "kind", (int)train->optimizer.kind, "momentum",
+                train->optimizer.momentum, "weight_decay", train->optimizer.weight_decay, "clip",
+                train->optimizer.clip_norm, "lr", recipe->schedule.base);
+  json_t *schedule = json_pack("{s:i,s:f,s:f,s:f}", "kind", (int)recipe->schedule.kind, "warmup",
+                               recipe->warmup_epochs, "step", recipe->step_epochs, "gamma",
+                               recipe->schedule.gamma);
+  if (recipe->schedule.kind == CORED_SCHEDULE_COSINE)
+    json_object_set_new(schedule, "epochs", json_integer(recipe->epochs));
+  json_object_set_new(config, "input", input_json(info));
+  json_object_set_new(config, "losses", losses);
+  json_object_set_new(config, "optimizer", optimizer);
+  json_object_set_new(config, "schedule", schedule);
+  json_object_set_new(config, "augmentation",
+                      recipe->augment ? augmentation_json(&recipe->augmentation) : json_null());
+  json_object_set_new(config, "order", json_string(recipe->sequential ? "sequential" : "random"));
+  json_object_set_new(config, "balanced", json_boolean(recipe->balanced));
+  json_object_set_new(config, "select", json_integer(recipe->select));
+  return config;
+}

@@ -7,7 +7,14 @@
 
 #include <jansson.h>
 
+#include "options.h"
 #include "train/core/trainer.h"
+
+/* Everything that decides the numbers of a run; what only decides how fast or where is left out.
+ * The number of epochs is free as long as no schedule depends on it. manifest: of the training set.
+ */
+json_t *checkpoint_config(const RecipeOptions *recipe, const CoredModelInfo *info,
+                          const char *manifest);
 
 /* position: where the run is; config: the settings that decide its numbers. */
 bool checkpoint_save(const char *path, const CoredTrainer *trainer, const json_t *position,

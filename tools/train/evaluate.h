@@ -1,14 +1,40 @@
 /* SPDX-License-Identifier: MIT
- * A finished model on a set: by the same plan and session as the element's. */
+ * A network on a set: its predictions, and what a finished model is worth. */
 #ifndef CORED_TOOLS_TRAIN_EVALUATE_H
 #define CORED_TOOLS_TRAIN_EVALUATE_H
 
 #include <jansson.h>
 
-#include "predict.h"
+#include "train/core/metrics.h"
+#include "train/data/loader.h"
 #include "ui.h"
 
-typedef struct Evaluator Evaluator;
+/* ---- Predictions: logits of every sample of a set, in its order ---- */
+
+/* Whatever computes logits[n, n_classes] of images[n, h, w, 3]. */
+typedef struct Scorer {
+  void (*score)(void *user, const float *images, int n, float *logits);
+  void *user;
+  int n_classes, real_class;
+  int batch; /* largest n */
+} Scorer;
+
+typedef struct Prediction {
+  size_t n;
+  int n_classes, real_class;
+  float *logits; /* owned, like the rest */
+  uint32_t *labels, *groups, *samples;
+} Prediction;
+
+/* Called after every batch; returning false stops. */
+typedef bool (*PredictWatch)(void *user, size_t done, size_t total);
+
+bool predict_set(Prediction *prediction, const CoredDataset *set, const Scorer *scorer, int threads,
+                 PredictWatch watch, void *user, CoredError *error);
+void prediction_clear(Prediction *prediction);
+CoredPredictions prediction_view(const Prediction *prediction);
+/* All of several, one after another; groups are kept apart. */
+bool prediction_join(Prediction *joined, const Prediction *parts, int n, CoredError *error);
 
 /* ---- Two models, or a model and data ---- */
 
@@ -26,7 +52,9 @@ void info_classes_text(const CoredModelInfo *info, char out[CLASSES_TEXT_SIZE]);
 void info_input_text(const CoredModelInfo *info, char out[INPUT_TEXT_SIZE]);
 void info_copy_input(CoredModelInfo *to, const CoredModelInfo *from);
 
-/* ---- Judging ---- */
+/* ---- Judging: by the same plan and session as the element's ---- */
+
+typedef struct Evaluator Evaluator;
 
 Evaluator *evaluator_new(const CoredModel *model, int threads, CoredError *error);
 void evaluator_free(Evaluator *evaluator); /* NULL is fine */

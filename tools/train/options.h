@@ -95,6 +95,8 @@ typedef enum ParseResult {
   PARSE_ERROR /* a message was printed to err */
 } ParseResult;
 
+/* As -m takes it. */
+const char *options_method_name(CoredMethod method);
 /* argv is permuted as getopt does. */
 ParseResult options_parse(Options *options, int argc, char **argv, FILE *out, FILE *err);
 void options_clear(Options *options);

@@ -6,60 +6,188 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "gate.h"
 #include "model/hash.h"
 #include "model/model.h"
+#include "models.h"
+#include "progress.h"
+#include "reports.h"
+#include "run-folder.h"
 #include "tools/convert/pth-write.h"
 #include "trace.h"
+#include "training.h"
+#include "validation.h"
 
-RunStatus run_status_of(const CoredError *error) {
-  if (error->code == CORED_ERROR_CANCELLED)
-    return RUN_INTERRUPTED;
-  return error->code == CORED_ERROR_WRITE ? RUN_DISK : RUN_FAILED;
+/* What --resume found, until the first file is written. */
+typedef struct Resumed {
+  bool found;
+  bool is_last;     /* it is the last checkpoint of the run's own folder */
+  bool is_best;     /* with the best model missing, the state itself is the best so far */
+  CoredModel *best; /* to be taken along from another folder; NULL: none */
+} Resumed;
+
+typedef struct Run {
+  const Options *options;
+  Parallel *parallel;
+  Ui ui;
+  RunFolder *folder;
+  StartModels models;
+  CoredModelInfo info;
+  DataSets sets;
+  char manifest[65];
+  json_t *config;
+  Training *training;
+  Validation validation; /* the last one */
+  Progress at;
+  Resumed resumed;
+  bool began;              /* nothing can refuse the run any more, and its folder is its own */
+  CoredTensorboard *board; /* NULL: no event file */
+} Run;
+
+static bool writes(const Run *run) {
+  return run->parallel->rank == 0;
 }
 
-RunStatus run_agree(const Parallel *parallel, RunStatus status) {
-  const int weight = status == RUN_OK ? 0 : status == RUN_INTERRUPTED ? 1 : (int)status + 1;
-  const int most = parallel_max(parallel, weight);
-  return most == 0 ? RUN_OK : most == 1 ? RUN_INTERRUPTED : (RunStatus)(most - 1);
+/* ---- The best model -------------------------------------------------------------------------- */
+
+static bool validate(Run *run, CoredError *error) {
+  const ValidationSetup setup = {training_trainer(run->training), &run->info, &run->sets,
+                                 run->options, &run->ui};
+  return validation_run(&run->validation, &setup, error);
 }
 
-/* The schedule counts steps, the options count epochs. */
-static CoredSchedule make_schedule(const Run *run) {
-  const RecipeOptions *recipe = &run->options->recipe;
-  const uint64_t k = (uint64_t)recipe->accumulate;
-  const double steps = (double)((cored_loader_n_batches(run->loader) + k - 1) / k);
-  CoredSchedule schedule = recipe->schedule;
-  schedule.warmup = floor(recipe->warmup_epochs * steps);
-  schedule.period = fmax(1.0, floor(recipe->step_epochs * steps));
-  schedule.length = recipe->epochs * steps;
-  return schedule;
+/* Is this the best so far, as the state at the end of that epoch (from 1)? */
+static bool note_best(Run *run, int epoch) {
+  const Validation *v = &run->validation;
+  const bool better = v->finite && v->figure > run->at.best; /* false for NAN */
+  if (better) {
+    run->at.best = v->figure;
+    run->at.best_epoch = epoch;
+  }
+  return better;
 }
 
-static bool make_trainer(Run *run, CoredError *error) {
-  const Options *options = run->options;
-  CoredTrainParams params = options->recipe.train;
-  params.input_width = run->info.input_width;
-  params.input_height = run->info.input_height;
-  params.max_batch = options->recipe.batch < 64 ? 64 : options->recipe.batch;
-  params.cpu = cored_cpu_flags();
-  params.reduce = parallel_reduce(run->parallel);
-  run->trainer = cored_trainer_new(run->models.student, run->models.teacher, &params, error);
-  const CoredLoaderParams loader = {.batch = options->recipe.batch,
-                                    .seed = options->recipe.seed,
-                                    .sequential = options->recipe.sequential,
-                                    .balanced = options->recipe.balanced,
-                                    .augment = options->recipe.augment,
-                                    .augmentation = options->recipe.augmentation,
-                                    .threads = options->loader_threads,
-                                    .depth = 3,
-                                    .rank = run->parallel->rank,
-                                    .ranks = run->parallel->ranks};
-  if (run->trainer)
-    run->loader = cored_loader_new(run->sets.train, &loader, error);
-  if (run->loader)
-    run->schedule = make_schedule(run);
-  return run->loader != NULL;
+/* The model of the epoch at.best_epoch, judged by the last validation. */
+static bool save_best(Run *run, CoredError *error) {
+  const Lineage lineage = {.base = run->models.teacher,
+                           .names = run->sets.names,
+                           .n_tasks = run->sets.n_tasks,
+                           .epoch = run->at.best_epoch,
+                           .method = json_string_value(json_object_get(run->config, "method")),
+                           .manifest = run->manifest,
+                           .config = run->config};
+  char *path = run_folder_path(run->folder, "best.safetensors");
+  CoredModel *model = path ? finish_model(training_trainer(run->training), &run->info, &lineage,
+                                          run->validation.predictions, error)
+                           : NULL;
+  const bool ok = model && cored_model_save_beside(model, path, error);
+  cored_model_unref(model);
+  free(path);
+  return ok;
 }
+
+/* ---- Going on from a checkpoint -------------------------------------------------------------- */
+
+static bool save_checkpoint(Run *run, CoredError *error) {
+  if (!writes(run))
+    return true;
+  json_t *position = progress_json(&run->at);
+  const bool ok =
+      run_folder_save(run->folder, training_trainer(run->training), position, run->config, error);
+  json_decref(position);
+  return ok;
+}
+
+/* The last checkpoint under its other names. */
+static bool keep_epoch(Run *run, CoredError *error) {
+  return !writes(run) || run_folder_keep_epoch(run->folder, run->at.epoch,
+                                               run->at.best_epoch == run->at.epoch, error);
+}
+
+/* The state that was resumed may be the best there is. */
+static bool look_anew(Run *run, CoredError *error) {
+  ui_line(&run->ui,
+          "the best model so far, of epoch %d, is not beside the checkpoint: the best is "
+          "looked for anew",
+          run->at.best_epoch);
+  run->at.best = -(double)INFINITY;
+  run->at.best_epoch = 0;
+  if (run->at.next_batch > 0)
+    return true;
+  if (!validate(run, error))
+    return false;
+  run->resumed.is_best = note_best(run, run->at.epoch);
+  return true;
+}
+
+/* Without the best model the best is looked for anew, beginning with the state that was resumed. */
+static bool find_best(Run *run, CoredError *error) {
+  const BestWanted want = {run->at.best_epoch, run->info.network};
+  bool missing;
+  return run_folder_find_best(run->folder, &want, &run->resumed.best, &missing, error) &&
+         (!missing || look_anew(run, error));
+}
+
+static bool restore(Run *run, const Checkpoint *checkpoint, CoredError *error) {
+  CoredTrainer *trainer = training_trainer(run->training);
+  if (!checkpoint_check_config(checkpoint, run->config, error) ||
+      !checkpoint_restore(checkpoint, trainer, error))
+    return false;
+  const ProgressLimits limits = {.n_batches = training_n_batches(run->training),
+                                 .accumulate = (uint64_t)run->options->recipe.accumulate,
+                                 .steps = cored_trainer_steps(trainer)};
+  return progress_read(&run->at, checkpoint_position(checkpoint), &limits, error) &&
+         find_best(run, error);
+}
+
+/* Reads only: begin_files writes. */
+static bool resume(Run *run, CoredError *error) {
+  const char *path = run->options->output.resume;
+  if (!path)
+    return true;
+  const char *name = run_folder_name(run->folder);
+  Checkpoint *checkpoint =
+      run_folder_find_checkpoint(run->folder, &run->ui, &run->resumed.is_last, error);
+  if (!checkpoint && error->code == CORED_ERROR_NOT_FOUND && !path[0]) {
+    if (run_folder_has_later_best(run->folder))
+      return cored_error_set(error, CORED_ERROR_NOT_FOUND,
+                             "'%s' holds best.safetensors but no checkpoint to go on from; "
+                             "--overwrite begins anew",
+                             name);
+    ui_line(&run->ui, "nothing to resume in '%s': starting anew", name);
+    *error = (CoredError){0};
+    return true;
+  }
+  const bool ok = checkpoint && restore(run, checkpoint, error);
+  run->resumed.found = ok;
+  checkpoint_free(checkpoint);
+  if (ok)
+    ui_line(&run->ui, "resuming in epoch %d at batch %llu", run->at.epoch + 1,
+            (unsigned long long)run->at.next_batch);
+  return ok;
+}
+
+static bool write_resumed(Run *run, CoredError *error) {
+  const Resumed *resumed = &run->resumed;
+  char *path = run_folder_path(run->folder, "best.safetensors");
+  bool ok = path || cored_error_set(error, CORED_ERROR_NO_MEMORY, "best model");
+  ok = ok && (!resumed->best || cored_model_save_beside(resumed->best, path, error)) &&
+       (!resumed->is_best || save_best(run, error)) &&
+       (run_folder_goes_on(run->folder) || save_checkpoint(run, error));
+  free(path);
+  if (ok && resumed->is_last && run->at.epoch > 0 && run->at.next_batch == 0)
+    ok = keep_epoch(run, error); /* should the run have died before it came to that */
+  return ok;
+}
+
+/* The first writing: with --overwrite, what an earlier run left goes; what was resumed comes. */
+static bool begin_files(Run *run, CoredError *error) {
+  run_folder_delete_earlier(run->folder);
+  return !run->resumed.found || write_resumed(run, error);
+}
+
+/* ---- Begin -------------------------------------------------------------------------------------
+ */
 
 static bool publishes(const Run *run) {
   return run->options->output.publish && run->parallel->rank == 0;
@@ -75,10 +203,30 @@ static bool check_live(const Run *run, CoredError *error) {
   return ok;
 }
 
+static bool open_events(Run *run, CoredError *error) {
+  const char *folder = run->options->output.tensorboard;
+  if (folder && writes(run))
+    run->board = progress_open_events(folder, error);
+  return run->board || !folder || !writes(run);
+}
+
+static bool open_training(Run *run, CoredError *error) {
+  const TrainingSetup setup = {run->options, run->parallel, &run->ui,
+                               &run->models, &run->info,    run->sets.train};
+  cored_dataset_manifest(run->sets.train, run->manifest);
+  run->config = checkpoint_config(&run->options->recipe, &run->info, run->manifest);
+  if (!progress_init(&run->at) || !run->config)
+    return cored_error_set(error, CORED_ERROR_NO_MEMORY, "settings");
+  run->training = training_open(&setup, error);
+  return run->training != NULL;
+}
+
 static bool set_up(Run *run, CoredError *error) {
   const Options *options = run->options;
-  if (!data_check_tasks(&options->data, error) || !check_live(run, error) ||
-      !run_open_folder(run, error) || !weights_start(&run->models, options, error))
+  if (!data_check_tasks(&options->data, error) || !check_live(run, error))
+    return false;
+  run->folder = run_folder_open(options, writes(run), error);
+  if (!run->folder || !weights_start(&run->models, options, error))
     return false;
   run->info = *cored_model_info(run->models.student);
   if (!data_sets_open(&run->sets, &options->data, &run->info, options->loader_threads, &run->ui,
@@ -86,76 +234,19 @@ static bool set_up(Run *run, CoredError *error) {
     return false;
   if (publishes(run) && !gate_check_live(&run->sets, &run->info, options, &run->ui, error))
     return false;
-  cored_dataset_manifest(run->sets.train, run->manifest);
-  run->config = run_config(run);
-  run->at.history = json_array();
-  run->at.best = -(double)INFINITY;
-  if (!run->config || !run->at.history)
-    return cored_error_set(error, CORED_ERROR_NO_MEMORY, "settings");
-  if (!make_trainer(run, error))
-    return false;
-  return run_resume(run, error) && run_open_events(run, error);
+  return open_training(run, error) && resume(run, error) && open_events(run, error);
 }
 
 static void tear_down(Run *run) {
-  for (int i = 0; i < MAX_TASKS; i++)
-    prediction_clear(&run->val[i]);
-  cored_loader_free(run->loader);
-  cored_trainer_free(run->trainer);
+  validation_clear(&run->validation);
+  training_close(run->training);
   data_sets_close(&run->sets);
   weights_clear(&run->models);
   cored_model_unref(run->resumed.best);
   json_decref(run->config);
-  json_decref(run->at.history);
+  progress_clear(&run->at);
   cored_tensorboard_close(run->board, NULL); /* every epoch was flushed */
-  run_close_folder(run);
-}
-
-bool run_save_best(Run *run, CoredError *error) {
-  const Lineage lineage = {.base = run->models.teacher,
-                           .names = run->sets.names,
-                           .n_tasks = run->sets.n_tasks,
-                           .epoch = run->at.best_epoch,
-                           .method = json_string_value(json_object_get(run->config, "method")),
-                           .manifest = run->manifest,
-                           .config = run->config};
-  char *path = run_path(run, "best.safetensors");
-  CoredModel *model =
-      path ? finish_model(run->trainer, &run->info, &lineage, run->val, error) : NULL;
-  const bool ok = model && cored_model_save_beside(model, path, error);
-  cored_model_unref(model);
-  free(path);
-  return ok;
-}
-
-/* What the first process does at the end of an epoch while the others wait. */
-static bool close_epoch(Run *run, CoredError *error) {
-  bool better = false;
-  if (!run_validate(run, &better, error) || (better && !run_save_best(run, error)))
-    return false;
-  run->at.epoch++;
-  run->at.next_batch = 0;
-  run->at.sums = (LossSums){0};
-  return run_write_history(run, error) && run_write_events(run, error) &&
-         run_save_checkpoint(run, error) && run_keep_epoch(run, error);
-}
-
-static RunStatus end_epoch(Run *run, CoredError *error) {
-  const RecipeOptions *recipe = &run->options->recipe;
-  RunStatus status = RUN_OK;
-  /* Before the checkpoint, which holds the teacher too. */
-  if (recipe->self_training && (run->at.epoch + 1) % recipe->self_training == 0 &&
-      !cored_trainer_replace_teacher(run->trainer, error)) {
-    status = run_status_of(error);
-  } else if (run->parallel->rank == 0) {
-    if (!close_epoch(run, error))
-      status = run_status_of(error);
-  } else {
-    run->at.epoch++;
-    run->at.next_batch = 0;
-    run->at.sums = (LossSums){0};
-  }
-  return run_agree(run->parallel, status);
+  run_folder_close(run->folder, run->began);
 }
 
 /* What comes before the very first step. */
@@ -163,8 +254,8 @@ static bool prepare(Run *run, CoredError *error) {
   const char *trace = run->options->output.trace;
   if (run->at.epoch > 0 || run->at.next_batch > 0)
     return true;
-  return run_fill_stores(run, error) &&
-         (!trace || run->parallel->rank != 0 || trace_start(trace, run->models.student, error));
+  return training_fill_stores(run->training, error) &&
+         (!trace || !writes(run) || trace_start(trace, run->models.student, error));
 }
 
 /* The folder is touched once no process has anything against the run any more. */
@@ -173,13 +264,68 @@ static RunStatus begin(Run *run, CoredError *error) {
   if (status != RUN_OK)
     return status;
   run->began = true;
-  status = run_begin_files(run, error) ? RUN_OK : run_status_of(error);
+  status = begin_files(run, error) ? RUN_OK : run_status_of(error);
+  return run_agree(run->parallel, status);
+}
+
+/* ---- Epochs ------------------------------------------------------------------------------------
+ */
+
+static void print_row(Run *run, bool better) {
+  char losses[192], tasks[1024];
+  loss_means_text(&run->at.sums, losses, sizeof losses);
+  validation_text(&run->validation, &run->sets, tasks, sizeof tasks);
+  ui_line(&run->ui, "%4d  %s |%s%s", run->at.epoch + 1, losses, tasks, better ? "  *" : "");
+}
+
+static json_t *make_row(const Run *run) {
+  return json_pack("{s:i,s:f,s:o,s:o,s:o}", "epoch", run->at.epoch + 1, "rate",
+                   training_rate(run->training), "train", loss_means_json(&run->at.sums), "tasks",
+                   validation_json(&run->validation, &run->sets), "score",
+                   json_figure(run->validation.figure));
+}
+
+static bool write_history(const Run *run, CoredError *error) {
+  char *path = run_folder_path(run->folder, "history.csv");
+  const bool ok =
+      path ? progress_write_csv(&run->at, run->sets.names, run->sets.n_tasks, path, error)
+           : cored_error_set(error, CORED_ERROR_NO_MEMORY, "history");
+  free(path);
+  return ok && (!run->board || progress_write_events(&run->at, run->board, error));
+}
+
+/* What the first process does at the end of an epoch while the others wait. */
+static bool close_epoch(Run *run, CoredError *error) {
+  if (!validate(run, error))
+    return false;
+  const bool better = note_best(run, run->at.epoch + 1);
+  print_row(run, better);
+  json_array_append_new(run->at.history, make_row(run));
+  if (better && !save_best(run, error))
+    return false;
+  progress_next_epoch(&run->at);
+  return write_history(run, error) && save_checkpoint(run, error) && keep_epoch(run, error);
+}
+
+static RunStatus end_epoch(Run *run, CoredError *error) {
+  const RecipeOptions *recipe = &run->options->recipe;
+  RunStatus status = RUN_OK;
+  /* Before the checkpoint, which holds the teacher too. */
+  if (recipe->self_training && (run->at.epoch + 1) % recipe->self_training == 0 &&
+      !cored_trainer_replace_teacher(training_trainer(run->training), error)) {
+    status = run_status_of(error);
+  } else if (writes(run)) {
+    if (!close_epoch(run, error))
+      status = run_status_of(error);
+  } else {
+    progress_next_epoch(&run->at);
+  }
   return run_agree(run->parallel, status);
 }
 
 /* Between two steps; what fails in the middle of an epoch's end leaves the checkpoint before. */
 static RunStatus save_interrupted(Run *run, CoredError *error) {
-  if (!run_save_checkpoint(run, error))
+  if (!save_checkpoint(run, error))
     return run_status_of(error);
   ui_line(&run->ui, "interrupted in epoch %d; go on with --resume", run->at.epoch + 1);
   return RUN_INTERRUPTED;
@@ -188,7 +334,7 @@ static RunStatus save_interrupted(Run *run, CoredError *error) {
 static RunStatus train(Run *run, CoredError *error) {
   RunStatus status = begin(run, error);
   while (status == RUN_OK && run->at.epoch < run->options->recipe.epochs) {
-    status = run_epoch(run, error);
+    status = training_epoch(run->training, &run->at, error);
     if (status == RUN_OK)
       status = end_epoch(run, error);
     else if (status == RUN_INTERRUPTED)
@@ -196,6 +342,9 @@ static RunStatus train(Run *run, CoredError *error) {
   }
   return status;
 }
+
+/* ---- The best model is delivered ---------------------------------------------------------------
+ */
 
 static RunStatus publish(Run *run, const CoredModel *best, CoredError *error) {
   const Options *options = run->options;
@@ -216,8 +365,13 @@ static RunStatus publish(Run *run, const CoredModel *best, CoredError *error) {
 /* What is made of the best model besides its file. */
 static bool write_best(Run *run, const CoredModel *best, CoredError *error) {
   const char *pth = run->options->output.export_pth;
-  return run_write_report(run, best, error) &&
-         (!pth || cored_pth_write(best, pth, CORED_PTH_STATE_DICT, error));
+  const RunFacts facts = {run->options, &run->sets, &run->at,
+                          options_method_name(run->options->recipe.train.method)};
+  char *path = run_folder_path(run->folder, "report.html");
+  const bool ok = path ? report_write_run(&facts, best, path, &run->ui, error)
+                       : cored_error_set(error, CORED_ERROR_NO_MEMORY, "no memory for the report");
+  free(path);
+  return ok && (!pth || cored_pth_write(best, pth, CORED_PTH_STATE_DICT, error));
 }
 
 static void tell_temperature(Run *run, const CoredModel *best) {
@@ -235,7 +389,7 @@ static RunStatus deliver(Run *run, CoredError *error) {
                     "no epoch gave a model that can be judged; nothing was delivered");
     return RUN_NOT_FINITE;
   }
-  char *path = run_path(run, "best.safetensors");
+  char *path = run_folder_path(run->folder, "best.safetensors");
   CoredModel *best = path ? cored_model_load(path, NULL, error) : NULL;
   RunStatus status = RUN_OK;
   ui_line(&run->ui, "best: epoch %d, %s", run->at.best_epoch, path ? path : "?");
@@ -249,6 +403,9 @@ static RunStatus deliver(Run *run, CoredError *error) {
   free(path);
   return status;
 }
+
+/* ---- Several processes -------------------------------------------------------------------------
+ */
 
 /* The last process whose hash is not that of process 0; 0: none. */
 static int find_other(const Run *run, const char hash[CORED_HASH_SIZE]) {
@@ -292,9 +449,9 @@ static bool check_same_settings(Run *run, CoredError *error) {
 /* Processes share out batches by number: all have to have read the same files. */
 static bool check_same_data(Run *run, CoredError *error) {
   const int other = find_other(run, run->manifest);
-  if (run->parallel->ranks > cored_loader_batch(run->loader))
+  if (run->parallel->ranks > training_batch(run->training))
     ui_line(&run->ui, "warning: %d processes, but batches of %d samples: some have nothing to do",
-            run->parallel->ranks, cored_loader_batch(run->loader));
+            run->parallel->ranks, training_batch(run->training));
   return other == 0 ||
          cored_error_set(error, CORED_ERROR_DATASET,
                          "process %d does not read the same files from '%s' as process 0: every "
@@ -316,8 +473,7 @@ static void tell(Run *run, const CoredError *error) {
 RunStatus run_train(const Options *options, Parallel *parallel) {
   Run run = {.options = options,
              .parallel = parallel,
-             .ui = ui_init(options->output.quiet, parallel->rank != 0),
-             .lock = -1};
+             .ui = ui_init(options->output.quiet, parallel->rank != 0)};
   CoredError error = {0};
   RunStatus status = RUN_OK;
   if (!set_up(&run, &error))
@@ -327,7 +483,7 @@ RunStatus run_train(const Options *options, Parallel *parallel) {
     status = RUN_FAILED;
   if (status == RUN_OK)
     status = train(&run, &error);
-  if (status == RUN_OK && parallel->rank == 0)
+  if (status == RUN_OK && writes(&run))
     status = deliver(&run, &error);
   status = run_agree(parallel, status);
   if (status != RUN_OK && status != RUN_INTERRUPTED)

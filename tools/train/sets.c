@@ -10,7 +10,7 @@
 
 #include "base/error.h"
 #include "base/escape.h"
-#include "stop.h"
+#include "status.h"
 
 enum { LISTED_FILES = 20 };
 

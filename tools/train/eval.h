@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * Models times tasks: predictions, figures, the matrix, and what is written of them. */
-#ifndef CORED_TOOLS_TRAIN_EVAL_RUN_H
-#define CORED_TOOLS_TRAIN_EVAL_RUN_H
+#ifndef CORED_TOOLS_TRAIN_EVAL_H
+#define CORED_TOOLS_TRAIN_EVAL_H
 
 #include <jansson.h>
 
@@ -49,6 +49,5 @@ void eval_print(const EvalResult *result);
 json_t *eval_json(const EvalResult *result);
 bool eval_write_json(const EvalResult *result, const EvalOptions *options, CoredError *error);
 bool eval_write_csv(const EvalResult *result, const EvalOptions *options, CoredError *error);
-bool eval_write_html(const EvalResult *result, const EvalOptions *options, CoredError *error);
 
-#endif /* CORED_TOOLS_TRAIN_EVAL_RUN_H */
+#endif /* CORED_TOOLS_TRAIN_EVAL_H */
