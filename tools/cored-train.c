@@ -6,8 +6,7 @@
 #include "train/models.h"
 #include "train/run.h"
 
-/* ---- --test: one model, one folder with real/ and fake/ ---------------------------------------
- */
+/* ---- --test: one model, one folder with real/ and fake/ -------------------------------------- */
 
 enum { BOOTSTRAP_DRAWS = 1000 };
 
@@ -51,8 +50,7 @@ static RunStatus test_model(const Options *options) {
   return status;
 }
 
-/* ---- The command -------------------------------------------------------------------------------
- */
+/* ---- The command ----------------------------------------------------------------------------- */
 
 /* What one process cannot read in its command line ends the others with it: they would wait. */
 static ParseResult agree_on_options(const Parallel *parallel, ParseResult parsed, bool test) {

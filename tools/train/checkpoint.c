@@ -184,8 +184,7 @@ bool checkpoint_restore(const Checkpoint *checkpoint, CoredTrainer *trainer, Cor
                                error);
 }
 
-/* ---- The settings that decide a run's numbers --------------------------------------------------
- */
+/* ---- The settings that decide a run's numbers ------------------------------------------------ */
 
 static json_t *augmentation_json(const CoredAugmentParams *augmentation) {
   return json_pack("{s:f,s:i,s:f,s:f,s:f,s:f}", "flip", augmentation->flip, "cutmix",

@@ -206,8 +206,7 @@ char *eval_label(const EvalResult *result, int i) {
   return length < 0 ? NULL : label;
 }
 
-/* ---- What is written of them -------------------------------------------------------------------
- */
+/* ---- What is written of them ----------------------------------------------------------------- */
 
 /* What was not measured is no figure at all. */
 static FigureText matrix_text(double x) {

@@ -10,8 +10,7 @@
 #include "base/escape.h"
 #include "status.h"
 
-/* ---- Predictions -------------------------------------------------------------------------------
- */
+/* ---- Predictions ----------------------------------------------------------------------------- */
 
 static bool reserve(Prediction *prediction, size_t n, const Scorer *scorer, CoredError *error) {
   *prediction = (Prediction){.n_classes = scorer->n_classes, .real_class = scorer->real_class};
@@ -99,8 +98,7 @@ bool prediction_join(Prediction *joined, const Prediction *parts, int n, CoredEr
   return true;
 }
 
-/* ---- Judging -----------------------------------------------------------------------------------
- */
+/* ---- Judging --------------------------------------------------------------------------------- */
 
 enum { BATCH = 32 };
 

@@ -316,8 +316,7 @@ bool gate_publish(const GateResult *result, const CoredModel *candidate, const c
   return ok;
 }
 
-/* ---- Comparison --------------------------------------------------------------------------------
- */
+/* ---- Comparison ------------------------------------------------------------------------------ */
 
 /* A fall of exactly the tolerance passes, whatever the last bits of a difference say. */
 static const double slack = 1e-9;

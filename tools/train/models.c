@@ -15,8 +15,7 @@
 #include "tools/common/model-path.h"
 #include "tools/convert/import.h"
 
-/* ---- Begin -------------------------------------------------------------------------------------
- */
+/* ---- Begin ----------------------------------------------------------------------------------- */
 
 char *weights_file(const char *path, CoredError *error) {
   char why[640];
@@ -201,8 +200,7 @@ void weights_clear(StartModels *models) {
   *models = (StartModels){0};
 }
 
-/* ---- End ---------------------------------------------------------------------------------------
- */
+/* ---- End ------------------------------------------------------------------------------------- */
 
 static bool auc_of(const Prediction *prediction, double *auc, CoredError *error) {
   CoredMetrics metrics;

@@ -9,8 +9,7 @@
 #include "options.h"
 #include "sets.h"
 
-/* ---- Begin -------------------------------------------------------------------------------------
- */
+/* ---- Begin ----------------------------------------------------------------------------------- */
 
 typedef struct StartModels {
   CoredModel *student;
@@ -30,8 +29,7 @@ CoredModel *weights_load_test(const char *path, const NetworkOptions *options, C
 bool weights_start(StartModels *models, const Options *options, CoredError *error);
 void weights_clear(StartModels *models);
 
-/* ---- End ---------------------------------------------------------------------------------------
- */
+/* ---- End ------------------------------------------------------------------------------------- */
 
 /* Metadata: [{"after": task, "auc": {task: auc, ...}}, ...], a row per task learned. */
 #define KEY_MATRIX "train.matrix"

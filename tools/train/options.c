@@ -29,8 +29,7 @@ typedef struct OptionParser {
   const char *name;
 } OptionParser;
 
-/* ---- What an option does -----------------------------------------------------------------------
- */
+/* ---- What an option does --------------------------------------------------------------------- */
 
 /* Each topic of the table has a function that puts the value where the option wants it. */
 
@@ -364,8 +363,7 @@ static bool apply_running(OptionParser *parser, OptionId id, const char *value) 
   }
 }
 
-/* ---- Reading the line --------------------------------------------------------------------------
- */
+/* ---- Reading the line ------------------------------------------------------------------------ */
 
 typedef struct OptionRow {
   OptionId id; /* OPTION_NONE: a topic */

@@ -28,8 +28,7 @@ void progress_next_epoch(Progress *at) {
   at->sums = (LossSums){0};
 }
 
-/* ---- In a checkpoint ---------------------------------------------------------------------------
- */
+/* ---- In a checkpoint ------------------------------------------------------------------------- */
 
 json_t *progress_json(const Progress *at) {
   json_t *json =
@@ -111,8 +110,7 @@ bool progress_read(Progress *at, const json_t *json, const ProgressLimits *limit
   return true;
 }
 
-/* ---- As CSV ------------------------------------------------------------------------------------
- */
+/* ---- As CSV ---------------------------------------------------------------------------------- */
 
 /* Two columns of the history: a task's name may hold anything that a folder's can. */
 static void put_titles(FILE *file, const char *task) {
@@ -166,8 +164,7 @@ bool progress_write_csv(const Progress *at, const char *const *tasks, int n_task
   return ok;
 }
 
-/* ---- As TensorBoard's events -------------------------------------------------------------------
- */
+/* ---- As TensorBoard's events ----------------------------------------------------------------- */
 
 static double seconds_now(void) {
   struct timespec now;

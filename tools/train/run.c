@@ -186,8 +186,7 @@ static bool begin_files(Run *run, CoredError *error) {
   return !run->resumed.found || write_resumed(run, error);
 }
 
-/* ---- Begin -------------------------------------------------------------------------------------
- */
+/* ---- Begin ----------------------------------------------------------------------------------- */
 
 static bool publishes(const Run *run) {
   return run->options->output.publish && run->parallel->rank == 0;
@@ -268,8 +267,7 @@ static RunStatus begin(Run *run, CoredError *error) {
   return run_agree(run->parallel, status);
 }
 
-/* ---- Epochs ------------------------------------------------------------------------------------
- */
+/* ---- Epochs ---------------------------------------------------------------------------------- */
 
 static void print_row(Run *run, bool better) {
   char losses[192], tasks[1024];
@@ -343,8 +341,7 @@ static RunStatus train(Run *run, CoredError *error) {
   return status;
 }
 
-/* ---- The best model is delivered ---------------------------------------------------------------
- */
+/* ---- The best model is delivered ------------------------------------------------------------- */
 
 static RunStatus publish(Run *run, const CoredModel *best, CoredError *error) {
   const Options *options = run->options;
@@ -404,8 +401,7 @@ static RunStatus deliver(Run *run, CoredError *error) {
   return status;
 }
 
-/* ---- Several processes -------------------------------------------------------------------------
- */
+/* ---- Several processes ----------------------------------------------------------------------- */
 
 /* The last process whose hash is not that of process 0; 0: none. */
 static int find_other(const Run *run, const char hash[CORED_HASH_SIZE]) {

@@ -10,7 +10,7 @@
 #include "base/error.h"
 #include "base/random.h"
 
-/* ---- Decisions ------------------------------------------------------------------------------ */
+/* ---- Decisions ------------------------------------------------------------------------------- */
 
 static int arg_max(const float *z, int n) {
   int best = 0;
@@ -113,7 +113,7 @@ double cored_metrics_fit_temperature(const CoredPredictions *predictions, bool *
   return exp(-0.5 * (low + high));
 }
 
-/* ---- Ranking -------------------------------------------------------------------------------- */
+/* ---- Ranking --------------------------------------------------------------------------------- */
 
 typedef struct Ranked {
   double score;
@@ -425,7 +425,7 @@ bool cored_metrics_aggregate(const CoredPredictions *predictions, float **logits
   return true;
 }
 
-/* ---- The whole set -------------------------------------------------------------------------- */
+/* ---- The whole set --------------------------------------------------------------------------- */
 
 /* Expected calibration error: sum over bins of n_b / n |accuracy_b - confidence_b|, confidence
  * being the largest probability (Naeini et al. 2015; Guo et al. 2017). */

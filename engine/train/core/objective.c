@@ -77,7 +77,7 @@ size_t cored_objective_memory(const CoredObjective *o) {
          (sizeof *o->pooled + sizeof *o->winner);
 }
 
-/* ---- Which terms it has --------------------------------------------------------------------- */
+/* ---- Which terms it has ---------------------------------------------------------------------- */
 
 bool cored_objective_has_representation(const CoredObjective *o) {
   return o->has_teacher && o->params->method == CORED_METHOD_CORED;
@@ -92,7 +92,7 @@ static bool has_starting_point(const CoredObjective *o) {
   return o->has_teacher && o->params->method == CORED_METHOD_TG;
 }
 
-/* ---- Stores --------------------------------------------------------------------------------- */
+/* ---- Stores ---------------------------------------------------------------------------------- */
 
 CoredStores *cored_objective_teacher_stores(CoredObjective *o) {
   return &o->teacher_stores;
@@ -126,7 +126,7 @@ static void fill_student_stores(CoredObjective *o, const CoredBatch *batch) {
   fill_stores(o, o->zs, batch, &o->student_stores);
 }
 
-/* ---- Sums of a batch ------------------------------------------------------------------------ */
+/* ---- Sums of a batch ------------------------------------------------------------------------- */
 
 static bool is_correct(const double *z, int c, int label) {
   for (int i = 0; i < c; i++)
@@ -171,7 +171,7 @@ static void reduce_sums(CoredObjective *o, bool join_stores) {
     reduce_stores(reduce, &o->teacher_stores);
 }
 
-/* ---- Terms on the weights ------------------------------------------------------------------- */
+/* ---- Terms on the weights -------------------------------------------------------------------- */
 
 typedef struct Distance {
   const CoredObjectiveBlocks *blocks;
@@ -229,7 +229,7 @@ void cored_objective_add_weight_gradients(const CoredObjective *o, const CoredBa
                           n);
 }
 
-/* ---- Losses --------------------------------------------------------------------------------- */
+/* ---- Losses ---------------------------------------------------------------------------------- */
 
 static void fill_losses(CoredObjective *o, const CoredObjectiveBlocks *blocks,
                         CoredLosses *losses) {
@@ -271,7 +271,7 @@ void cored_objective_measure(CoredObjective *o, CoredTeacher *teacher, const Cor
   fill_losses(o, blocks, losses);
 }
 
-/* ---- Gradients of the outputs --------------------------------------------------------------- */
+/* ---- Gradients of the outputs ---------------------------------------------------------------- */
 
 static void set_logit_gradient(CoredObjective *o, const CoredBatch *batch, double weight) {
   const CoredTrainParams *const p = o->params;

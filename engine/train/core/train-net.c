@@ -52,7 +52,7 @@ struct CoredTrainNet {
   const CoredReal *input; /* of the run: its images as the passes take them */
 };
 
-/* ---- Layout --------------------------------------------------------------------------------- */
+/* ---- Layout ---------------------------------------------------------------------------------- */
 
 static const CoredGraph *graph_of(const Layout *layout) {
   return layout->params->graph;
@@ -254,7 +254,7 @@ static bool make_layout(Layout *layout, CoredError *error) {
          cored_error_set(error, CORED_ERROR_NO_MEMORY, "layout of the training memory: no memory");
 }
 
-/* ---- Life ----------------------------------------------------------------------------------- */
+/* ---- Life ------------------------------------------------------------------------------------ */
 
 static bool allocate(CoredTrainNet *net) {
   const CoredTrainNetParams *const p = &net->params;
@@ -361,7 +361,7 @@ const CoredParamRange *cored_train_net_ranges(const CoredTrainNet *net, int *n) 
   return net->ranges;
 }
 
-/* ---- Passes --------------------------------------------------------------------------------- */
+/* ---- Passes ---------------------------------------------------------------------------------- */
 
 static CoredReal *buffer_of(const CoredTrainNet *net, int buffer) {
   return buffer < 0 ? NULL : net->arena + net->layout.buffers[buffer].offset;

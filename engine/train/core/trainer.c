@@ -44,7 +44,7 @@ struct CoredTrainer {
   size_t n_state;
 };
 
-/* ---- Parameters as tensors ------------------------------------------------------------------ */
+/* ---- Parameters as tensors ------------------------------------------------------------------- */
 
 /* graph->params[param], seen in `block`. */
 static CoredTensorView view_param(const CoredTrainer *trainer, int param, const CoredReal *block) {
@@ -99,7 +99,7 @@ CoredModel *cored_trainer_model(const CoredTrainer *trainer, const CoredModelInf
   return model;
 }
 
-/* ---- State ---------------------------------------------------------------------------------- */
+/* ---- State ----------------------------------------------------------------------------------- */
 
 enum { state_name_size = 16 + CORED_NAME_SIZE + 16, fixed_views = 3 };
 
@@ -161,7 +161,7 @@ bool cored_trainer_state(const CoredTrainer *trainer, size_t index, CoredTensorV
   return true;
 }
 
-/* ---- Life ----------------------------------------------------------------------------------- */
+/* ---- Life ------------------------------------------------------------------------------------ */
 
 static void resolve_params(CoredTrainer *trainer, const CoredTrainParams *params,
                            bool has_teacher) {
@@ -371,7 +371,7 @@ int cored_trainer_n_classes(const CoredTrainer *trainer) {
   return trainer->info.n_classes;
 }
 
-/* ---- The teacher ---------------------------------------------------------------------------- */
+/* ---- The teacher ----------------------------------------------------------------------------- */
 
 void cored_trainer_add_representation(CoredTrainer *trainer, const CoredBatch *batch) {
   if (cored_objective_has_representation(trainer->objective))
@@ -410,7 +410,7 @@ bool cored_trainer_replace_teacher(CoredTrainer *trainer, CoredError *error) {
   return open_teacher(trainer, error);
 }
 
-/* ---- The step ------------------------------------------------------------------------------- */
+/* ---- The step -------------------------------------------------------------------------------- */
 
 static CoredTrainNetRun new_run(CoredTrainer *trainer, const CoredBatch *batch) {
   const bool train = trainer->params.batch_norm == CORED_BATCH_NORM_TRAIN;
@@ -501,7 +501,7 @@ uint64_t cored_trainer_steps(const CoredTrainer *trainer) {
   return (uint64_t)trainer->counters[COUNTER_STEPS];
 }
 
-/* ---- Evaluation ----------------------------------------------------------------------------- */
+/* ---- Evaluation ------------------------------------------------------------------------------ */
 
 void cored_trainer_evaluate(CoredTrainer *trainer, const float *images, int n, float *logits) {
   const CoredTrainParams *const p = &trainer->params;
@@ -537,7 +537,7 @@ void cored_trainer_evaluate_teacher(CoredTrainer *trainer, const float *images, 
   }
 }
 
-/* ---- Where numbers broke -------------------------------------------------------------------- */
+/* ---- Where numbers broke --------------------------------------------------------------------- */
 
 static bool is_finite(const CoredTrainer *trainer, const CoredReal *block, int param) {
   const CoredReal *const values = block + cored_train_net_offset(trainer->net, param);
@@ -567,7 +567,7 @@ const char *cored_trainer_find_nonfinite(const CoredTrainer *trainer) {
   return NULL;
 }
 
-/* ---- Restoring ------------------------------------------------------------------------------ */
+/* ---- Restoring ------------------------------------------------------------------------------- */
 
 static const CoredTensorView *find_tensor(const CoredTensorView *tensors, size_t n,
                                           const char *name) {

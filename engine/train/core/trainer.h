@@ -22,7 +22,7 @@
 
 #include "train/core/train.h"
 
-/* ---- Life ----------------------------------------------------------------------------------- */
+/* ---- Life ------------------------------------------------------------------------------------ */
 
 typedef struct CoredTrainer CoredTrainer;
 
@@ -40,7 +40,7 @@ int cored_trainer_n_classes(const CoredTrainer *trainer);
 CoredModel *cored_trainer_model(const CoredTrainer *trainer, const CoredModelInfo *info,
                                 CoredError *error);
 
-/* ---- The teacher ---------------------------------------------------------------------------- */
+/* ---- The teacher ----------------------------------------------------------------------------- */
 
 /* Add a batch of the target's training set to the teacher's stores. With several processes every
  * one adds its part; the first step sums them. Does nothing without a teacher or for methods
@@ -57,7 +57,7 @@ void cored_trainer_clear_representation(CoredTrainer *trainer);
  * The stores' representations stay. False where memory is short or the student not finite. */
 bool cored_trainer_replace_teacher(CoredTrainer *trainer, CoredError *error);
 
-/* ---- A step --------------------------------------------------------------------------------- */
+/* ---- A step ---------------------------------------------------------------------------------- */
 
 /* Forward and backward; adds weight times the gradient of the objective to the gradients (call it k
  * times with 1/k to accumulate). losses must not be NULL. Returns false when a loss is not finite;
@@ -82,7 +82,7 @@ void cored_trainer_evaluate(CoredTrainer *trainer, const float *images, int n, f
 void cored_trainer_evaluate_teacher(CoredTrainer *trainer, const float *images, int n,
                                     float *logits);
 
-/* ---- Looking inside ------------------------------------------------------------------------- */
+/* ---- Looking inside -------------------------------------------------------------------------- */
 
 /* Trained parameters and their gradients, in the order of the network; false past the end. Valid
  * as long as the trainer. */

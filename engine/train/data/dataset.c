@@ -47,8 +47,7 @@ CoredDataParams cored_data_params_default(void) {
                            .threads = 1};
 }
 
-/* ---- Facts -------------------------------------------------------------------------------------
- */
+/* ---- Facts ----------------------------------------------------------------------------------- */
 
 const char *cored_dataset_root(const CoredDataset *set) {
   return set->root;
@@ -140,8 +139,7 @@ void cored_dataset_manifest(const CoredDataset *set, char hex[65]) {
   sodium_bin2hex(hex, 65, digest, sizeof digest);
 }
 
-/* ---- Groups ------------------------------------------------------------------------------------
- */
+/* ---- Groups ---------------------------------------------------------------------------------- */
 
 /* Files that belong together: to one photo, identity, scene or video. Statistics treat a group as
  * one independent sample, and no group should be in two splits. */
@@ -283,8 +281,7 @@ static bool group_files(CoredDataset *set, CoredError *error) {
   return ok;
 }
 
-/* ---- Scan --------------------------------------------------------------------------------------
- */
+/* ---- Scan ------------------------------------------------------------------------------------ */
 
 CoredDataset *cored_dataset_scan(const CoredDataScan *scan, CoredError *error) {
   CoredDataScan named = *scan;
@@ -321,8 +318,7 @@ void cored_dataset_free(CoredDataset *set) {
   free(set);
 }
 
-/* ---- Files of the same content -----------------------------------------------------------------
- */
+/* ---- Files of the same content --------------------------------------------------------------- */
 
 static int by_content(const void *a, const void *b) {
   const CoredDataFile *const *x = a, *const *y = b;
@@ -412,8 +408,7 @@ bool cored_dataset_overlap(const CoredDataset *a, const CoredDataset *b, CoredDa
                          b->list.n);
 }
 
-/* ---- Check -------------------------------------------------------------------------------------
- */
+/* ---- Check ----------------------------------------------------------------------------------- */
 
 /* Every file is read once, in threads, before anything is learned from it. */
 
@@ -566,8 +561,7 @@ bool cored_dataset_check(CoredDataset *set, const CoredDataParams *params,
   return ok;
 }
 
-/* ---- Samples -----------------------------------------------------------------------------------
- */
+/* ---- Samples --------------------------------------------------------------------------------- */
 
 bool cored_dataset_read(const CoredDataset *set, size_t index, CoredDataReader *reader, float *out,
                         CoredError *error) {
