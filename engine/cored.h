@@ -133,9 +133,10 @@ CORED_API unsigned cored_cpu_flags(void);
 CORED_API const char *cored_network_id(size_t index);
 /* "Xception (Chollet 2017)" for an id, NULL for an unknown one. Thread-safe. */
 CORED_API const char *cored_network_title(const char *id);
-/* The identifier of a network as people write it: "Xception", "Efficient", "Compact", in any letter
- * case; NULL when no network has that name. Thread-safe. */
-CORED_API const char *cored_network_from_name(const char *name);
+/* The identifier of a network as people write it: an id or an alias ("Xception", "Efficient",
+ * "Compact"), in any letter case. NULL with ARGUMENT when no network has that name; the message
+ * then lists all that exist. error may be NULL. Thread-safe. */
+CORED_API const char *cored_network_from_name(const char *name, CoredError *error);
 
 /* ---- Models --------------------------------------------------------------------------------- */
 

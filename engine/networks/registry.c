@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -76,9 +77,32 @@ const char *cored_network_id(size_t index) {
   return network ? network->id : NULL;
 }
 
-const char *cored_network_from_name(const char *name) {
+/* "xception (or xceptionnet), ..." */
+static void list_names(char *out, size_t size) {
+  size_t used = 0;
+  for (size_t i = 0; i < sizeof networks / sizeof *networks && used < size; i++) {
+    bool open = false;
+    used += (size_t)snprintf(out + used, size - used, "%s%s", i ? ", " : "", networks[i]->id);
+    for (size_t k = 0; k < sizeof aliases / sizeof *aliases && used < size; k++)
+      if (strcmp(aliases[k].id, networks[i]->id) == 0) {
+        used += (size_t)snprintf(out + used, size - used, "%s%s", open ? ", " : " (or ",
+                                 aliases[k].name);
+        open = true;
+      }
+    if (open && used < size)
+      used += (size_t)snprintf(out + used, size - used, ")");
+  }
+}
+
+const char *cored_network_from_name(const char *name, CoredError *error) {
   const CoredNetwork *const network = cored_network_named(name);
-  return network ? network->id : NULL;
+  char names[600];
+  if (network)
+    return network->id;
+  list_names(names, sizeof names);
+  cored_error_set(error, CORED_ERROR_ARGUMENT, "there is no network '%.64s'; there are %s",
+                  name ? name : "", names);
+  return NULL;
 }
 
 const char *cored_network_title(const char *id) {

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The table of names in docs/tools.md against what every tool's --help lists, and what all tools do
-alike: --version, the exit status of a wrong command line and of Ctrl-C, CORED_MODEL.
+alike: --version, the exit status of a wrong command line and of Ctrl-C, CORED_MODEL, the names of
+networks, what a typo is answered with.
 
     names.test.py TOOLS.md TOOL...
 """
@@ -69,6 +70,41 @@ def check_model(tool, folder):
     assert done.returncode != 0 and 'best.safetensors' in done.stderr, (tool, done)
 
 
+NETWORKS = {'cored-train': ['-d', '/nonexistent', '-t', 'A'],
+            'cored-convert': ['import', '/nonexistent', '-o', '/nonexistent/out.safetensors']}
+
+
+def check_networks(tools):
+    """Ids and aliases in any case, alike; a typo lists them all, in the same sentence everywhere."""
+    said = set()
+    for tool in tools:
+        done = run(tool, *NETWORKS[tool.name], '--network=Xceptoin')
+        assert done.returncode == 2, (tool, done)
+        said.add(re.search(r"there is no network 'Xceptoin'; there are [^;\n]*", done.stderr).group())
+    assert len(said) == 1, said
+    names = re.findall(r'[\w-]+', said.pop().split('there are ')[1].replace('(or ', '('))
+    assert {'xception', 'xceptionnet', 'cored-compact', 'compact', 'mesonet'} <= set(names), names
+    for tool in tools:
+        for option, name in [('-n', n.upper()) for n in names] + [('--network', n) for n in names]:
+            done = run(tool, *NETWORKS[tool.name], option, name)
+            assert done.returncode == 1 and 'network' not in done.stderr, (tool, name, done)
+
+
+def check_properties(scan):
+    """cored-scan --set: any case; a typo lists what there is."""
+    def said(setting):
+        done = run(scan, '--model', '/nonexistent', '--set', setting, '/nonexistent.mp4')
+        assert done.returncode in (1, 2), done
+        return done.stderr
+    text = said('mod=sync')
+    assert "there is no property 'mod' to set; there are " in text, text
+    assert ' mode,' in text and ' threshold,' in text and ' stats' not in text, text
+    text = said('mode=synk')
+    assert "--set mode: expected auto|sync|latest|delay, found 'synk'" in text, text
+    for fine in ('mode=sync', 'Mode=SYNC', 'inference-region=Full-Frame', 'metadata=custom+ROI', 'threshold=0.4'):
+        assert '--set' not in said(fine), fine
+
+
 def main():
     names = table()
     assert set(names) >= {tool.name for tool in TOOLS}, names.keys()
@@ -78,6 +114,10 @@ def main():
             with tempfile.TemporaryDirectory() as folder:
                 check_model(tool, Path(folder))
         print(tool.name, 'ok')
+    check_networks([tool for tool in TOOLS if tool.name in NETWORKS])
+    for tool in TOOLS:
+        if tool.name == 'cored-scan':
+            check_properties(tool)
 
 
 main()

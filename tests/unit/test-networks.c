@@ -185,12 +185,17 @@ static void names_are_taken_as_people_write_them(void **state) {
                                         {"MesoInception4", "mesoinception4"},
                                         {"Compact", "cored-compact"}};
   for (size_t i = 0; i < sizeof same / sizeof *same; i++)
-    assert_string_equal(cored_network_from_name(same[i][0]), same[i][1]);
+    assert_string_equal(cored_network_from_name(same[i][0], NULL), same[i][1]);
   for (size_t i = 0; cored_network_id(i); i++)
-    assert_string_equal(cored_network_from_name(cored_network_id(i)), cored_network_id(i));
-  assert_null(cored_network_from_name("xceptoin"));
-  assert_null(cored_network_from_name(""));
-  assert_null(cored_network_from_name(NULL));
+    assert_string_equal(cored_network_from_name(cored_network_id(i), NULL), cored_network_id(i));
+  CoredError error = {0};
+  assert_null(cored_network_from_name("xceptoin", &error));
+  assert_int_equal(error.code, CORED_ERROR_ARGUMENT);
+  for (size_t i = 0; cored_network_id(i); i++)
+    assert_non_null(strstr(error.message, cored_network_id(i)));
+  assert_non_null(strstr(error.message, "xceptionnet"));
+  assert_null(cored_network_from_name("", NULL));
+  assert_null(cored_network_from_name(NULL, NULL));
   assert_null(cored_network_find("Xception")); /* a model file says it as it is */
 }
 

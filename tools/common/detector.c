@@ -88,21 +88,27 @@ static gboolean refuse_name(GObjectClass *class, const char *name, GError **erro
   return refuse(error, what);
 }
 
-static gboolean refuse_value(const GParamSpec *spec, const char *text, GError **error) {
-  GString *what = g_string_new(NULL);
-  g_string_printf(what, "--set: there is no value '%s' of %s", text, spec->name);
+/* "sync|latest|delay" */
+static void list_values(const GParamSpec *spec, GString *what) {
   if (G_IS_PARAM_SPEC_ENUM(spec)) {
     const GEnumClass *values = G_PARAM_SPEC_ENUM(spec)->enum_class;
     for (guint i = 0; i < values->n_values; i++)
-      g_string_append_printf(what, "%s %s", i ? "," : "; there are", values->values[i].value_nick);
+      g_string_append_printf(what, "%s%s", i ? "|" : "", values->values[i].value_nick);
   } else if (G_IS_PARAM_SPEC_FLAGS(spec)) {
     const GFlagsClass *values = G_PARAM_SPEC_FLAGS(spec)->flags_class;
     for (guint i = 0; i < values->n_values; i++)
-      g_string_append_printf(what, "%s %s", i ? "," : "; there are", values->values[i].value_nick);
-    g_string_append(what, ", also several joined by +");
+      g_string_append_printf(what, "%s%s", i ? "|" : "", values->values[i].value_nick);
+    g_string_append(what, ", several joined by +");
   } else {
-    g_string_append(what, ", or it is out of its range");
+    g_string_append(what, "a value of its type and in its range");
   }
+}
+
+static gboolean refuse_value(const GParamSpec *spec, const char *text, GError **error) {
+  GString *what = g_string_new(NULL);
+  g_string_printf(what, "--set %s: expected ", spec->name);
+  list_values(spec, what);
+  g_string_append_printf(what, ", found '%s'", text);
   return refuse(error, what);
 }
 

@@ -9,7 +9,7 @@
 
 typedef struct CoredImportOptions {
   CoredReadOptions read;
-  const char *network;     /* NULL: guessed from names and shapes */
+  const char *network;     /* an id of the registry; NULL: guessed from names and shapes */
   const char *labels;      /* "fake,real" in the order of the output; NULL: the network's default */
   const char *fake, *real; /* labels of the two classes; NULL: "fake" and "real" */
   int input_width;         /* 0: the network's default */

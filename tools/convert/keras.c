@@ -126,9 +126,8 @@ static bool same_layers(const CoredGraph *graph, const Layers *kinds) {
 
 static CoredGraph *choose(const Layers *kinds, const char *network, const char **chosen,
                           CoredRefusal *refusal) {
-  const CoredNetwork *asked = network ? cored_network_named(network) : NULL;
   for (size_t i = 0; i < sizeof networks / sizeof *networks; i++) {
-    if (network && (!asked || strcmp(asked->id, networks[i]) != 0))
+    if (network && strcmp(network, networks[i]) != 0)
       continue;
     CoredError error = {0};
     CoredGraph *graph = cored_network_graph(cored_network_find(networks[i]), 2, &error);

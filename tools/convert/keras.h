@@ -6,8 +6,8 @@
 #include "tools/convert/loose.h"
 
 /* Give the tensors of a MesoNet file the names and shapes of the registry: layers of one kind
- * are taken in the order in which Keras numbered them. network may be NULL: the one with as many
- * layers of each kind; *chosen is its id. */
+ * are taken in the order in which Keras numbered them. network (an id) may be NULL: the one with as
+ * many layers of each kind; *chosen is its id. */
 bool cored_keras_rename(CoredLooseFile *file, const char *network, const char **chosen,
                         CoredRefusal *refusal);
 /* Bytes of the largest network that comes in this format, in double precision. */

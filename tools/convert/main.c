@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "tools/common/model-path.h"
 #include "tools/convert/advice.h"
@@ -40,7 +41,7 @@ static const char import_help[] =
     "\n"
     "  -o, --output=FILE         the model to write\n"
     "      --overwrite           replace it, as a whole or not at all, if it is there already\n"
-    "  -n, --network=ID          network; default: guessed from names and shapes\n"
+    "  -n, --network=NAME        network; default: guessed from names and shapes\n"
     "  -l, --labels=A,B,...      classes in the order of the output; default fake,real\n"
     "      --fake=LABEL          which of them is shown as fake; default 'fake'\n"
     "      --real=LABEL          which of them is real; default 'real'\n"
@@ -173,15 +174,23 @@ static bool add_edit(const char **list, const char *value) {
   return n < MAX_EDITS;
 }
 
+/* EXIT_DONE, or the status of a name that no network has. */
+static int set_network(ImportArgs *args, const char *name) {
+  CoredError error;
+  char what[sizeof error.message + 16];
+  args->options.network = cored_network_from_name(name, &error);
+  if (args->options.network)
+    return EXIT_DONE;
+  snprintf(what, sizeof what, "--network: %s", error.message);
+  return cored_cli_usage("import", what, NULL);
+}
+
 /* False for a value out of range. */
 static bool set_import_option(ImportArgs *args, int option, const char *value) {
   CoredImportOptions *o = &args->options;
   switch (option) {
   case 'o':
     args->output = value;
-    return true;
-  case 'n':
-    o->network = value;
     return true;
   case 'l':
     o->labels = value;
@@ -297,8 +306,12 @@ static int command_import(int argc, char **argv) {
       return cored_cli_version();
     if (c == '?')
       return cored_cli_usage("import", "unknown option or missing value", NULL);
-    if (!set_import_option(&args, c, optarg))
+    if (c == 'n') {
+      if (set_network(&args, optarg) != EXIT_DONE)
+        return EXIT_USAGE;
+    } else if (!set_import_option(&args, c, optarg)) {
       return cored_cli_usage("import", "out of range or malformed:", optarg);
+    }
   }
   if (argc - optind != 1)
     return cored_cli_usage("import", "expected one file to read", NULL);
@@ -364,10 +377,10 @@ static int command_export(int argc, char **argv) {
     args.quiet |= c == 'q';
     args.overwrite |= c == OPT_OVERWRITE;
     if (c == OPT_LAYOUT) {
-      if (strcmp(optarg, "state-dict") != 0 && strcmp(optarg, "checkpoint") != 0)
-        return cored_cli_usage("export", "layout: expected state-dict or checkpoint, found",
-                               optarg);
-      args.layout = optarg[0] == 's' ? CORED_PTH_STATE_DICT : CORED_PTH_CHECKPOINT;
+      args.layout =
+          strcasecmp(optarg, "checkpoint") == 0 ? CORED_PTH_CHECKPOINT : CORED_PTH_STATE_DICT;
+      if (args.layout == CORED_PTH_STATE_DICT && strcasecmp(optarg, "state-dict") != 0)
+        return cored_cli_usage("export", "--layout: expected state-dict|checkpoint, found", optarg);
     }
   }
   if (argc - optind != 1)

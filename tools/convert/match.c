@@ -167,16 +167,6 @@ static const CoredNetwork *guess_network(Matcher *m) {
              : NULL;
 }
 
-static bool refuse_name(Matcher *m, const char *name) {
-  char names[256] = "";
-  size_t used = 0;
-  for (size_t i = 0; cored_network_at(i) && used < sizeof names; i++)
-    used += (size_t)snprintf(names + used, sizeof names - used, "%s%s", i ? ", " : "",
-                             cored_network_at(i)->id);
-  return cored_refuse(m->refusal, CORED_REFUSAL_NETWORK_UNKNOWN,
-                      "there is no network '%.64s'; there are %s", name, names);
-}
-
 /* How to take this one of several complete groups: not by --strip where its names would meet those
  * at the top. */
 static bool list_candidate(Matcher *m, const CoredMatchGroup *group, bool at_top) {
@@ -464,9 +454,9 @@ static bool match_parameters(Matcher *m) {
 }
 
 static bool choose_network(Matcher *m, const char *name) {
-  const CoredNetwork *network = name ? cored_network_named(name) : guess_network(m);
+  const CoredNetwork *network = name ? cored_network_find(name) : guess_network(m);
   if (!network)
-    return refuse_name(m, name ? name : "");
+    return false;
   m->match->network = network->id;
   m->match->n_classes = 2;
   m->match->graph = build(m, network, 2);

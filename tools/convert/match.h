@@ -19,8 +19,8 @@ typedef struct CoredImportMatch {
   CoredLines problems; /* every missing, unknown or misshapen parameter, and what was tried */
 } CoredImportMatch;
 
-/* Match file's tensors with `network` (a name of the registry in any spelling), or with the one
- * that they fit best when it is NULL.
+/* Match file's tensors with `network` (an id of the registry), or with the one that they fit best
+ * when it is NULL.
  *
  * The parameters may lie under any prefix: the one under which all of the network before its
  * classifier is there, with the right shapes. Where there are several beside averages and teachers

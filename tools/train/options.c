@@ -87,14 +87,9 @@ static bool parse_word(const OptionParser *parser, const char *text, const char 
 }
 
 static bool parse_network(const OptionParser *parser, const char *text, const char **id) {
-  char names[256] = "";
-  size_t used = 0;
-  if ((*id = cored_network_from_name(text)))
-    return true;
-  for (size_t i = 0; cored_network_id(i) && used < sizeof names; i++)
-    used += (size_t)snprintf(names + used, sizeof names - used, "%s%s", i ? ", " : "",
-                             cored_network_id(i));
-  return complain(parser, "--network: there is no network '%s'; there are %s", text, names);
+  CoredError error;
+  *id = cored_network_from_name(text, &error);
+  return *id || complain(parser, "--network: %s", error.message);
 }
 
 static const char *const cutmix_words = "none|same|other";

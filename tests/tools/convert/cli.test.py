@@ -144,7 +144,7 @@ def test_settings(folder):
     for options in (['--labels=fake'], ['--labels=a,b,c'], ['--labels=fake,fake'],
                     ['--labels=fake,'], ['--labels=a,b'], ['--fake=x'], ['--labels', 'real,x' * 40]):
         assert ': SETTINGS: ' in run('import', pth, '-o', out, *options, status=1)[1], options
-    assert ': NETWORK_UNKNOWN: ' in run('import', pth, '-o', out, '-n', 'vgg', status=1)[1]
+    assert "there is no network 'vgg'" in run('import', pth, '-o', out, '-n', 'vgg', status=2)[1]
     text = run('import', pth, '-o', out, '--input-size=64', status=1)[1]
     assert 'INPUT_SIZE' in text, text
     text = run('import', pth, '-o', out, '-n', 'xception', status=1)[1]

@@ -239,7 +239,7 @@ def test_networks_by_name(folder):
     write(path, compact())
     for name in ('cored-compact', 'Compact', 'COMPACT'):
         import_it(path, '--network', name)
-    said = import_it(path, '--network=xceptoin', status=1)
+    said = import_it(path, '--network=xceptoin', status=2)
     for network in ('xception', 'efficientnet-b0', 'meso4', 'mesoinception4', 'cored-compact'):
         assert network in said, said
 
