@@ -286,6 +286,65 @@ def check_symbols(root, *libraries):
     return bad
 
 
+def tier_of(path):
+    """The tier of an object file of the engine, "engine/libcored-core.a.p/model_weights.c.o" or
+    "engine/kernels/libkernels-avx2.a.p/kernels-simd.c.o"."""
+    folder, name = os.path.split(path)
+    parts = folder.split(os.sep)
+    tier = parts[1] if parts[1] in TIERS else name.split('_')[0]
+    return tier if tier in TIERS else None
+
+
+def check_dependence(root, build):
+    """The parts of the engine depend in one direction in what they call as well: what an object file
+    needs of another tier, its own may include."""
+    objects = [os.path.relpath(os.path.join(folder, name), build)
+               for folder, _, names in os.walk(os.path.join(build, 'engine'))
+               for name in names if name.endswith('.o') and folder.endswith('.a.p')]
+    if not shutil.which('nm') or not objects:
+        print('skipped: no nm, or no object files')
+        sys.exit(77)
+    listing = subprocess.run(['nm', '-A', '-g', '-P', *objects], cwd=build, check=True,
+                             capture_output=True, text=True).stdout
+    defined, needed = {}, []
+    for line in listing.splitlines():
+        file, name, kind = re.match(r'(.*?): (\S+) (\S)', line).groups()
+        if not tier_of(file):
+            continue
+        if kind in 'Uvw':
+            needed.append((file, name))
+        else:
+            defined.setdefault(name, tier_of(file))
+    bad = {f'{file}: {tier_of(file)} must not depend on {defined[name]} ({name})'
+           for file, name in needed
+           if name in defined and defined[name] != tier_of(file)
+           and defined[name] not in ALLOWED[tier_of(file)]}
+    return sorted(bad)
+
+
+def check_types(root):
+    """A type's name stands for one thing: in engine, plugin and tools nobody defines it twice. Names
+    without a prefix belong to their folder, or to their file where no header has them."""
+    places = {}
+    for name in tracked(root, 'engine/*.[ch]', 'plugin/*.[ch]', 'tools/*.[ch]'):
+        code = code_of(read(root, name))
+        found = re.findall(r'\b(?:struct|union|enum)\s+(\w+)\s*\{', code)
+        found += re.findall(r'^typedef\b[^;{}]*?\b(\w+)(?:\[[^]]*\])?;', code, re.M)
+        found += re.findall(r'^typedef\b[^;{}]*\(\s*\*\s*(\w+)\)', code, re.M)
+        forward = re.findall(r'^typedef\s+(?:struct|union|enum)\s+(\w+)\s+\1;', code, re.M)
+        for kind in set(found) - (set(forward) - set(re.findall(
+                r'\b(?:struct|union|enum)\s+(\w+)\s*\{', code))):
+            places.setdefault(kind, set()).add(name)
+    bad = []
+    for kind, names in sorted(places.items()):
+        if not re.match(r'(Cored|Gst|Scan)', kind):
+            headers = {os.path.dirname(n) for n in names if n.endswith('.h')}
+            names = {n for n in names if os.path.dirname(n) in headers}
+        if len(names) > 1:
+            bad.append(f'{kind} is defined in {", ".join(sorted(names))}')
+    return bad
+
+
 def check_header(root, cc, cxx):
     """cored.h is a whole of its own: C11, C++11, pedantic, without warnings."""
     bad = []
