@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * Sequences of what can happen to the model of a running element. Each byte of an input is one
  * operation on one of two elements that share a file: set a path, publish a good, bad, older or
- * truncated file, remove it, ask again, go back, restart, or classifier a frame. At every moment a
+ * truncated file, remove it, ask again, go back, restart, or evaluate a frame. At every moment a
  * frame comes out with the verdict of a model that was good, or without one before the first. */
 #include <glib/gstdio.h>
 
@@ -46,7 +46,7 @@ static GstHarness *open_element(GstElement **element) {
   return harness;
 }
 
-static void classifier(GstHarness *harness) {
+static void evaluate_frame(GstHarness *harness) {
   GstBuffer *const frame = gst_buffer_new_allocate(NULL, SIDE * SIDE, NULL);
   gst_buffer_memset(frame, 0, 99, SIDE * SIDE);
   if (gst_harness_push(harness, frame) != GST_FLOW_OK)
@@ -67,7 +67,7 @@ static void operate(GstHarness *harness, GstElement *element, unsigned what, uns
   switch (what) {
   case 0:
   case 1:
-    classifier(harness);
+    evaluate_frame(harness);
     break;
   case 2:
     publish(paths.good[which], paths.live, G_MAXSIZE);

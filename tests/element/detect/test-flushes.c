@@ -112,7 +112,7 @@ static void begin_again(Stream *stream) {
 
 /* ---- E21 ------------------------------------------------------------------------------------ */
 
-/* In a queue's mode only the queue is held, else this thread. */
+/* In a mode with a queue only the worker is held, else this thread. */
 static gpointer push_until_refused(gpointer user) {
   Stream *stream = user;
   GstFlowReturn flow;
@@ -151,7 +151,7 @@ static void flush_once(Stream *stream) {
   assert_int_equal(push_next(stream), GST_FLOW_FLUSHING);
   check_frames(stream, FALSE);
   begin_again(stream);
-  /* A queue may also classifier one frame that was on its way to it when the flush began. */
+  /* A worker may also evaluate one frame that was on its way to it when the flush began. */
   assert_in_range(rig_stat(&stream->rig, "inferred"), inferred + 1,
                   inferred + 1 + (guint)stream->in_queue);
   assert_int_equal(gst_harness_buffers_received(stream->rig.harness), came);

@@ -65,7 +65,7 @@ static void play_to_the_end(GstElement *pipeline) {
 }
 
 /* In the streaming thread, with the main thread waiting. */
-static void classifier(GstElement *sink, GstBuffer *frame, GstPad *pad, gpointer user) {
+static void compute_expected(GstElement *sink, GstBuffer *frame, GstPad *pad, gpointer user) {
   Film *film = user;
   GstVideoInfo info;
   GstCaps *caps = gst_pad_get_current_caps(pad);
@@ -87,7 +87,7 @@ static void film_make(Film *film) {
       launch(g_strdup_printf("filesrc location=%s ! %s ! fakesink name=sink signal-handoffs=true",
                              film->path, film->decode));
   GstElement *sink = gst_bin_get_by_name(GST_BIN(pipeline), "sink");
-  g_signal_connect(sink, "handoff", G_CALLBACK(classifier), film);
+  g_signal_connect(sink, "handoff", G_CALLBACK(compute_expected), film);
   gst_object_unref(sink);
   play_to_the_end(pipeline);
   for (guint i = 0; i < FRAMES; i++) { /* all known, and no frame can be taken for the next */

@@ -187,7 +187,7 @@ static guint first_warm(const Soak *soak) {
   return i;
 }
 
-static void classifier(const Soak *soak) {
+static void check_memory(const Soak *soak) {
   const guint first = first_warm(soak);
   const Sample *from = &g_array_index(soak->samples, Sample, first);
   const Sample *to = &g_array_index(soak->samples, Sample, soak->samples->len - 1);
@@ -230,7 +230,7 @@ static void weeks_in_a_hurry(void **state) {
   assert_int_equal(g_atomic_int_get(&soak.wrong), 0);
   assert_int_equal(stat_of(&soak, "swap-failures"), 0);
   assert_int_equal(stat_of(&soak, "model-swaps"), soak.published);
-  classifier(&soak);
+  check_memory(&soak);
   close_soak(&soak);
 }
 

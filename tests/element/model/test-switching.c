@@ -37,9 +37,9 @@ static void expect_status(Twins *twins, const char *expected) {
   g_free(status);
 }
 
-/* ---- News that is late ---------------------------------------------------------------------- */
+/* ---- Late model events ---------------------------------------------------------------------- */
 
-typedef struct Holdup { /* keeps the queue of an element in its first report of a failure */
+typedef struct Holdup { /* keeps a reload job in its first report of a failure */
   gint failures;        /* atomic */
   gint released;        /* atomic */
   char *paths[8];       /* of the failures */
@@ -108,9 +108,9 @@ static void crossing_close(Crossing *crossing) {
   g_free(crossing->watched);
 }
 
-/* The model that the user sets is not overruled by late news of the old file, and what was wrong
+/* The model that the user sets is not overruled by late events of the old file, and what was wrong
  * with the old file is told as being of that file. */
-static void late_news_of_the_old_file(void **state) {
+static void late_events_of_the_old_file(void **state) {
   (void)state;
   static Crossing crossing;
   crossing_open(&crossing);
@@ -448,7 +448,7 @@ static void stop_by_signal(GstElement *element, gint status, const char *path, g
   count_down(user, element);
 }
 
-/* In the thread that classifiers, which is in the middle of taking over the model. Then it goes on.
+/* In the thread that evaluates, which is in the middle of taking over the model. Then it goes on.
  */
 static void stopped_by_its_own_swap(void **state) {
   (void)state;
@@ -481,7 +481,7 @@ static void stopped_by_its_own_swap(void **state) {
   }
 }
 
-/* The same from the queue that tells of a failure. */
+/* The same from the job that reports a failure. */
 static void stopped_by_its_own_failure(void **state) {
   (void)state;
   for (guint i = 0; i < 4; i++) {
@@ -510,12 +510,18 @@ static void stopped_by_its_own_failure(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(late_news_of_the_old_file), cmocka_unit_test(late_news_and_going_back),
-      cmocka_unit_test(a_file_known_to_be_bad),    cmocka_unit_test(joining_after_a_swap),
-      cmocka_unit_test(a_file_that_went_bad),      cmocka_unit_test(the_good_file_is_back),
-      cmocka_unit_test(another_working_folder),    cmocka_unit_test(a_path_through_a_link),
-      cmocka_unit_test(a_uri_for_a_path),          cmocka_unit_test(set_while_starting),
-      cmocka_unit_test(stopped_by_its_own_swap),   cmocka_unit_test(stopped_by_its_own_failure),
+      cmocka_unit_test(late_events_of_the_old_file),
+      cmocka_unit_test(late_news_and_going_back),
+      cmocka_unit_test(a_file_known_to_be_bad),
+      cmocka_unit_test(joining_after_a_swap),
+      cmocka_unit_test(a_file_that_went_bad),
+      cmocka_unit_test(the_good_file_is_back),
+      cmocka_unit_test(another_working_folder),
+      cmocka_unit_test(a_path_through_a_link),
+      cmocka_unit_test(a_uri_for_a_path),
+      cmocka_unit_test(set_while_starting),
+      cmocka_unit_test(stopped_by_its_own_swap),
+      cmocka_unit_test(stopped_by_its_own_failure),
   };
   return cmocka_run_group_tests(tests, twins_setup, twins_teardown);
 }

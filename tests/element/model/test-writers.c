@@ -13,8 +13,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define PIECE 16384
-#define SLOW_PIECE 61
+#define CHUNK 16384
+#define SLOW_CHUNK 61
 #define SETTLE_MS 400 /* twice what a version has to stay as it is */
 
 static guint n_kills = 2;
@@ -60,7 +60,7 @@ static void must_rename(Job *job, const char *from, const char *to) {
 
 static void by_rename(Job *job) {
   const int fd = must_open(job, job->beside, O_WRONLY | O_CREAT | O_TRUNC);
-  put_all(job, fd, PIECE);
+  put_all(job, fd, CHUNK);
   step(job);
   fsync(fd);
   must_rename(job, job->beside, job->path);
@@ -68,7 +68,7 @@ static void by_rename(Job *job) {
 
 static void in_place(Job *job) {
   const int fd = must_open(job, job->path, O_WRONLY | O_CREAT);
-  put_all(job, fd, PIECE);
+  put_all(job, fd, CHUNK);
   step(job);
   if (ftruncate(fd, (off_t)job->size) != 0)
     _exit(1);
@@ -76,8 +76,8 @@ static void in_place(Job *job) {
 
 static void slowly(Job *job) {
   const int fd = must_open(job, job->path, O_WRONLY | O_CREAT | O_TRUNC);
-  for (gsize at = 0, n = 0; at < job->size; at += SLOW_PIECE, n++) {
-    put(job, fd, at, MIN(SLOW_PIECE, job->size - at));
+  for (gsize at = 0, n = 0; at < job->size; at += SLOW_CHUNK, n++) {
+    put(job, fd, at, MIN(SLOW_CHUNK, job->size - at));
     if (n % 100 == 99)
       usleep(1000);
   }
@@ -99,9 +99,9 @@ static void truncated(Job *job) {
 
 static void appending(Job *job) {
   close(must_open(job, job->path, O_WRONLY | O_CREAT | O_TRUNC));
-  for (gsize at = 0; at < job->size; at += PIECE) {
+  for (gsize at = 0; at < job->size; at += CHUNK) {
     const int fd = must_open(job, job->path, O_WRONLY | O_APPEND);
-    put(job, fd, at, MIN(PIECE, job->size - at));
+    put(job, fd, at, MIN(CHUNK, job->size - at));
     close(fd);
   }
 }
@@ -112,7 +112,7 @@ static void by_link(Job *job) {
   snprintf(target, sizeof target, "%s.%d", job->path, getpid());
   snprintf(link, sizeof link, "%s.link", job->path);
   const int fd = must_open(job, target, O_WRONLY | O_CREAT | O_TRUNC);
-  put_all(job, fd, PIECE);
+  put_all(job, fd, CHUNK);
   step(job);
   unlink(link);
   step(job);
@@ -124,7 +124,7 @@ static void by_link(Job *job) {
 /* As editors save: the old one out of the way, then the new one in its place. */
 static void by_copy_and_rename(Job *job) {
   const int fd = must_open(job, job->beside, O_WRONLY | O_CREAT | O_TRUNC);
-  put_all(job, fd, PIECE);
+  put_all(job, fd, CHUNK);
   step(job);
   if (access(job->path, F_OK) == 0)
     must_rename(job, job->path, job->old);
@@ -263,15 +263,15 @@ static void try_style(const Style *style, guint seed) {
 static void writers_of_all_styles(void **state) {
   (void)state;
   read_twins();
-  const glong patches = (glong)(whole[1].size / PIECE) + 1;
+  const glong chunks = (glong)(whole[1].size / CHUNK) + 1;
   const Style styles[] = {
-      {"rename", by_rename, patches + 3},
-      {"in place", in_place, patches + 2},
-      {"slowly", slowly, (glong)(whole[1].size / SLOW_PIECE) + 2},
+      {"rename", by_rename, chunks + 3},
+      {"in place", in_place, chunks + 2},
+      {"slowly", slowly, (glong)(whole[1].size / SLOW_CHUNK) + 2},
       {"truncated", truncated, 14},
-      {"append", appending, 2 * patches + 1},
-      {"link", by_link, patches + 4},
-      {"copy and rename", by_copy_and_rename, patches + 5},
+      {"append", appending, 2 * chunks + 1},
+      {"link", by_link, chunks + 4},
+      {"copy and rename", by_copy_and_rename, chunks + 5},
   };
   const char *only = g_getenv("CORED_WRITER");
   for (guint i = 0; i < G_N_ELEMENTS(styles); i++) {
