@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * Charts as inline SVG. A chart is a plot area with margins; axes run from low to high. */
+ * A chart is a plot area with margins; axes run from low to high. */
+#include "tools/report/chart.h"
+
 #include <math.h>
 #include <string.h>
 

@@ -5,28 +5,14 @@
 #define CORED_TOOLS_REPORT_HTML_H
 
 #include "base/text.h"
-#include "tools/report/report.h"
 
-/* html.c */
 void cored_html_fixed(CoredText *out, double value, int decimals); /* 0..6; an en dash for NAN */
 void cored_html_format(CoredText *out, const char *format, ...)    /* %s, %d and the like only */
     __attribute__((format(printf, 2, 3)));
 /* " name='value'" with a fixed-point number, as SVG attributes want it. */
 void cored_html_attribute(CoredText *out, const char *name, double value);
 
-/* chart.c */
-void cored_chart_roc(CoredText *out, const CoredReportCell *cell);
-void cored_chart_reliability(CoredText *out, const CoredMetrics *metrics);
-void cored_chart_lines(CoredText *out, const CoredReportCurve *curve);
-
-/* table.c */
-void cored_table_facts(CoredText *out, const CoredReport *report);
-void cored_table_matrix(CoredText *out, const CoredReportMatrix *matrix);
-void cored_table_figures(CoredText *out, const CoredReportCell *cell);
-void cored_table_decisions(CoredText *out, const CoredReportCell *cell);
-void cored_table_confusion(CoredText *out, const CoredReportCell *cell);
-
-/* png.c: a picture as a "data:image/png;base64,…" URI. */
+/* A picture as a "data:image/png;base64,…" URI. */
 void cored_html_picture(CoredText *out, const uint8_t *rgb, int width, int height);
 
 #endif /* CORED_TOOLS_REPORT_HTML_H */
