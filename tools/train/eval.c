@@ -176,7 +176,8 @@ static bool continues(const EvalResult *result, int a, int b) {
   return true;
 }
 
-bool eval_is_lineage(const EvalResult *result) {
+/* Does each model continue the one before it, by its history? */
+static bool is_lineage(const EvalResult *result) {
   for (int i = 1; i < result->n_models; i++)
     if (!continues(result, i - 1, i))
       return false;
@@ -188,7 +189,7 @@ static const char *last_task(const CoredModelInfo *info) {
 }
 
 bool eval_is_sequence(const EvalResult *result) {
-  if (result->n_models != result->n_tasks || result->n_tasks < 2 || !eval_is_lineage(result))
+  if (result->n_models != result->n_tasks || result->n_tasks < 2 || !is_lineage(result))
     return false;
   for (int i = 0; i < result->n_models; i++)
     if (strcmp(last_task(&result->infos[i]), result->names[i]) != 0)
@@ -199,10 +200,10 @@ bool eval_is_sequence(const EvalResult *result) {
 char *eval_label(const EvalResult *result, int i) {
   const CoredModelInfo *info = &result->infos[i];
   char *label;
-  const int length = eval_is_lineage(result) ? asprintf(&label, "after %s", last_task(info))
-                     : result->paths[i]      ? asprintf(&label, "model %d (%s, %s)", i + 1,
-                                                        info->network, result->paths[i])
-                                             : asprintf(&label, "%s", info->network);
+  const int length = is_lineage(result) ? asprintf(&label, "after %s", last_task(info))
+                     : result->paths[i] ? asprintf(&label, "model %d (%s, %s)", i + 1,
+                                                   info->network, result->paths[i])
+                                        : asprintf(&label, "%s", info->network);
   return length < 0 ? NULL : label;
 }
 
@@ -363,7 +364,7 @@ static void add_sequence(json_t *json, const EvalResult *result, const double *a
   json_object_set_new(json, "continual", rows);
 }
 
-json_t *eval_json(const EvalResult *result) {
+static json_t *result_json(const EvalResult *result) {
   double auc[MAX_TASKS * MAX_TASKS];
   json_t *models = json_array(), *sets = json_array(), *cells = json_array(),
          *matrix = json_array();
@@ -396,7 +397,7 @@ json_t *eval_json(const EvalResult *result) {
 }
 
 bool eval_write_json(const EvalResult *result, const EvalOptions *options, CoredError *error) {
-  json_t *json = eval_json(result);
+  json_t *json = result_json(result);
   char *text = json ? json_dumps(json, JSON_INDENT(1) | JSON_REAL_PRECISION(17)) : NULL;
   json_decref(json);
   if (!text)

@@ -35,9 +35,8 @@ bool eval_judge(EvalResult *result, int i, const CoredModel *model, int threads,
 /* Free what eval_judge filled in. */
 void eval_clear_cells(EvalResult *result);
 
-/* Does each model continue the one before it, by its history? */
-bool eval_is_lineage(const EvalResult *result);
-/* And are they one after each of the tasks judged? Only then forgetting has a meaning. */
+/* Does each model continue the one before it, by its history, and are they one after each of the
+ * tasks judged? Only then forgetting has a meaning. */
 bool eval_is_sequence(const EvalResult *result);
 /* "after TASK" where the models are a lineage, else which model it is. The caller frees it. */
 char *eval_label(const EvalResult *result, int i);
@@ -46,7 +45,6 @@ char *eval_label(const EvalResult *result, int i);
 void eval_matrix(const EvalResult *result, double *auc);
 
 void eval_print(const EvalResult *result);
-json_t *eval_json(const EvalResult *result);
 bool eval_write_json(const EvalResult *result, const EvalOptions *options, CoredError *error);
 bool eval_write_csv(const EvalResult *result, const EvalOptions *options, CoredError *error);
 

@@ -72,7 +72,7 @@ static bool is_foreign(const char *path) {
   return format != CORED_FORMAT_SAFETENSORS && format != CORED_FORMAT_UNKNOWN;
 }
 
-CoredModel *weights_load(const char *path, CoredError *error) {
+static CoredModel *load_weights(const char *path, CoredError *error) {
   char *file = weights_file(path, error);
   CoredModel *model = NULL;
   if (file)
@@ -92,7 +92,7 @@ static CoredModel *resize_input(CoredModel *model, int size, CoredError *error) 
 }
 
 CoredModel *weights_load_sized(const char *path, int size, CoredError *error) {
-  CoredModel *model = weights_load(path, error);
+  CoredModel *model = load_weights(path, error);
   return model ? resize_input(model, size, error) : NULL;
 }
 
@@ -114,7 +114,7 @@ CoredModel *weights_load_test(const char *path, const NetworkOptions *options, C
 
 static CoredModel *load_checked(const char *path, const NetworkOptions *options,
                                 CoredError *error) {
-  CoredModel *model = weights_load(path, error);
+  CoredModel *model = load_weights(path, error);
   if (!model)
     return NULL;
   const CoredModelInfo *info = cored_model_info(model);

@@ -19,7 +19,6 @@ typedef struct StartModels {
 /* The file that path names: itself, or in a folder its best.safetensors, model.safetensors or only
  * weight file. The caller frees it. */
 char *weights_file(const char *path, CoredError *error);
-CoredModel *weights_load(const char *path, CoredError *error);
 /* For input of size x size pixels: the same weights with another description. size 0: as it is. */
 CoredModel *weights_load_sized(const char *path, int size, CoredError *error);
 /* The same for --test: the network, where the command line names one, has to be the model's. */

@@ -28,7 +28,8 @@ void cored_spatial_maximum(const CoredReal *features, CoredShape shape, int n, d
     }
 }
 
-void cored_log_softmax(const double *z, int c, double scale, double *out) {
+/* log softmax of one row; never overflows. */
+static void log_softmax(const double *z, int c, double scale, double *out) {
   double most = z[0] * scale, sum = 0;
   for (int i = 1; i < c; i++)
     most = fmax(most, z[i] * scale);
@@ -41,14 +42,14 @@ void cored_log_softmax(const double *z, int c, double scale, double *out) {
 
 double cored_loss_cross_entropy(const double *z, int c, int label) {
   double log_p[CORED_MAX_CLASSES];
-  cored_log_softmax(z, c, 1, log_p);
+  log_softmax(z, c, 1, log_p);
   return -log_p[label];
 }
 
 void cored_loss_cross_entropy_gradient(const double *z, int c, int label, double weight,
                                        double *dz) {
   double log_p[CORED_MAX_CLASSES];
-  cored_log_softmax(z, c, 1, log_p);
+  log_softmax(z, c, 1, log_p);
   for (int i = 0; i < c; i++)
     dz[i] += weight * (exp(log_p[i]) - (i == label));
 }
@@ -56,8 +57,8 @@ void cored_loss_cross_entropy_gradient(const double *z, int c, int label, double
 double cored_loss_distillation(const double *zs, const double *zt, int c, int label, double alpha,
                                double temperature) {
   double log_s[CORED_MAX_CLASSES], log_t[CORED_MAX_CLASSES], divergence = 0;
-  cored_log_softmax(zs, c, 1 / temperature, log_s);
-  cored_log_softmax(zt, c, 1 / temperature, log_t);
+  log_softmax(zs, c, 1 / temperature, log_s);
+  log_softmax(zt, c, 1 / temperature, log_t);
   for (int i = 0; i < c; i++)
     if (exp(log_t[i]) != 0) /* 0 log 0 = 0, but NaN stays */
       divergence += exp(log_t[i]) * (log_t[i] - log_s[i]);
@@ -69,8 +70,8 @@ void cored_loss_distillation_gradient(const double *zs, const double *zt, int c,
                                       double alpha, double temperature, double weight,
                                       double *dzs) {
   double log_s[CORED_MAX_CLASSES], log_t[CORED_MAX_CLASSES];
-  cored_log_softmax(zs, c, 1 / temperature, log_s);
-  cored_log_softmax(zt, c, 1 / temperature, log_t);
+  log_softmax(zs, c, 1 / temperature, log_s);
+  log_softmax(zt, c, 1 / temperature, log_t);
   for (int i = 0; i < c; i++)
     dzs[i] += weight * alpha * temperature * (exp(log_s[i]) - exp(log_t[i]));
   cored_loss_cross_entropy_gradient(zs, c, label, weight * (1 - alpha), dzs);
@@ -98,7 +99,7 @@ void cored_stores_reset(CoredStores *stores) {
 
 int cored_store_index(const double *z, int c, int label, int k) {
   double log_p[CORED_MAX_CLASSES];
-  cored_log_softmax(z, c, 1, log_p);
+  log_softmax(z, c, 1, log_p);
   const double p = exp(log_p[label]);
   if (!(p > 0.5))
     return -1;

@@ -16,9 +16,6 @@ void cored_class_scores(const CoredReal *output, int outputs, int n, int c, doub
 void cored_spatial_maximum(const CoredReal *features, CoredShape shape, int n, double *pooled,
                            int *winner);
 
-/* log softmax of one row; never overflows. */
-void cored_log_softmax(const double *z, int c, double scale, double *out);
-
 /* -log softmax(z)[label] */
 double cored_loss_cross_entropy(const double *z, int c, int label);
 /* dz += weight d/dz of it = weight (softmax(z) - onehot(label)) */

@@ -48,7 +48,8 @@ void cored_predictions_scores(const CoredPredictions *predictions, double temper
   }
 }
 
-double cored_metrics_log_loss(const CoredPredictions *predictions, double temperature) {
+/* Mean negative log likelihood of the true class at a temperature. */
+static double mean_log_loss(const CoredPredictions *predictions, double temperature) {
   double p[CORED_MAX_CLASSES], sum = 0.0;
   if (predictions->n == 0)
     return (double)NAN;
@@ -77,7 +78,7 @@ static double slope_at(const CoredPredictions *predictions, double beta) {
 
 /* What is minimized, at u = log beta = -log T. */
 static double objective_at(const CoredPredictions *predictions, double u) {
-  return (double)predictions->n * cored_metrics_log_loss(predictions, exp(-u)) + 0.5 * u * u;
+  return (double)predictions->n * mean_log_loss(predictions, exp(-u)) + 0.5 * u * u;
 }
 
 static double objective_slope_at(const CoredPredictions *predictions, double u) {
@@ -190,7 +191,8 @@ double cored_roc_eer(const CoredRocPoint *points, size_t n) {
 }
 
 /* Sum over thresholds of (recall_k - recall_k-1) precision_k, without interpolation. */
-double cored_roc_ap(const CoredRocPoint *points, size_t n, size_t n_positive, size_t n_negative) {
+static double average_precision(const CoredRocPoint *points, size_t n, size_t n_positive,
+                                size_t n_negative) {
   double sum = 0.0;
   if (n_positive == 0)
     return (double)NAN;
@@ -505,7 +507,7 @@ static bool fill_ranking(CoredMetrics *metrics, const CoredPredictions *predicti
     return false;
   metrics->auc = cored_roc_auc(points, n_points);
   metrics->eer = cored_roc_eer(points, n_points);
-  metrics->ap = cored_roc_ap(points, n_points, n_positive, predictions->n - n_positive);
+  metrics->ap = average_precision(points, n_points, n_positive, predictions->n - n_positive);
   free(points);
   metrics->auc_low = metrics->auc_high = (double)NAN;
   return n_bootstrap == 0 || cored_metrics_auc_interval(
@@ -547,7 +549,7 @@ bool cored_metrics_compute(CoredMetrics *metrics, const CoredPredictions *predic
   cored_predictions_scores(predictions, temperature, scores, positive);
   fill_classes(metrics, predictions);
   fill_threshold(metrics, scores, positive, n, threshold);
-  metrics->log_loss = cored_metrics_log_loss(predictions, temperature);
+  metrics->log_loss = mean_log_loss(predictions, temperature);
   metrics->ece = fill_reliability(predictions, temperature, metrics->bins);
   ok = fill_ranking(metrics, predictions, scores, positive, n_bootstrap, seed, error);
 done:

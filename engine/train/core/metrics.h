@@ -68,8 +68,6 @@ bool cored_metrics_roc(const double *scores, const uint8_t *positive, size_t n,
                        CoredRocPoint **points, size_t *n_points, CoredError *error);
 double cored_roc_auc(const CoredRocPoint *points, size_t n);
 double cored_roc_eer(const CoredRocPoint *points, size_t n);
-/* Average precision of the curve given how many samples are positive and negative. */
-double cored_roc_ap(const CoredRocPoint *points, size_t n, size_t n_positive, size_t n_negative);
 
 /* Percentile interval of the AUC when whole groups are drawn with replacement (Efron 1979). NAN
  * where fewer than two groups show one of the classes: too few to tell. */
@@ -88,9 +86,6 @@ typedef struct CoredAucGain {
 bool cored_metrics_auc_gain(const double *now, const double *old, const uint8_t *positive,
                             const uint32_t *groups, size_t n, int n_draws, uint64_t seed,
                             double confidence, CoredAucGain *gain, CoredError *error);
-
-/* Mean negative log likelihood of the true class at a temperature. */
-double cored_metrics_log_loss(const CoredPredictions *predictions, double temperature);
 
 #define CORED_TEMPERATURE_MIN 0.05
 #define CORED_TEMPERATURE_MAX 20.0

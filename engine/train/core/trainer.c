@@ -397,11 +397,6 @@ void cored_trainer_store_mean(const CoredTrainer *trainer, int k, int c, double 
     mean[i] = count > 0 ? stores->sums[pair * width + i] / count : 0.0;
 }
 
-void cored_trainer_clear_representation(CoredTrainer *trainer) {
-  cored_stores_reset(cored_objective_teacher_stores(trainer->objective));
-  trainer->counters[COUNTER_SUMMED] = 0;
-}
-
 bool cored_trainer_replace_teacher(CoredTrainer *trainer, CoredError *error) {
   if (!trainer->teacher_block)
     return true;

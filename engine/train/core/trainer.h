@@ -46,13 +46,12 @@ CoredModel *cored_trainer_model(const CoredTrainer *trainer, const CoredModelInf
  * one adds its part; the first step sums them. Does nothing without a teacher or for methods
  * other than CoReD. */
 void cored_trainer_add_representation(CoredTrainer *trainer, const CoredBatch *batch);
-/* Number of samples in the teacher's store (k, c), and forget all of them. */
+/* Number of samples in the teacher's store (k, c). */
 int cored_trainer_store_count(const CoredTrainer *trainer, int k, int c);
 /* Values of one store's representation: 1 or, with vectors, the number of the features' channels; 0
  * where there are no stores. And that representation, zeros where the store is empty. */
 int cored_trainer_store_width(const CoredTrainer *trainer);
 void cored_trainer_store_mean(const CoredTrainer *trainer, int k, int c, double *mean);
-void cored_trainer_clear_representation(CoredTrainer *trainer);
 /* Self-training: the student as it is now becomes the teacher. Does nothing without a teacher.
  * The stores' representations stay. False where memory is short or the student not finite. */
 bool cored_trainer_replace_teacher(CoredTrainer *trainer, CoredError *error);
