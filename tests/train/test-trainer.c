@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "tiny-trainer.h"
+#include "train/core/teacher.h"
 
 static void adapt(CoredTrainer *trainer) {
   for (int i = 0; i < n_batches; i++) {
@@ -335,6 +336,55 @@ static void bad_parameters_are_refused(void **state) {
   cored_model_unref(other);
 }
 
+static int n_flat_teachers;
+
+/* Logits of 0 for everything. */
+static void flat_forward(CoredTeacher *teacher, const float *input, int n, double *logits,
+                         double *pooled) {
+  (void)teacher;
+  (void)input;
+  (void)pooled;
+  memset(logits, 0, (size_t)n * 2 * sizeof *logits);
+}
+
+static size_t flat_memory(const CoredTeacher *teacher) {
+  return sizeof *teacher;
+}
+
+static void flat_free(CoredTeacher *teacher) {
+  free(teacher);
+  n_flat_teachers--;
+}
+
+static CoredTeacher *new_flat_teacher(const CoredTeacherParams *params, CoredError *error) {
+  (void)error;
+  assert_string_equal(params->info->network, "cored-compact");
+  assert_string_equal(params->parameters[0].name, params->graph->params[0].name);
+  CoredTeacher *const teacher = malloc(sizeof *teacher);
+  assert_non_null(teacher);
+  *teacher = (CoredTeacher){.forward = flat_forward, .memory = flat_memory, .free = flat_free};
+  n_flat_teachers++;
+  return teacher;
+}
+
+static void a_teacher_may_be_any_that_answers(void **state) {
+  (void)state;
+  CoredTrainParams params = small_params(CORED_METHOD_KD, 1);
+  params.new_teacher = new_flat_teacher;
+  CoredTrainer *const trainer = open_trainer(&params);
+  const CoredBatch batch = batch_at(0);
+  CoredLosses losses;
+  float logits[2] = {1, 1};
+  assert_true(cored_trainer_accumulate(trainer, &batch, 1, &losses));
+  assert_float_equal(losses.teacher, log(2), 1e-12);
+  cored_trainer_evaluate_teacher(trainer, batch.images, 1, logits);
+  assert_true(logits[0] == 0 && logits[1] == 0);
+  assert_true(cored_trainer_replace_teacher(trainer, NULL));
+  assert_int_equal(n_flat_teachers, 1);
+  cored_trainer_free(trainer);
+  assert_int_equal(n_flat_teachers, 0);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(threads_do_not_matter),
@@ -345,6 +395,7 @@ int main(void) {
       cmocka_unit_test(learns_a_batch_by_heart),
       cmocka_unit_test(replacing_the_teacher_copies_the_student),
       cmocka_unit_test(bad_parameters_are_refused),
+      cmocka_unit_test(a_teacher_may_be_any_that_answers),
   };
   return cmocka_run_group_tests(tests, tiny_trainer_make, tiny_trainer_drop);
 }
