@@ -16,4 +16,9 @@ json_t *cored_inspect(const char *path, const CoredReadOptions *options, uint64_
 /* Print such an object as readable lines; control characters in names are escaped. */
 void cored_inspect_print(const json_t *description, FILE *out);
 
+/* Print the ops that the plan of a model file of this project computes, one a line: number, op,
+ * name, output shape, what it reads, what was fused into it, millions of multiply-adds. False with
+ * *error set when the file is no such model. */
+bool cored_inspect_print_plan(const char *path, FILE *out, CoredError *error);
+
 #endif /* CORED_CONVERT_INSPECT_H */

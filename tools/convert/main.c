@@ -81,6 +81,7 @@ static const char inspect_help[] =
     "and what would be refused.\n"
     "\n"
     "      --json                one JSON object per file and line\n"
+    "      --plan                of a model: the fused ops that inference computes, one a line\n"
     "      --key=NAME            dictionary in the file that holds the tensors\n"
     "      --ignore-crc          do not check the archive's checksums\n"
     "      --max-bytes=N         largest file to read; default 1073741824\n"
@@ -154,7 +155,8 @@ enum {
   OPT_IGNORE_CRC,
   OPT_MAX_BYTES,
   OPT_LAYOUT,
-  OPT_JSON
+  OPT_JSON,
+  OPT_PLAN
 };
 
 typedef struct ImportArgs {
@@ -408,17 +410,28 @@ static int inspect_file(const char *path, const CoredReadOptions *read, uint64_t
   return refused ? EXIT_FAILED : EXIT_DONE;
 }
 
+static int inspect_plan(const char *path) {
+  CoredError error = {0};
+  if (cored_inspect_print_plan(path, stdout, &error))
+    return EXIT_DONE;
+  cored_cli_fail(path, cored_error_code_name(error.code), error.message);
+  cored_cli_advise(cored_advice_for_model(path, &error));
+  return EXIT_FAILED;
+}
+
 static int run_inspect(const char *argument, const CoredReadOptions *read, uint64_t max_bytes,
-                       bool as_json) {
+                       bool as_json, bool plan) {
   char why[640];
   char *path = cored_model_path_resolve(argument, why, sizeof why);
-  const int status = inspect_file(path ? path : argument, read, max_bytes, as_json);
+  const char *file = path ? path : argument;
+  const int status = plan ? inspect_plan(file) : inspect_file(file, read, max_bytes, as_json);
   free(path);
   return status;
 }
 
 static int command_inspect(int argc, char **argv) {
   static const struct option options[] = {{"json", no_argument, NULL, OPT_JSON},
+                                          {"plan", no_argument, NULL, OPT_PLAN},
                                           {"key", required_argument, NULL, OPT_KEY},
                                           {"ignore-crc", no_argument, NULL, OPT_IGNORE_CRC},
                                           {"max-bytes", required_argument, NULL, OPT_MAX_BYTES},
@@ -427,7 +440,7 @@ static int command_inspect(int argc, char **argv) {
                                           {0}};
   CoredReadOptions read = {0};
   uint64_t max_bytes = 0;
-  bool as_json = false;
+  bool as_json = false, plan = false;
   for (int c; (c = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
     if (c == 'h')
       return cored_cli_help(inspect_help);
@@ -436,6 +449,7 @@ static int command_inspect(int argc, char **argv) {
     if (c == '?')
       return cored_cli_usage("inspect", "unknown option or missing value", NULL);
     as_json |= c == OPT_JSON;
+    plan |= c == OPT_PLAN;
     read.ignore_crc |= c == OPT_IGNORE_CRC;
     if (c == OPT_KEY)
       read.key = optarg;
@@ -448,7 +462,7 @@ static int command_inspect(int argc, char **argv) {
   for (int i = optind; i < argc; i++) {
     if (i > optind && !as_json)
       printf("\n");
-    if (run_inspect(argv[i], &read, max_bytes, as_json) != EXIT_DONE)
+    if (run_inspect(argv[i], &read, max_bytes, as_json, plan) != EXIT_DONE)
       status = EXIT_FAILED;
   }
   return status;
