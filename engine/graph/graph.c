@@ -121,17 +121,18 @@ int cored_graph_batch_norm(CoredGraph *graph, int x, float epsilon, float moment
   return append(graph, node);
 }
 
-int cored_graph_activation(CoredGraph *graph, int x, CoredAct act) {
+int cored_graph_activation(CoredGraph *graph, int x, CoredActivation act) {
   CoredNode node = unary(CORED_OP_ACTIVATION, x);
   node.act = act;
   return append(graph, node);
 }
 
-int cored_graph_leaky_relu(CoredGraph *graph, int x, float slope) {
-  CoredNode node = unary(CORED_OP_ACTIVATION, x);
-  node.act = CORED_ACT_LEAKY_RELU;
-  node.slope = slope;
-  return append(graph, node);
+int cored_graph_relu(CoredGraph *graph, int x) {
+  return cored_graph_activation(graph, x, (CoredActivation)CORED_RELU);
+}
+
+int cored_graph_swish(CoredGraph *graph, int x) {
+  return cored_graph_activation(graph, x, (CoredActivation)CORED_SWISH);
 }
 
 int cored_graph_max_pool(CoredGraph *graph, int x, int kernel, int stride, CoredPad pad_mode,

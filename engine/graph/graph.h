@@ -13,6 +13,7 @@
 #define CORED_GRAPH_GRAPH_H
 
 #include "cored.h"
+#include "kernels/activation.h"
 
 #define CORED_NAME_SIZE 96
 
@@ -34,14 +35,6 @@ typedef enum CoredOp {
   CORED_N_OPS
 } CoredOp;
 
-typedef enum CoredAct {
-  CORED_ACT_NONE,
-  CORED_ACT_RELU,
-  CORED_ACT_LEAKY_RELU, /* negative slope in CoredNode.slope */
-  CORED_ACT_SWISH,      /* x * sigmoid(x) */
-  CORED_ACT_SIGMOID
-} CoredAct;
-
 typedef enum CoredPad {
   CORED_PAD_EXPLICIT, /* pad rows and columns on every side */
   CORED_PAD_SAME      /* out = ceil(in / stride); the extra pixel at the bottom and right */
@@ -54,14 +47,13 @@ typedef struct CoredNode {
   int in_channels, channels;    /* of input 0 and of the output; dense and flatten: see ops.c */
   int kernel, stride, dilation; /* CONV, DEPTHWISE, MAX_POOL; square */
   CoredPad pad_mode;
-  int pad;         /* CORED_PAD_EXPLICIT */
-  bool bias;       /* CONV, DENSE */
-  CoredAct act;    /* ACTIVATION */
-  float slope;     /* CORED_ACT_LEAKY_RELU */
-  float epsilon;   /* BATCH_NORM */
-  float momentum;  /* BATCH_NORM, PyTorch's sense: new = (1-m) old + m batch */
-  float rate;      /* DROPOUT, DROP_CONNECT: probability of zero */
-  bool classifier; /* belongs to the head (method.md: L_CLS), not to the backbone (L_SP) */
+  int pad;             /* CORED_PAD_EXPLICIT */
+  bool bias;           /* CONV, DENSE */
+  CoredActivation act; /* ACTIVATION */
+  float epsilon;       /* BATCH_NORM */
+  float momentum;      /* BATCH_NORM, PyTorch's sense: new = (1-m) old + m batch */
+  float rate;          /* DROPOUT, DROP_CONNECT: probability of zero */
+  bool classifier;     /* belongs to the head (method.md: L_CLS), not to the backbone (L_SP) */
 } CoredNode;
 
 typedef enum CoredParamRole {
@@ -126,8 +118,10 @@ int cored_graph_depthwise(CoredGraph *graph, int x, CoredConvArgs args, const ch
     __attribute__((format(printf, 4, 5)));
 int cored_graph_batch_norm(CoredGraph *graph, int x, float epsilon, float momentum,
                            const char *name, ...) __attribute__((format(printf, 5, 6)));
-int cored_graph_activation(CoredGraph *graph, int x, CoredAct act);
-int cored_graph_leaky_relu(CoredGraph *graph, int x, float slope);
+int cored_graph_activation(CoredGraph *graph, int x, CoredActivation act);
+/* Two that networks use over and over. */
+int cored_graph_relu(CoredGraph *graph, int x);
+int cored_graph_swish(CoredGraph *graph, int x);
 int cored_graph_max_pool(CoredGraph *graph, int x, int kernel, int stride, CoredPad pad_mode,
                          int pad);
 int cored_graph_global_avg_pool(CoredGraph *graph, int x);

@@ -137,14 +137,15 @@ static double REAL(sigmoid)(double x) {
   return 1.0 / (1.0 + exp(-x));
 }
 
-static double REAL(activate)(const CoredNode *node, double x) {
-  switch (node->act) {
+static double REAL(activate)(CoredActivation act, double x) {
+  switch (act.kind) {
   case CORED_ACT_NONE:
+  case CORED_N_ACTS:
     return x;
-  case CORED_ACT_RELU:
-    return x < 0 ? 0 : x;
+  case CORED_ACT_CLAMP:
+    return x < (double)act.low ? (double)act.low : x > (double)act.high ? (double)act.high : x;
   case CORED_ACT_LEAKY_RELU:
-    return x < 0 ? x * (double)node->slope : x;
+    return x < 0 ? x * (double)act.slope : x;
   case CORED_ACT_SWISH:
     return x * REAL(sigmoid)(x);
   case CORED_ACT_SIGMOID:
@@ -156,7 +157,7 @@ static double REAL(activate)(const CoredNode *node, double x) {
 static void REAL(activation)(const Forward *call) {
   const size_t count = REAL(count_of)(call);
   for (size_t i = 0; i < count; i++)
-    call->y[i] = (real)REAL(activate)(call->node, (double)call->x[0][i]);
+    call->y[i] = (real)REAL(activate)(call->node->act, (double)call->x[0][i]);
 }
 
 /* ---- Pooling --------------------------------------------------------------------------------- */

@@ -32,7 +32,7 @@ typedef struct GemmTile {
   const float *init;       /* row i starts at init + i * init_pixel; NULL: bias alone */
   ptrdiff_t init_pixel;
   const float *bias; /* NULL: init alone */
-  float low;         /* lower bound of the result: 0 is ReLU, -inf none */
+  float low, high;   /* bounds of the result; of a ReLU 0 and infinity */
   float *c;
   ptrdiff_t c_pixel;
 } GemmTile;
@@ -74,7 +74,7 @@ VF_INLINE void gemm_sum(const int mr, const int nv, vf acc[GEMM_ROWS][GEMM_VECTO
   }
 }
 
-/* c[i, :] = max(low, bias + init[i, :] + sum over k of a[i][k] * b[k, :]), mr rows, nv vectors. */
+/* c[i, :] = clamp(bias + init[i, :] + sum over k of a[i][k] * b[k, :]), mr rows, nv vectors. */
 VF_INLINE void gemm_tile(const int mr, const int nv, const GemmTile *t) {
   vf acc[GEMM_ROWS][GEMM_VECTORS];
 #pragma GCC unroll 8
@@ -85,12 +85,12 @@ VF_INLINE void gemm_tile(const int mr, const int nv, const GemmTile *t) {
       acc[i][j] = t->init ? bias + vf_load(t->init + i * t->init_pixel + j * CORED_LANES) : bias;
     }
   gemm_sum(mr, nv, acc, t);
-  const vf low = vf_splat(t->low);
+  const vf low = vf_splat(t->low), high = vf_splat(t->high);
 #pragma GCC unroll 8
   for (int i = 0; i < mr; i++)
 #pragma GCC unroll 3
     for (int j = 0; j < nv; j++)
-      vf_store(t->c + i * t->c_pixel + j * CORED_LANES, vf_max(low, acc[i][j]));
+      vf_store(t->c + i * t->c_pixel + j * CORED_LANES, vf_min(high, vf_max(low, acc[i][j])));
 }
 
 #define GEMM_TILE(mr, nv)                                                                          \
@@ -128,18 +128,20 @@ static void pointwise_rows(const CoredEpilogue *e, const float *x, ptrdiff_t x_p
 
 /* What of the epilogue a tile does itself, and the rest for pointwise_rows(). */
 typedef struct GemmFinish {
-  float low;              /* lower bound the tile applies */
+  float low, high;        /* the clamp that the tile applies */
   bool rest;              /* pointwise_rows() has to run */
   CoredEpilogue epilogue; /* with what is left to do */
 } GemmFinish;
 
 static GemmFinish plan_finish(const CoredEpilogue *e) {
-  const bool relu = e->act == CORED_KERNEL_ACT_RELU;
-  GemmFinish f = {.low = relu ? 0.0f : -INFINITY, .epilogue = *e};
+  const bool clamp = e->act.kind == CORED_ACT_CLAMP;
+  GemmFinish f = {.low = clamp ? e->act.low : -INFINITY,
+                  .high = clamp ? e->act.high : INFINITY,
+                  .epilogue = *e};
   f.epilogue.bias = f.epilogue.residual = NULL;
-  if (relu)
-    f.epilogue.act = CORED_KERNEL_ACT_NONE;
-  f.rest = f.epilogue.act != CORED_KERNEL_ACT_NONE || e->scale;
+  if (clamp)
+    f.epilogue.act.kind = CORED_ACT_NONE;
+  f.rest = f.epilogue.act.kind != CORED_ACT_NONE || e->scale;
   return f;
 }
 
@@ -215,6 +217,7 @@ static GemmTile open_block(const CoredGemm *g, const GemmFinish *f, const GemmPa
                                : 0,
       .bias = first ? g->epilogue.bias + p->col : NULL,
       .low = last ? f->low : -INFINITY,
+      .high = last ? f->high : INFINITY,
       .c = g->c + p->col,
       .c_pixel = g->c_pixel,
   };

@@ -7,17 +7,18 @@
 
 #define C_COLUMNS 8
 
-static float act_value(CoredKernelAct act, float slope, float x) {
-  switch (act) {
-  case CORED_KERNEL_ACT_NONE:
+static float act_value(CoredActivation act, float x) {
+  switch (act.kind) {
+  case CORED_ACT_NONE:
+  case CORED_N_ACTS:
     return x;
-  case CORED_KERNEL_ACT_RELU:
-    return x < 0.0f ? 0.0f : x;
-  case CORED_KERNEL_ACT_LEAKY_RELU:
-    return x < 0.0f ? slope * x : x;
-  case CORED_KERNEL_ACT_SWISH:
+  case CORED_ACT_CLAMP:
+    return x < act.low ? act.low : x > act.high ? act.high : x;
+  case CORED_ACT_LEAKY_RELU:
+    return x < 0.0f ? act.slope * x : x;
+  case CORED_ACT_SWISH:
     return x / (1.0f + expf(-x));
-  case CORED_KERNEL_ACT_SIGMOID:
+  case CORED_ACT_SIGMOID:
     return 1.0f / (1.0f + expf(-x));
   }
   return x;
@@ -27,7 +28,7 @@ static float act_value(CoredKernelAct act, float slope, float x) {
 static float finish(const CoredEpilogue *e, const float *residual, int c, float x) {
   if (residual)
     x += residual[c];
-  x = act_value(e->act, e->slope, x);
+  x = act_value(e->act, x);
   return e->scale ? x * e->scale[c] + e->shift[c] : x;
 }
 
@@ -122,11 +123,11 @@ static void pointwise_f32_c(const CoredEpilogue *e, const float *x, ptrdiff_t x_
 }
 
 static void sum_pixels_f32_c(const float *x, ptrdiff_t x_pixel, int pixels, int c0, int c1,
-                             CoredKernelAct act, float slope, float factor, float *out) {
+                             CoredActivation act, float factor, float *out) {
   for (int c = c0; c < c1; c++) {
     float sum = 0.0f;
     for (int p = 0; p < pixels; p++)
-      sum += act_value(act, slope, x[p * x_pixel + c]);
+      sum += act_value(act, x[p * x_pixel + c]);
     out[c] = sum * factor;
   }
 }

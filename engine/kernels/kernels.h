@@ -16,13 +16,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-typedef enum CoredKernelAct {
-  CORED_KERNEL_ACT_NONE,
-  CORED_KERNEL_ACT_RELU,       /* NaN stays NaN */
-  CORED_KERNEL_ACT_LEAKY_RELU, /* x < 0 ? slope * x : x */
-  CORED_KERNEL_ACT_SWISH,      /* x / (1 + exp(-x)) */
-  CORED_KERNEL_ACT_SIGMOID     /* 1 / (1 + exp(-x)) */
-} CoredKernelAct;
+#include "kernels/activation.h"
 
 /* What happens to a value x of channel c at pixel p on its way out, in this order:
  *   y[p, c] = scale[c] * act(x + bias[c] + residual[p, c]) + shift[c]
@@ -31,8 +25,7 @@ typedef struct CoredEpilogue {
   const float *bias;
   const float *residual;
   ptrdiff_t residual_pixel; /* floats from pixel to pixel */
-  CoredKernelAct act;
-  float slope; /* LEAKY_RELU */
+  CoredActivation act;
   const float *scale, *shift;
 } CoredEpilogue;
 
@@ -129,7 +122,7 @@ typedef struct CoredKernels {
                     ptrdiff_t y_pixel, int pixels, int channels);
   /* out[c] = factor * sum over p, ascending, of act(x[p, c]), c in [c0, c1). */
   void (*sum_pixels)(const float *x, ptrdiff_t x_pixel, int pixels, int c0, int c1,
-                     CoredKernelAct act, float slope, float factor, float *out);
+                     CoredActivation act, float factor, float *out);
 } CoredKernels;
 
 /* The best table for CoredCpu flags that this build has. Thread-safe. */

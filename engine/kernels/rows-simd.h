@@ -22,30 +22,30 @@ VF_INLINE void store_at(float *p, int c, int part, vf v) {
     vf_store(p + c, v);
 }
 
-/* scale * act(x + residual) + shift; the bias is already in x. residual points at the pixel. act is
- * e->act, apart so that it can be a constant. */
-VF_INLINE vf finish(const CoredEpilogue *e, CoredKernelAct act, const float *residual, vf slope,
-                    int c, int part, vf x) {
+/* scale * act(x + residual) + shift; the bias is already in x. residual points at the pixel. kind
+ * is that of e->act, apart so that it can be a constant. */
+VF_INLINE vf finish(const CoredEpilogue *e, CoredAct kind, const float *residual, VfAct act, int c,
+                    int part, vf x) {
   if (residual)
     x = x + load_at(residual, c, part);
-  x = vf_act(act, slope, x);
+  x = vf_act(kind, act, x);
   if (e->scale)
     x = vf_fma(x, load_at(e->scale, c, part), load_at(e->shift, c, part));
   return x;
 }
 
-VF_INLINE void pointwise_pixel(const CoredEpilogue *e, CoredKernelAct act, const float *residual,
+VF_INLINE void pointwise_pixel(const CoredEpilogue *e, CoredAct kind, const float *residual,
                                const float *x, float *y, int channels) {
-  const vf slope = vf_splat(e->slope);
+  const VfAct act = vf_act_of(e->act);
   int c = 0;
   for (; c + CORED_LANES <= channels; c += CORED_LANES) {
     const vf v = e->bias ? vf_load(x + c) + vf_load(e->bias + c) : vf_load(x + c);
-    vf_store(y + c, finish(e, act, residual, slope, c, 0, v));
+    vf_store(y + c, finish(e, kind, residual, act, c, 0, v));
   }
   if (c < channels) {
     const int part = channels - c;
     const vf v = e->bias ? load_at(x, c, part) + load_at(e->bias, c, part) : load_at(x, c, part);
-    store_at(y, c, part, finish(e, act, residual, slope, c, part, v));
+    store_at(y, c, part, finish(e, kind, residual, act, c, part, v));
   }
 }
 
@@ -53,12 +53,12 @@ static void pointwise_rows(const CoredEpilogue *e, const float *x, ptrdiff_t x_p
                            ptrdiff_t y_pixel, int pixels, int channels) {
   for (int p = 0; p < pixels; p++, x += x_pixel, y += y_pixel) {
     const float *const residual = e->residual ? e->residual + p * e->residual_pixel : NULL;
-    if (e->act == CORED_KERNEL_ACT_SWISH) /* worth a loop of its own */
-      pointwise_pixel(e, CORED_KERNEL_ACT_SWISH, residual, x, y, channels);
-    else if (e->act == CORED_KERNEL_ACT_NONE)
-      pointwise_pixel(e, CORED_KERNEL_ACT_NONE, residual, x, y, channels);
+    if (e->act.kind == CORED_ACT_SWISH) /* worth a loop of its own */
+      pointwise_pixel(e, CORED_ACT_SWISH, residual, x, y, channels);
+    else if (e->act.kind == CORED_ACT_NONE)
+      pointwise_pixel(e, CORED_ACT_NONE, residual, x, y, channels);
     else
-      pointwise_pixel(e, e->act, residual, x, y, channels);
+      pointwise_pixel(e, e->act.kind, residual, x, y, channels);
   }
 }
 
@@ -81,14 +81,14 @@ typedef struct DwGroup {
 static __attribute__((noinline)) void dw_finish(const CoredDepthwise *d, const DwGroup *g, int n,
                                                 int c, const vf *sums) {
   const CoredEpilogue *const e = &d->epilogue;
-  const vf slope = vf_splat(e->slope);
+  const VfAct act = vf_act_of(e->act);
   float *out = g->out + c;
   for (int q = 0; q < n; q++, out += d->out_pixel) {
     const float *const residual = g->residual ? g->residual + q * e->residual_pixel : NULL;
-    if (e->act == CORED_KERNEL_ACT_SWISH && !residual && !e->scale)
-      vf_store(out, vf_act(CORED_KERNEL_ACT_SWISH, slope, sums[q]));
+    if (e->act.kind == CORED_ACT_SWISH && !residual && !e->scale)
+      vf_store(out, vf_act(CORED_ACT_SWISH, act, sums[q]));
     else
-      vf_store(out, finish(e, e->act, residual, slope, c, 0, sums[q]));
+      vf_store(out, finish(e, e->act.kind, residual, act, c, 0, sums[q]));
   }
 }
 
@@ -136,7 +136,7 @@ VF_INLINE void dw_vector(const int k, const int s, const int n, const CoredDepth
 /* Any kernel size, any number of channels, pixel by pixel in loops: the common shapes use it for
  * the channels that do not fill a vector. The same chain of operations as above. */
 static void dw_plain(const CoredDepthwise *d, const DwGroup *g, int n, int c0, int c1) {
-  const vf slope = vf_splat(d->epilogue.slope);
+  const VfAct act = vf_act_of(d->epilogue.act);
   for (int q = 0; q < n; q++)
     for (int c = c0; c < c1; c += CORED_LANES) {
       const int part = c1 - c < CORED_LANES ? c1 - c : 0;
@@ -150,7 +150,7 @@ static void dw_plain(const CoredDepthwise *d, const DwGroup *g, int n, int c0, i
       const float *const residual =
           g->residual ? g->residual + q * d->epilogue.residual_pixel : NULL;
       store_at(g->out + q * d->out_pixel, c, part,
-               finish(&d->epilogue, d->epilogue.act, residual, slope, c, part, acc));
+               finish(&d->epilogue, d->epilogue.act.kind, residual, act, c, part, acc));
     }
 }
 
@@ -232,7 +232,7 @@ static void dw_line(const CoredDepthwise *d, int y, int c0, int c1) {
   const int most = has_groups(d) ? DW_GROUP : 1;
   const int groups = (d->out_w + most - 1) / most;
   const CoredEpilogue *const e = &d->epilogue;
-  DwGroup g = {.finish = e->act != CORED_KERNEL_ACT_NONE || e->scale || e->residual};
+  DwGroup g = {.finish = e->act.kind != CORED_ACT_NONE || e->scale || e->residual};
   bool was_inside = false;
   for (int i = 0, x = 0, last = 0; i < groups; i++, x += last) {
     const int n = (int)((long long)d->out_w * (i + 1) / groups) - x;
@@ -263,7 +263,7 @@ static void depthwise(const CoredDepthwise *d, int y0, int y1, int c0, int c1) {
 
 static void pool_pixel(const CoredMaxPool *p, const float *const *taps, int n_taps, float *out,
                        const float *residual) {
-  const vf slope = vf_splat(p->epilogue.slope);
+  const VfAct act = vf_act_of(p->epilogue.act);
   for (int c = 0; c < p->channels; c += CORED_LANES) {
     const int part = p->channels - c < CORED_LANES ? p->channels - c : 0;
     vf m = load_at(taps[0], c, part);
@@ -271,7 +271,7 @@ static void pool_pixel(const CoredMaxPool *p, const float *const *taps, int n_ta
       m = vf_max(m, load_at(taps[i], c, part));
     if (p->epilogue.bias)
       m = m + load_at(p->epilogue.bias, c, part);
-    store_at(out, c, part, finish(&p->epilogue, p->epilogue.act, residual, slope, c, part, m));
+    store_at(out, c, part, finish(&p->epilogue, p->epilogue.act.kind, residual, act, c, part, m));
   }
 }
 
@@ -299,13 +299,14 @@ static void max_pool(const CoredMaxPool *p, int y0, int y1) {
 }
 
 static void sum_pixels(const float *x, ptrdiff_t x_pixel, int pixels, int c0, int c1,
-                       CoredKernelAct act, float slope, float factor, float *out) {
-  const vf slopes = vf_splat(slope), factors = vf_splat(factor);
+                       CoredActivation act, float factor, float *out) {
+  const VfAct numbers = vf_act_of(act);
+  const vf factors = vf_splat(factor);
   for (int c = c0; c < c1; c += CORED_LANES) {
     const int part = c1 - c < CORED_LANES ? c1 - c : 0;
     vf sum = vf_splat(0.0f);
     for (int p = 0; p < pixels; p++)
-      sum = sum + vf_act(act, slopes, load_at(x + p * x_pixel, c, part));
+      sum = sum + vf_act(act.kind, numbers, load_at(x + p * x_pixel, c, part));
     store_at(out, c, part, sum * factors);
   }
 }

@@ -150,20 +150,30 @@ VF_INLINE vf vf_exp(vf x) {
   return p * (vf)exponent;
 }
 
-VF_INLINE vf vf_act(CoredKernelAct act, vf slope, vf x) {
+/* An activation with its numbers in vectors. kind is apart so that it can be a constant. */
+typedef struct VfAct {
+  vf low, high, slope;
+} VfAct;
+
+VF_INLINE VfAct vf_act_of(CoredActivation a) {
+  return (VfAct){vf_splat(a.low), vf_splat(a.high), vf_splat(a.slope)};
+}
+
+VF_INLINE vf vf_act(CoredAct kind, VfAct a, vf x) {
   const vf one = vf_splat(1.0f);
-  switch (act) {
-  case CORED_KERNEL_ACT_NONE:
+  switch (kind) {
+  case CORED_ACT_NONE:
+  case CORED_N_ACTS:
     return x;
-  case CORED_KERNEL_ACT_RELU:
-    return vf_relu(x);
-  case CORED_KERNEL_ACT_LEAKY_RELU: {
+  case CORED_ACT_CLAMP:
+    return vf_min(a.high, vf_max(a.low, x));
+  case CORED_ACT_LEAKY_RELU: {
     const vf zero = vf_splat(0.0f);
-    return vf_fma(vf_min(x, zero), slope, vf_max(zero, x));
+    return vf_fma(vf_min(x, zero), a.slope, vf_max(zero, x));
   }
-  case CORED_KERNEL_ACT_SWISH:
+  case CORED_ACT_SWISH:
     return x / (one + vf_exp(-x));
-  case CORED_KERNEL_ACT_SIGMOID:
+  case CORED_ACT_SIGMOID:
     return one / (one + vf_exp(-x));
   }
   return x;

@@ -22,7 +22,7 @@ static int sep_conv_bn(CoredGraph *g, int x, int channels, int stride, int stage
 }
 
 static int relu(CoredGraph *g, int x) {
-  return cored_graph_activation(g, x, CORED_ACT_RELU);
+  return cored_graph_relu(g, x);
 }
 
 static int build(CoredGraph *g, int n_classes) {

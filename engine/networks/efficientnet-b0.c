@@ -24,7 +24,7 @@ static int channels_of(const CoredGraph *g, int x) {
 }
 
 static int swish(CoredGraph *g, int x) {
-  return cored_graph_activation(g, x, CORED_ACT_SWISH);
+  return cored_graph_swish(g, x);
 }
 
 /* Squeeze-excite (Hu et al. 2018) with a bottleneck of a quarter of the block's input channels. */
@@ -36,7 +36,7 @@ static int squeeze_excite(CoredGraph *g, int x, int block, int squeezed) {
   s = cored_graph_conv(g, s,
                        (CoredConvArgs){.channels = channels_of(g, x), .kernel = 1, .bias = true},
                        "_blocks.%d._se_expand", block);
-  s = cored_graph_activation(g, s, CORED_ACT_SIGMOID);
+  s = cored_graph_activation(g, s, (CoredActivation)CORED_SIGMOID);
   return cored_graph_scale(g, x, s);
 }
 

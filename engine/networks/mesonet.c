@@ -33,7 +33,7 @@ static int conv_relu(CoredGraph *g, int x, int channels, int kernel, int dilatio
                                        .pad_mode = CORED_PAD_SAME,
                                        .bias = true},
                        "%s", name);
-  return cored_graph_activation(g, x, CORED_ACT_RELU);
+  return cored_graph_relu(g, x);
 }
 
 /* Batch norm bn<number>, max-pool of window and stride `pool`. */
@@ -47,7 +47,8 @@ static int head(CoredGraph *g, int x) {
   cored_graph_set_features(g, x);
   cored_graph_begin_classifier(g);
   x = cored_graph_dropout(g, cored_graph_flatten(g, x, 8 * 8 * 16), 0.5f);
-  x = cored_graph_leaky_relu(g, cored_graph_dense(g, x, 16, "fc1"), 0.1f);
+  x = cored_graph_activation(g, cored_graph_dense(g, x, 16, "fc1"),
+                             (CoredActivation)CORED_LEAKY_RELU(0.1f));
   return cored_graph_dense(g, cored_graph_dropout(g, x, 0.5f), 1, "fc2");
 }
 

@@ -44,7 +44,7 @@ static int add_block(CoredGraph *g, int x, int number, const Block *block) {
     const int channels = block->grows_last && !last ? in_channels : block->channels;
     char conv[CORED_NAME_SIZE], bn[CORED_NAME_SIZE];
     if (i > 0 || block->starts_with_relu) {
-      x = cored_graph_activation(g, x, CORED_ACT_RELU);
+      x = cored_graph_relu(g, x);
       place++;
     }
     snprintf(conv, sizeof conv, "block%d.rep.%d", number, place++);
@@ -65,16 +65,16 @@ static int add_block(CoredGraph *g, int x, int number, const Block *block) {
 static int build(CoredGraph *g, int n_classes) {
   int x = cored_graph_input(g, 3);
   x = conv_bn(g, x, (CoredConvArgs){.channels = 32, .kernel = 3, .stride = 2}, "conv1", "bn1");
-  x = cored_graph_activation(g, x, CORED_ACT_RELU);
+  x = cored_graph_relu(g, x);
   x = conv_bn(g, x, (CoredConvArgs){.channels = 64, .kernel = 3}, "conv2", "bn2");
-  x = cored_graph_activation(g, x, CORED_ACT_RELU);
+  x = cored_graph_relu(g, x);
   for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++)
     x = add_block(g, x, (int)i + 1, &blocks[i]);
   x = sep_conv_bn(g, x, 1536, "conv3", "bn3");
-  x = cored_graph_activation(g, x, CORED_ACT_RELU);
+  x = cored_graph_relu(g, x);
   x = sep_conv_bn(g, x, 2048, "conv4", "bn4");
   cored_graph_set_features(g, x);
-  x = cored_graph_activation(g, x, CORED_ACT_RELU);
+  x = cored_graph_relu(g, x);
   x = cored_graph_global_avg_pool(g, x);
   cored_graph_begin_classifier(g);
   x = cored_graph_dropout(g, x, 0.0f); /* off unless the trainer is told otherwise */

@@ -25,7 +25,6 @@ static int find_head(const CoredGraph *graph, CoredActivationMap *activation_map
   at = nodes[at].input[0];
   if (at != graph->features && nodes[at].op == CORED_OP_ACTIVATION) {
     activation_map->act = nodes[at].act;
-    activation_map->slope = nodes[at].slope;
     at = nodes[at].input[0];
   }
   return at == graph->features ? graph->logits : -1;
@@ -34,7 +33,7 @@ static int find_head(const CoredGraph *graph, CoredActivationMap *activation_map
 bool cored_activation_map_init(CoredActivationMap *activation_map, const CoredGraph *graph,
                                const float *const *params, const CoredModelInfo *info,
                                CoredError *error) {
-  *activation_map = (CoredActivationMap){.act = CORED_ACT_NONE};
+  *activation_map = (CoredActivationMap){0};
   const int head = find_head(graph, activation_map);
   const int classes = graph->outputs == 1 ? 2 : graph->outputs;
   /* A trainer's description need not name the classes. */
@@ -60,14 +59,15 @@ void cored_activation_map_clear(CoredActivationMap *activation_map) {
   activation_map->direction = NULL;
 }
 
-static double activate(const CoredActivationMap *e, double x) {
-  switch (e->act) {
+static double activate(CoredActivation act, double x) {
+  switch (act.kind) {
   case CORED_ACT_NONE:
+  case CORED_N_ACTS:
     break;
-  case CORED_ACT_RELU:
-    return fmax(x, 0.);
+  case CORED_ACT_CLAMP:
+    return fmin(fmax(x, (double)act.low), (double)act.high);
   case CORED_ACT_LEAKY_RELU:
-    return x > 0. ? x : (double)e->slope * x;
+    return x > 0. ? x : (double)act.slope * x;
   case CORED_ACT_SWISH:
     return x / (1. + exp(-x));
   case CORED_ACT_SIGMOID:
@@ -87,7 +87,7 @@ bool cored_plan_activation_map(const CoredPlan *plan, const CoredOutput *output,
   for (size_t p = 0; p < places; p++, f += e->channels) {
     double sum = 0.;
     for (int c = 0; c < e->channels; c++)
-      sum += (double)e->direction[c] * activate(e, (double)f[c]);
+      sum += (double)e->direction[c] * activate(e->act, (double)f[c]);
     map[p] = (float)sum;
   }
   return true;

@@ -9,8 +9,7 @@
 /* What a head of global average pooling and one dense layer does with a place of the features. */
 typedef struct CoredActivationMap {
   int channels;
-  CoredAct act; /* between the features and the pooling */
-  float slope;
+  CoredActivation act; /* between the features and the pooling */
   float *direction; /* [channels] weights of the fake class minus those of the real one; NULL: the
                        network has another head */
 } CoredActivationMap;

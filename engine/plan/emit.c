@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * From fused ops to a plan: values and their places in memory, steps, weights. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -71,7 +72,7 @@ static CoredStep *new_step(Emitter *e, const CoredFusedOp *op, CoredStepFn *run)
                       .macs = op->macs};
   for (int i = 0; i < op->n_in; i++)
     step->in[i] = e->value_of[op->in[i]];
-  memcpy(step->name, e->graph->nodes[op->node].name, sizeof step->name);
+  snprintf(step->name, sizeof step->name, "%.63s", e->graph->nodes[op->node].name);
   return step;
 }
 
@@ -89,22 +90,6 @@ void cored_plan_clear_steps(CoredPlan *plan) {
 
 /* ---- What an op takes along ------------------------------------------------------------------ */
 
-static CoredKernelAct kernel_act(CoredAct act) {
-  switch (act) {
-  case CORED_ACT_NONE:
-    return CORED_KERNEL_ACT_NONE;
-  case CORED_ACT_RELU:
-    return CORED_KERNEL_ACT_RELU;
-  case CORED_ACT_LEAKY_RELU:
-    return CORED_KERNEL_ACT_LEAKY_RELU;
-  case CORED_ACT_SWISH:
-    return CORED_KERNEL_ACT_SWISH;
-  case CORED_ACT_SIGMOID:
-    return CORED_KERNEL_ACT_SIGMOID;
-  }
-  return CORED_KERNEL_ACT_NONE;
-}
-
 /* The batch norms of this role, one after another. */
 static CoredAffine affine_of(Emitter *e, const CoredFusedOp *op, CoredFusedRole role) {
   CoredAffine affine = {0};
@@ -117,10 +102,8 @@ static CoredAffine affine_of(Emitter *e, const CoredFusedOp *op, CoredFusedRole 
 
 /* The activation, and the batch norms behind it. */
 static void set_epilogue(Emitter *e, const CoredFusedOp *op, CoredEpilogue *epilogue) {
-  if (op->act != CORED_NO_NODE) {
-    epilogue->act = kernel_act(e->graph->nodes[op->act].act);
-    epilogue->slope = e->graph->nodes[op->act].slope;
-  }
+  if (op->act != CORED_NO_NODE)
+    epilogue->act = e->graph->nodes[op->act].act;
   CoredAffine post = affine_of(e, op, CORED_FUSED_POST);
   if (!e->no_memory)
     cored_fold_affine(&e->blob, &post, e->fused->shapes[op->last].c, epilogue);
@@ -366,10 +349,8 @@ static void emit_global_avg_pool(Emitter *e, const CoredFusedOp *op) {
   CoredStep *const step = new_step(e, op, cored_step_sum_pixels);
   if (!step)
     return;
-  if (op->in_act != CORED_NO_NODE) {
-    step->in_act = kernel_act(e->graph->nodes[op->in_act].act);
-    step->in_slope = e->graph->nodes[op->in_act].slope;
-  }
+  if (op->in_act != CORED_NO_NODE)
+    step->in_act = e->graph->nodes[op->in_act].act;
   finish_step(e, op, step, &step->epilogue);
 }
 

@@ -202,7 +202,7 @@ static void visit_conv(Fuser *f, int node) {
 
 /* Of activations only the rectifier is done while reading. */
 static bool is_relu(const CoredNode *act) {
-  return act->act == CORED_ACT_RELU;
+  return cored_activation_is_relu(act->act);
 }
 
 static void visit_depthwise(Fuser *f, int node) {

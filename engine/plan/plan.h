@@ -44,16 +44,15 @@ typedef void CoredStepFn(const CoredStep *step, const CoredContext *context);
 
 struct CoredStep {
   CoredStepFn *run;
-  char name[CORED_NAME_SIZE];         /* of the first node that went into it */
+  char name[64];                      /* of its node, cut where it is longer */
   int in[4], n_in;                    /* values read; in[0] is the main input */
   int out, residual, factors, shared; /* values or CORED_NO_VALUE; factors: of ROWS_SCALED;
                                          shared: rows of A for all threads */
   CoredWindow window;
   CoredEpilogue epilogue; /* without residual, which is a value */
-  CoredKernelAct in_act;  /* applied to what is read: pooling over pixels */
-  float in_slope;
-  size_t scratch; /* bytes per thread */
-  double macs;    /* multiply-adds of one image */
+  CoredActivation in_act; /* applied to what is read: pooling over pixels */
+  size_t scratch;         /* bytes per thread */
+  double macs;            /* multiply-adds of one image */
   /* Convolution */
   CoredRowSource source;
   CoredGemm gemm; /* without addresses of activations */

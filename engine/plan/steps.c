@@ -272,7 +272,7 @@ void cored_step_sum_pixels(const CoredStep *step, const CoredContext *context) {
   cored_thread_pool_part(in.c, CHANNEL_GRAIN, context->thread, context->n_threads, &c0, &c1);
   for (int i = 0; i < context->n && c0 < c1; i++)
     context->plan->kernels->sum_pixels(data_of(context, step->in[0], i), in.c, pixels, c0, c1,
-                                       step->in_act, step->in_slope, 1.0f / (float)pixels,
+                                       step->in_act, 1.0f / (float)pixels,
                                        data_of(context, step->out, i));
 }
 
@@ -311,7 +311,7 @@ void cored_step_concat(const CoredStep *step, const CoredContext *context) {
   int from, to;
   cored_thread_pool_part(context->n * out.h * out.w, 1, context->thread, context->n_threads, &from,
                          &to);
-  const CoredEpilogue copy = {.act = CORED_KERNEL_ACT_NONE};
+  const CoredEpilogue copy = {0};
   float *y = data_of(context, step->out, 0) + (ptrdiff_t)from * out.c;
   for (int i = 0; i < step->n_in; i++) {
     const int c = shape_of(context, step->in[i]).c;

@@ -24,7 +24,7 @@ typedef struct Case {
   int n;
   CoredShape in[4];
   bool batch_stats;
-  CoredAct act; /* after batch norm */
+  CoredActivation act; /* after batch norm */
 } Case;
 
 #define CONV(c, o, k, s, d, mode, p, b)                                                            \
@@ -43,10 +43,7 @@ typedef struct Case {
     .momentum = 0.1f                                                                               \
   }
 #define ACT(c, a)                                                                                  \
-  {                                                                                                \
-    .op = CORED_OP_ACTIVATION, .n_inputs = 1, .in_channels = c, .channels = c, .act = a,           \
-    .slope = 0.1f                                                                                  \
-  }
+  { .op = CORED_OP_ACTIVATION, .n_inputs = 1, .in_channels = c, .channels = c, .act = a }
 #define POOL(c, k, s, mode, p)                                                                     \
   {                                                                                                \
     .op = CORED_OP_MAX_POOL, .n_inputs = 1, .in_channels = c, .channels = c, .kernel = k,          \
@@ -58,7 +55,13 @@ typedef struct Case {
     .dilation = 1, .bias = (o) == CORED_OP_DENSE, .rate = 0.4f                                     \
   }
 
-#define PLAIN false, CORED_ACT_NONE
+/* Bounds that random values cross. */
+#define CLAMP                                                                                      \
+  { .kind = CORED_ACT_CLAMP, .low = -0.5f, .high = 0.75f }
+#define PLAIN                                                                                      \
+  false, {                                                                                         \
+    0                                                                                              \
+  }
 
 /* Odd sizes, channels that are no multiple of a vector, every kind of padding. */
 static const Case cases[] = {
@@ -88,19 +91,22 @@ static const Case cases[] = {
      PLAIN},
     {"depthwise 3x3 dilation 2", DEPTHWISE(5, 3, 1, 2, CORED_PAD_SAME, 0), 2, {{6, 5, 5}}, PLAIN},
     {"depthwise 4x4", DEPTHWISE(5, 4, 1, 1, CORED_PAD_SAME, 0), 1, {{6, 5, 5}}, PLAIN},
-    {"batch norm frozen", NORM(7), 3, {{3, 4, 7}}, false, CORED_ACT_NONE},
-    {"batch norm", NORM(7), 3, {{5, 4, 7}}, true, CORED_ACT_NONE},
-    {"batch norm ReLU", NORM(17), 2, {{5, 4, 17}}, true, CORED_ACT_RELU},
-    {"batch norm leaky", NORM(5), 2, {{5, 4, 5}}, true, CORED_ACT_LEAKY_RELU},
-    {"batch norm swish", NORM(9), 2, {{5, 4, 9}}, true, CORED_ACT_SWISH},
-    {"batch norm sigmoid", NORM(9), 2, {{5, 4, 9}}, true, CORED_ACT_SIGMOID},
-    {"batch norm frozen swish", NORM(9), 2, {{5, 4, 9}}, false, CORED_ACT_SWISH},
-    {"batch norm frozen ReLU", NORM(9), 2, {{5, 4, 9}}, false, CORED_ACT_RELU},
-    {"ReLU", ACT(5, CORED_ACT_RELU), 2, {{3, 4, 5}}, PLAIN},
-    {"leaky ReLU", ACT(5, CORED_ACT_LEAKY_RELU), 2, {{3, 4, 5}}, PLAIN},
-    {"swish", ACT(5, CORED_ACT_SWISH), 2, {{3, 4, 5}}, PLAIN},
-    {"sigmoid", ACT(5, CORED_ACT_SIGMOID), 2, {{3, 4, 5}}, PLAIN},
-    {"identity", ACT(5, CORED_ACT_NONE), 2, {{3, 4, 5}}, PLAIN},
+    {"batch norm frozen", NORM(7), 3, {{3, 4, 7}}, false, {0}},
+    {"batch norm", NORM(7), 3, {{5, 4, 7}}, true, {0}},
+    {"batch norm ReLU", NORM(17), 2, {{5, 4, 17}}, true, CORED_RELU},
+    {"batch norm leaky", NORM(5), 2, {{5, 4, 5}}, true, CORED_LEAKY_RELU(0.1f)},
+    {"batch norm swish", NORM(9), 2, {{5, 4, 9}}, true, CORED_SWISH},
+    {"batch norm sigmoid", NORM(9), 2, {{5, 4, 9}}, true, CORED_SIGMOID},
+    {"batch norm frozen swish", NORM(9), 2, {{5, 4, 9}}, false, CORED_SWISH},
+    {"batch norm frozen ReLU", NORM(9), 2, {{5, 4, 9}}, false, CORED_RELU},
+    {"batch norm ReLU6", NORM(9), 2, {{5, 4, 9}}, true, CORED_RELU6},
+    {"ReLU6", ACT(5, CORED_RELU6), 2, {{3, 4, 5}}, PLAIN},
+    {"clamp", ACT(5, CLAMP), 2, {{3, 4, 5}}, PLAIN},
+    {"ReLU", ACT(5, CORED_RELU), 2, {{3, 4, 5}}, PLAIN},
+    {"leaky ReLU", ACT(5, CORED_LEAKY_RELU(0.1f)), 2, {{3, 4, 5}}, PLAIN},
+    {"swish", ACT(5, CORED_SWISH), 2, {{3, 4, 5}}, PLAIN},
+    {"sigmoid", ACT(5, CORED_SIGMOID), 2, {{3, 4, 5}}, PLAIN},
+    {"identity", ACT(5, {0}), 2, {{3, 4, 5}}, PLAIN},
     {"max pool 3 stride 2", POOL(70, 3, 2, CORED_PAD_EXPLICIT, 1), 2, {{5, 6, 70}}, PLAIN},
     {"max pool 2 same", POOL(3, 2, 2, CORED_PAD_SAME, 0), 2, {{5, 6, 3}}, PLAIN},
     {"max pool 4 same", POOL(3, 4, 4, CORED_PAD_SAME, 0), 2, {{9, 6, 3}}, PLAIN},
@@ -195,7 +201,6 @@ static CoredPassF64 make_pass(const Setup *s) {
                        .y = s->y,
                        .saved = s->saved,
                        .act = s->test->act,
-                       .slope = 0.1f,
                        .batch_stats = s->test->batch_stats,
                        .rate = s->test->node.rate,
                        .key = 77,
@@ -210,8 +215,8 @@ static CoredPassF64 make_pass(const Setup *s) {
 }
 
 static bool training_only(const Case *test) {
-  return test->batch_stats || test->act != CORED_ACT_NONE || test->node.op == CORED_OP_DROPOUT ||
-         test->node.op == CORED_OP_DROP_CONNECT;
+  return test->batch_stats || test->act.kind != CORED_ACT_NONE ||
+         test->node.op == CORED_OP_DROPOUT || test->node.op == CORED_OP_DROP_CONNECT;
 }
 
 /* sum dy y, by the plain layer or by the training forward. */
@@ -342,7 +347,6 @@ static void check_float(const Case *test, unsigned cpu, CoredThreadPool *pool) {
                        .n = wide.n,
                        .out = wide.out,
                        .act = wide.act,
-                       .slope = wide.slope,
                        .batch_stats = wide.batch_stats,
                        .rate = wide.rate,
                        .key = wide.key,
@@ -417,7 +421,7 @@ static void every_op_has_a_case(void **state) {
 /* PyTorch's rule: new = 0.9 old + 0.1 batch, with the unbiased variance. */
 static void running_statistics_follow_the_batch(void **state) {
   (void)state;
-  const Case test = {"running", NORM(1), 2, {{1, 2, 1}}, true, CORED_ACT_NONE};
+  const Case test = {"running", NORM(1), 2, {{1, 2, 1}}, true, {0}};
   Setup s = setup_open(&test, CORED_CPU_C);
   CoredPassF64 pass = make_pass(&s);
   double mean = 10, var = 5;

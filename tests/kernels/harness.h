@@ -102,17 +102,27 @@ typedef struct Bounded {
   double value, error;
 } Bounded;
 
-static inline double act_exact(CoredKernelAct act, double slope, double x) {
-  switch (act) {
-  case CORED_KERNEL_ACT_NONE:
+/* One of each family, and a clamp to both sides: ReLU6 where high is not infinite. */
+#define N_TEST_ACTS 6
+
+static inline CoredActivation test_act(int i) {
+  static const CoredActivation acts[N_TEST_ACTS] = {
+      {0}, CORED_RELU, CORED_RELU6, CORED_LEAKY_RELU(0.1f), CORED_SWISH, CORED_SIGMOID};
+  return acts[i];
+}
+
+static inline double act_exact(CoredActivation act, double x) {
+  switch (act.kind) {
+  case CORED_ACT_NONE:
+  case CORED_N_ACTS:
     return x;
-  case CORED_KERNEL_ACT_RELU:
-    return fmax(x, 0.0);
-  case CORED_KERNEL_ACT_LEAKY_RELU:
-    return x < 0.0 ? slope * x : x;
-  case CORED_KERNEL_ACT_SWISH:
+  case CORED_ACT_CLAMP:
+    return fmin(fmax(x, (double)act.low), (double)act.high);
+  case CORED_ACT_LEAKY_RELU:
+    return x < 0.0 ? (double)act.slope * x : x;
+  case CORED_ACT_SWISH:
     return x / (1.0 + exp(-x));
-  case CORED_KERNEL_ACT_SIGMOID:
+  case CORED_ACT_SIGMOID:
     return 1.0 / (1.0 + exp(-x));
   }
   return x;
@@ -124,7 +134,7 @@ static inline double act_exact(CoredKernelAct act, double slope, double x) {
 static inline Bounded epilogue_exact(const CoredEpilogue *e, ptrdiff_t pixel, int c, Bounded x) {
   if (e->residual)
     x.value += (double)e->residual[pixel * e->residual_pixel + c];
-  x.value = act_exact(e->act, (double)e->slope, x.value);
+  x.value = act_exact(e->act, x.value);
   x.error = 1.1 * x.error + 12 * UNIT_ROUNDOFF * fabs(x.value);
   if (e->scale) {
     x.value = x.value * (double)e->scale[c] + (double)e->shift[c];
@@ -146,9 +156,7 @@ static inline CoredEpilogue random_epilogue(Rng *rng, int channels, size_t padde
   *arrays =
       (EpilogueArrays){buffer_random(rng, padded), buffer_random(rng, pixels * (size_t)pixel),
                        buffer_random(rng, (size_t)channels), buffer_random(rng, (size_t)channels)};
-  CoredEpilogue e = {.bias = arrays->bias.data,
-                     .act = (CoredKernelAct)rng_int(rng, 0, CORED_KERNEL_ACT_SIGMOID),
-                     .slope = 0.1f};
+  CoredEpilogue e = {.bias = arrays->bias.data, .act = test_act(rng_int(rng, 0, N_TEST_ACTS - 1))};
   if (rng_int(rng, 0, 1)) {
     e.residual = arrays->residual.data;
     e.residual_pixel = pixel;

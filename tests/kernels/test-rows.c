@@ -224,11 +224,11 @@ static void test_activations(void **state) {
     const Buffer x = buffer_new(n), y = buffer_new(n);
     for (int i = 0; i < n; i++)
       x.data[i] = (float)(i - n / 2) * 0.04f; /* -80..80 */
-    for (int act = CORED_KERNEL_ACT_NONE; act <= (int)CORED_KERNEL_ACT_SIGMOID; act++) {
-      const CoredEpilogue e = {.act = (CoredKernelAct)act, .slope = 0.1f};
+    for (int a = 0; a < N_TEST_ACTS; a++) {
+      const CoredEpilogue e = {.act = test_act(a)};
       kernels->pointwise(&e, x.data, n, y.data, n, 1, n);
       for (int i = 0; i < n; i++) {
-        const double want = act_exact(e.act, (double)e.slope, (double)x.data[i]);
+        const double want = act_exact(e.act, (double)x.data[i]);
         const Bounded b = {want, 6 * UNIT_ROUNDOFF * fabs(want) + 1e-37};
         assert_bounded(kernels->isa, y.data[i], b);
       }
@@ -242,14 +242,17 @@ static void test_activations(void **state) {
 static void test_special_values(void **state) {
   (void)state;
   FOR_EACH_TABLE(kernels) {
-    for (int act = CORED_KERNEL_ACT_NONE; act <= (int)CORED_KERNEL_ACT_SIGMOID; act++) {
+    for (int a = 0; a < N_TEST_ACTS; a++) {
       const float x[3] = {NAN, INFINITY, 1000.0f};
       float y[3];
-      const CoredEpilogue e = {.act = (CoredKernelAct)act, .slope = 0.1f};
+      const CoredEpilogue e = {.act = test_act(a)};
       kernels->pointwise(&e, x, 3, y, 3, 1, 3);
       assert_true(isnan(y[0]));
-      assert_true(act == CORED_KERNEL_ACT_SIGMOID ? y[1] == 1.0f : isinf(y[1]));
-      assert_true(act == CORED_KERNEL_ACT_SIGMOID ? y[2] == 1.0f : y[2] == 1000.0f);
+      const bool sigmoid = e.act.kind == CORED_ACT_SIGMOID;
+      const bool bounded = e.act.kind == CORED_ACT_CLAMP && !isinf(e.act.high);
+      const float limit = sigmoid ? 1.0f : bounded ? e.act.high : INFINITY;
+      assert_true(y[1] == limit);
+      assert_true(y[2] == fminf(limit, 1000.0f));
     }
   }
 }
@@ -257,14 +260,14 @@ static void test_special_values(void **state) {
 static void check_sum(Rng *rng, const CoredKernels *kernels) {
   const int pixels = rng_int(rng, 1, 70), c = rng_size(rng, 100),
             split = rng_int(rng, 0, c / 16) * 16;
-  const CoredKernelAct act = (CoredKernelAct)rng_int(rng, 0, CORED_KERNEL_ACT_SIGMOID);
+  const CoredActivation act = test_act(rng_int(rng, 0, N_TEST_ACTS - 1));
   const Buffer x = buffer_random(rng, (size_t)(pixels * c)), out = buffer_new((size_t)c);
-  kernels->sum_pixels(x.data, c, pixels, 0, split, act, 0.1f, 0.5f, out.data);
-  kernels->sum_pixels(x.data, c, pixels, split, c, act, 0.1f, 0.5f, out.data);
+  kernels->sum_pixels(x.data, c, pixels, 0, split, act, 0.5f, out.data);
+  kernels->sum_pixels(x.data, c, pixels, split, c, act, 0.5f, out.data);
   for (int j = 0; j < c; j++) {
     double sum = 0.0, size = 0.0;
     for (int p = 0; p < pixels; p++) {
-      const double v = act_exact(act, (double)0.1f, (double)x.data[p * c + j]);
+      const double v = act_exact(act, (double)x.data[p * c + j]);
       sum += v;
       size += fabs(v);
     }

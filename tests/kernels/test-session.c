@@ -15,9 +15,11 @@
 #include <unistd.h>
 
 #include "cored.h"
+#include "graph/ops.h"
 #include "graph/reference.h"
 #include "model/model.h"
 #include "networks/registry.h"
+#include "plan/plan.h"
 
 #define SEED 20240817u
 #define MAX_ERROR 1e-4 /* of the largest magnitude: the bar against PyTorch too */
@@ -337,6 +339,85 @@ static void test_shared_plan(void **state) {
   cored_plan_unref(plan);
 }
 
+/* ---- Activations ---------------------------------------------------------------------------- */
+
+enum { act_size = 11, act_params = 16 };
+
+/* The activation behind and in front of everything that can take it along. */
+static CoredGraph *activation_graph(CoredActivation act) {
+  CoredError error;
+  CoredGraph *const g = cored_graph_new();
+  assert_non_null(g);
+  int x = cored_graph_input(g, 3);
+  x = cored_graph_conv(g, x, (CoredConvArgs){.channels = 21, .kernel = 3, .pad = 1, .bias = true},
+                       "first");
+  x = cored_graph_activation(g, x, act);
+  x = cored_graph_depthwise(g, x, (CoredConvArgs){.kernel = 3, .pad = 1}, "depthwise");
+  x = cored_graph_activation(g, x, act);
+  x = cored_graph_conv(g, x, (CoredConvArgs){.channels = 19, .kernel = 1}, "pointwise");
+  x = cored_graph_activation(g, cored_graph_max_pool(g, x, 3, 2, CORED_PAD_EXPLICIT, 1), act);
+  cored_graph_set_features(g, x);
+  x = cored_graph_global_avg_pool(g, cored_graph_activation(g, x, act));
+  x = cored_graph_dense(g, cored_graph_activation(g, x, act), 2, "last");
+  assert_true(cored_graph_finish(g, x, 2, &error));
+  assert_true(g->n_params <= act_params);
+  return g;
+}
+
+/* Large enough that values cross 6. */
+static void make_params(const CoredGraph *g, float *params[act_params]) {
+  for (int i = 0; i < g->n_params; i++) {
+    params[i] = malloc(g->params[i].count * sizeof(float));
+    assert_non_null(params[i]);
+    cored_param_init(g, &g->params[i], SEED, params[i]);
+    for (size_t j = 0; j < g->params[i].count; j++)
+      params[i][j] = 4.0f * params[i][j] + 0.1f;
+  }
+}
+
+static void check_activation(const char *name, CoredActivation act) {
+  static const unsigned cpus[] = {CORED_CPU_C, CORED_CPU_AVX2, CORED_CPU_AVX2 | CORED_CPU_AVX512};
+  const Case c = {"cored-compact", act_size, act_size};
+  CoredGraph *const g = activation_graph(act);
+  float *params[act_params], *want[2];
+  make_params(g, params);
+  CoredModelInfo *const info = malloc(sizeof *info);
+  CoredError error;
+  assert_true(cored_model_info_init(info, c.network, 2, &error));
+  float *const input = random_input(2 * act_size * act_size * 3, 3);
+  const int wanted[2] = {g->logits, g->features};
+  assert_true(cored_reference_run(g, (const float *const *)params, input, 2, act_size, act_size,
+                                  wanted, 2, want, &error));
+  for (size_t i = 0; i < sizeof cpus / sizeof *cpus; i++) {
+    const CoredPlanParams p = {.input_width = act_size, .input_height = act_size, .cpu = cpus[i]};
+    CoredPlan *const plan =
+        cored_plan_new_from_graph(g, (const float *const *)params, info, &p, &error);
+    assert_non_null(plan);
+    Result got = run_session(plan, 2, 2, input, 2);
+    assert_close(name, &c, got.logits, want[0], got.n_logits);
+    assert_close(name, &c, got.features, want[1], got.n_features);
+    result_clear(&got);
+    cored_plan_unref(plan);
+  }
+  for (int i = 0; i < g->n_params; i++)
+    free(params[i]);
+  free(want[0]);
+  free(want[1]);
+  free(input);
+  free(info);
+  cored_graph_free(g);
+}
+
+static void test_activations(void **state) {
+  (void)state;
+  check_activation("none", (CoredActivation){0});
+  check_activation("ReLU", (CoredActivation)CORED_RELU);
+  check_activation("ReLU6", (CoredActivation)CORED_RELU6);
+  check_activation("leaky ReLU", (CoredActivation)CORED_LEAKY_RELU(0.1f));
+  check_activation("swish", (CoredActivation)CORED_SWISH);
+  check_activation("sigmoid", (CoredActivation)CORED_SIGMOID);
+}
+
 /* ---- Errors --------------------------------------------------------------------------------- */
 
 static void test_errors(void **state) {
@@ -384,9 +465,10 @@ static void test_p_fake(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_networks),  cmocka_unit_test(test_memory_bound),
-      cmocka_unit_test(test_no_growth), cmocka_unit_test(test_shared_plan),
-      cmocka_unit_test(test_errors),    cmocka_unit_test(test_p_fake),
+      cmocka_unit_test(test_networks),     cmocka_unit_test(test_activations),
+      cmocka_unit_test(test_memory_bound), cmocka_unit_test(test_no_growth),
+      cmocka_unit_test(test_shared_plan),  cmocka_unit_test(test_errors),
+      cmocka_unit_test(test_p_fake),
   };
   return cmocka_run_group_tests_name("session", tests, NULL, NULL);
 }

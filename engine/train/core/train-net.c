@@ -19,8 +19,7 @@ typedef struct Step {
   const CoredPasses *passes; /* NULL for the input */
   CoredPassShape shape;
   bool merged;            /* an activation that its batch norm does */
-  CoredAct act;           /* batch norm: the activation it does */
-  float slope;            /* of act */
+  CoredActivation act;    /* batch norm: the activation it does */
   float rate;             /* dropout, drop-connect */
   int param;              /* index of its first parameter in the graph, if any */
   int value, grad, saved; /* buffers; -1: none */
@@ -142,7 +141,6 @@ static void merge_activations(Layout *layout) {
       continue;
     layout->steps[i].merged = true;
     layout->steps[source].act = node->act;
-    layout->steps[source].slope = node->slope;
   }
 }
 
@@ -393,7 +391,6 @@ static CoredPassReal make_pass(const CoredTrainNet *net, const CoredTrainNetRun 
                         .y = value_of(net, index),
                         .saved = buffer_of(net, step->saved),
                         .act = step->act,
-                        .slope = step->slope,
                         .batch_stats = run->batch_stats,
                         .rate = run->dropout ? step->rate : 0.0f,
                         .first = run->first,

@@ -106,13 +106,13 @@ static void REAL(norm_batch_statistics)(const REAL(Norm) * b) {
 static inline __attribute__((always_inline)) void REAL(norm_apply)(const REAL(Norm) * b,
                                                                    const real *restrict x,
                                                                    real *restrict y, size_t rows,
-                                                                   const CoredAct act) {
+                                                                   const CoredAct kind) {
   const size_t c = b->c; /* in a register: stores may alias *b */
   const real *const restrict scale = b->scale, *const restrict shift = b->shift;
-  const real slope = (real)b->pass->slope;
+  const REAL(Act) act = REAL(act_of)(b->pass->act);
   for (size_t i = 0; i < rows; i++, x += c, y += c)
     for (size_t j = 0; j < c; j++)
-      y[j] = REAL(act_value)(act, slope, scale[j] * x[j] + shift[j]);
+      y[j] = REAL(act_value)(kind, act, scale[j] * x[j] + shift[j]);
 }
 
 static void REAL(norm_apply_task)(void *context, int task, int thread) {
@@ -121,12 +121,13 @@ static void REAL(norm_apply_task)(void *context, int task, int thread) {
   const size_t begin = split_begin(&b->rows, task), rows = split_count(&b->rows, task);
   const real *const x = b->pass->x[0] + begin * b->c;
   real *const y = b->pass->y + begin * b->c;
-  switch (b->pass->act) {
+  switch (b->pass->act.kind) {
   case CORED_ACT_NONE:
+  case CORED_N_ACTS:
     REAL(norm_apply)(b, x, y, rows, CORED_ACT_NONE);
     return;
-  case CORED_ACT_RELU:
-    REAL(norm_apply)(b, x, y, rows, CORED_ACT_RELU);
+  case CORED_ACT_CLAMP:
+    REAL(norm_apply)(b, x, y, rows, CORED_ACT_CLAMP);
     return;
   case CORED_ACT_LEAKY_RELU:
     REAL(norm_apply)(b, x, y, rows, CORED_ACT_LEAKY_RELU);
@@ -156,14 +157,14 @@ static void REAL(batch_norm_forward)(Pass *pass) {
 /* Sums of dz and of dz (x - mean) over the task's rows. */
 static inline __attribute__((always_inline)) void
 REAL(norm_dsum)(const REAL(Norm) * b, const real *x, const real *dy, size_t rows,
-                real *restrict sum, real *restrict moment, const CoredAct act) {
+                real *restrict sum, real *restrict moment, const CoredAct kind) {
   const size_t c = b->c; /* in a register: stores may alias *b */
   const real *const restrict scale = b->scale, *const restrict shift = b->shift;
   const real *const restrict mean = b->mean;
-  const real slope = (real)b->pass->slope;
+  const REAL(Act) act = REAL(act_of)(b->pass->act);
   for (size_t i = 0; i < rows; i++, x += c, dy += c)
     for (size_t j = 0; j < c; j++) {
-      const real dz = dy[j] * REAL(act_slope)(act, slope, scale[j] * x[j] + shift[j]);
+      const real dz = dy[j] * REAL(act_slope)(kind, act, scale[j] * x[j] + shift[j]);
       sum[j] += dz;
       moment[j] += dz * (x[j] - mean[j]);
     }
@@ -176,12 +177,13 @@ static void REAL(norm_dsum_task)(void *context, int task, int thread) {
   const real *const x = b->pass->x[0] + begin * b->c, *const dy = b->pass->dy + begin * b->c;
   real *const sum = b->partials + (size_t)task * 2 * b->c, *const moment = sum + b->c;
   memset(sum, 0, 2 * b->c * sizeof *sum);
-  switch (b->pass->act) {
+  switch (b->pass->act.kind) {
   case CORED_ACT_NONE:
+  case CORED_N_ACTS:
     REAL(norm_dsum)(b, x, dy, rows, sum, moment, CORED_ACT_NONE);
     return;
-  case CORED_ACT_RELU:
-    REAL(norm_dsum)(b, x, dy, rows, sum, moment, CORED_ACT_RELU);
+  case CORED_ACT_CLAMP:
+    REAL(norm_dsum)(b, x, dy, rows, sum, moment, CORED_ACT_CLAMP);
     return;
   case CORED_ACT_LEAKY_RELU:
     REAL(norm_dsum)(b, x, dy, rows, sum, moment, CORED_ACT_LEAKY_RELU);
@@ -198,16 +200,16 @@ static void REAL(norm_dsum_task)(void *context, int task, int thread) {
 /* dx = scale (dz - k0 - (x - mean) k1); dx may be dy. */
 static inline __attribute__((always_inline)) void REAL(norm_dx)(const REAL(Norm) * b, const real *x,
                                                                 const real *dy, real *dx,
-                                                                size_t rows, const CoredAct act,
+                                                                size_t rows, const CoredAct kind,
                                                                 const bool add) {
   const size_t c = b->c; /* in a register: stores may alias *b */
   const real *const restrict scale = b->scale, *const restrict shift = b->shift;
   const real *const restrict mean = b->mean, *const restrict k0 = b->k0, *const restrict k1 = b->k1;
-  const real slope = (real)b->pass->slope;
+  const REAL(Act) act = REAL(act_of)(b->pass->act);
   for (size_t i = 0; i < rows; i++, x += c, dy += c, dx += c) {
     INDEPENDENT
     for (size_t j = 0; j < c; j++) {
-      const real dz = dy[j] * REAL(act_slope)(act, slope, scale[j] * x[j] + shift[j]);
+      const real dz = dy[j] * REAL(act_slope)(kind, act, scale[j] * x[j] + shift[j]);
       const real d = scale[j] * (dz - k0[j] - (x[j] - mean[j]) * k1[j]);
       dx[j] = add ? dx[j] + d : d;
     }
@@ -217,11 +219,11 @@ static inline __attribute__((always_inline)) void REAL(norm_dx)(const REAL(Norm)
 static inline __attribute__((always_inline)) void REAL(norm_dx_act)(const REAL(Norm) * b,
                                                                     const real *x, const real *dy,
                                                                     real *dx, size_t rows,
-                                                                    const CoredAct act) {
+                                                                    const CoredAct kind) {
   if (b->pass->add[0])
-    REAL(norm_dx)(b, x, dy, dx, rows, act, true);
+    REAL(norm_dx)(b, x, dy, dx, rows, kind, true);
   else
-    REAL(norm_dx)(b, x, dy, dx, rows, act, false);
+    REAL(norm_dx)(b, x, dy, dx, rows, kind, false);
 }
 
 static void REAL(norm_dx_task)(void *context, int task, int thread) {
@@ -230,12 +232,13 @@ static void REAL(norm_dx_task)(void *context, int task, int thread) {
   const size_t begin = split_begin(&b->rows, task), rows = split_count(&b->rows, task);
   const real *const x = b->pass->x[0] + begin * b->c, *const dy = b->pass->dy + begin * b->c;
   real *const dx = b->pass->dx[0] + begin * b->c;
-  switch (b->pass->act) {
+  switch (b->pass->act.kind) {
   case CORED_ACT_NONE:
+  case CORED_N_ACTS:
     REAL(norm_dx_act)(b, x, dy, dx, rows, CORED_ACT_NONE);
     return;
-  case CORED_ACT_RELU:
-    REAL(norm_dx_act)(b, x, dy, dx, rows, CORED_ACT_RELU);
+  case CORED_ACT_CLAMP:
+    REAL(norm_dx_act)(b, x, dy, dx, rows, CORED_ACT_CLAMP);
     return;
   case CORED_ACT_LEAKY_RELU:
     REAL(norm_dx_act)(b, x, dy, dx, rows, CORED_ACT_LEAKY_RELU);

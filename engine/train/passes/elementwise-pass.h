@@ -18,35 +18,43 @@ static REAL(Elements) REAL(elements_make)(Pass *pass) {
 static void REAL(activation_forward_task)(void *context, int task, int thread) {
   (void)thread;
   const REAL(Elements) *const e = context;
-  const CoredAct act = e->pass->node->act;
-  const real slope = (real)e->pass->node->slope;
+  const CoredAct kind = e->pass->node->act.kind;
+  const REAL(Act) act = REAL(act_of)(e->pass->node->act);
   const size_t begin = split_begin(&e->split, task), end = begin + split_count(&e->split, task);
   const real *const x = e->pass->x[0];
   real *const y = e->pass->y;
   INDEPENDENT
   for (size_t i = begin; i < end; i++)
-    y[i] = REAL(act_value)(act, slope, x[i]);
+    y[i] = REAL(act_value)(kind, act, x[i]);
 }
 
-static real REAL(slope_from_output)(CoredAct act, real slope, real y) {
-  if (act == CORED_ACT_SIGMOID)
+static real REAL(slope_from_output)(CoredAct kind, REAL(Act) act, real y) {
+  switch (kind) {
+  case CORED_ACT_SIGMOID:
     return y * (1 - y);
-  return act == CORED_ACT_NONE || y > 0 ? 1 : act == CORED_ACT_RELU ? 0 : slope;
+  case CORED_ACT_CLAMP:
+    return y > act.low && y < act.high ? 1 : 0;
+  case CORED_ACT_LEAKY_RELU:
+    return y > 0 ? 1 : act.slope;
+  default:
+    return 1;
+  }
 }
 
 static void REAL(activation_backward_task)(void *context, int task, int thread) {
   (void)thread;
   const REAL(Elements) *const e = context;
   const Pass *const pass = e->pass;
-  const CoredAct act = pass->node->act;
-  const real slope = (real)pass->node->slope, keep = pass->add[0] ? 1 : 0;
+  const CoredAct kind = pass->node->act.kind;
+  const REAL(Act) act = REAL(act_of)(pass->node->act);
+  const real keep = pass->add[0] ? 1 : 0;
   const size_t begin = split_begin(&e->split, task), end = begin + split_count(&e->split, task);
   const real *const x = pass->x[0], *const y = pass->y, *const dy = pass->dy;
   real *const dx = pass->dx[0];
   INDEPENDENT
   for (size_t i = begin; i < end; i++) {
-    const real d = act == CORED_ACT_SWISH ? REAL(act_slope)(CORED_ACT_SWISH, slope, x[i])
-                                          : REAL(slope_from_output)(act, slope, y[i]);
+    const real d = kind == CORED_ACT_SWISH ? REAL(act_slope)(CORED_ACT_SWISH, act, x[i])
+                                           : REAL(slope_from_output)(kind, act, y[i]);
     dx[i] = keep != 0 ? dx[i] + dy[i] * d : dy[i] * d;
   }
 }

@@ -10,13 +10,12 @@ typedef struct Pass {
   real *y;     /* [n, out.h, out.w, out.c]; forward writes it, backward may read it if needs_y */
   real *saved; /* what forward leaves for backward, saved_count() values */
 
-  CoredAct act;     /* batch norm: activation applied to its output */
-  float slope;      /* of act */
-  bool batch_stats; /* batch norm: statistics of the batch instead of the running ones */
-  real *running[2]; /* batch norm: mean and variance to update, or NULL */
-  float rate;       /* dropout, drop-connect: 0 passes everything */
-  uint64_t key;     /* of their random numbers */
-  uint64_t first;   /* index of sample 0 in the whole batch: the counter of random numbers */
+  CoredActivation act; /* batch norm: activation applied to its output */
+  bool batch_stats;    /* batch norm: statistics of the batch instead of the running ones */
+  real *running[2];    /* batch norm: mean and variance to update, or NULL */
+  float rate;          /* dropout, drop-connect: 0 passes everything */
+  uint64_t key;        /* of their random numbers */
+  uint64_t first;      /* index of sample 0 in the whole batch: the counter of random numbers */
 
   const real *dy;                        /* gradient of y */
   real *dx[4];                           /* gradient of x[i], NULL where not wanted */

@@ -12,7 +12,7 @@ extern const CoredPasses cored_pass_activation_x_avx2, cored_pass_activation_x_a
 #endif
 
 const CoredPasses *cored_passes_get(const CoredNode *node, unsigned cpu) {
-  const bool needs_input = node->op == CORED_OP_ACTIVATION && node->act == CORED_ACT_SWISH;
+  const bool needs_input = node->op == CORED_OP_ACTIVATION && node->act.kind == CORED_ACT_SWISH;
 #ifdef CORED_TRAIN_X86
   if (cpu & CORED_CPU_AVX512)
     return needs_input ? &cored_pass_activation_x_avx512 : cored_pass_table_avx512[node->op];
