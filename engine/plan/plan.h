@@ -68,12 +68,11 @@ struct CoredPlan {
   CoredModelInfo info;
   const CoredKernels *kernels;
   int input_width, input_height, n_classes;
+  bool one_output; /* logits has one channel z and stands for (0, z) */
   CoredValue *values;
-  int n_values;
   CoredStep *steps;
-  int n_steps;
+  int n_values, n_steps;
   int features, logits; /* values; 0 is the input */
-  bool one_output;      /* logits has one channel z and stands for (0, z) */
   void *weights;        /* one block: everything the steps point to */
   size_t weight_bytes;
   size_t arena_bytes;   /* of one image */

@@ -7,11 +7,8 @@
 #include <string.h>
 
 #include "base/escape.h"
-#include "graph/ops.h"
 #include "model/hash.h"
-#include "model/model.h"
 #include "model/safetensors.h"
-#include "plan/fuse.h"
 #include "tools/convert/advice.h"
 
 /* HDF5 files of any network may be looked at, within reason. */
@@ -315,67 +312,4 @@ void cored_inspect_print(const json_t *d, FILE *out) {
   fprintf(out, LABEL "%s: %s\n", "ERROR:", show(json_object_get(error, "code")).text,
           show(json_object_get(error, "message")).text);
   print_text(error, "advice", "what to do:", out);
-}
-
-/* ---- The plan of a model ----------------------------------------------------------------------
- */
-
-/* "conv1", or "conv#3" for a node without a name. */
-static void print_node(const CoredGraph *graph, int node, FILE *out) {
-  const CoredNode *n = &graph->nodes[node];
-  if (n->name[0])
-    fprintf(out, "%s", cored_show(n->name).text);
-  else
-    fprintf(out, "%s#%d", cored_show(cored_op_info(n->op)->name).text, node);
-}
-
-static void print_nodes(const CoredGraph *graph, const char *before, int node, FILE *out) {
-  if (node == CORED_NO_NODE)
-    return;
-  fprintf(out, "  %s ", cored_show(before).text);
-  print_node(graph, node, out);
-}
-
-static void print_fused_op(const CoredFusedGraph *fused, int i, FILE *out) {
-  static const char *const roles[] = {[CORED_FUSED_FOLD] = "folds",
-                                      [CORED_FUSED_ADD] = "adds with",
-                                      [CORED_FUSED_ACT] = "then",
-                                      [CORED_FUSED_POST] = "after that",
-                                      [CORED_FUSED_NOTHING] = "skips"};
-  const CoredFusedOp *op = &fused->ops[i];
-  const CoredGraph *graph = fused->graph;
-  const CoredShape *shape = &fused->shapes[op->last];
-  fprintf(out, "%4d  %-15s ", i, cored_show(cored_op_info(op->op)->name).text);
-  print_node(graph, op->node, out);
-  fprintf(out, "  %dx%dx%d", shape->h, shape->w, shape->c);
-  for (int k = 0; k < op->n_in; k++)
-    print_nodes(graph, k ? "and" : "of", op->in[k], out);
-  print_nodes(graph, "read through", op->in_act, out);
-  print_nodes(graph, "times", op->factors, out);
-  print_nodes(graph, "plus", op->residual, out);
-  for (int k = 0; k < op->n_fused; k++)
-    print_nodes(graph, roles[op->fused[k].role], op->fused[k].node, out);
-  if (op->inlined != CORED_NO_NODE)
-    fprintf(out, "  computes op %d on the way", op->inlined);
-  if (op->macs > 0)
-    fprintf(out, "  %.2f M", op->macs * 1e-6);
-  fputc('\n', out);
-}
-
-bool cored_inspect_print_plan(const char *path, FILE *out, CoredError *error) {
-  CoredModel *model = cored_model_load(path, NULL, error);
-  if (!model)
-    return false;
-  const CoredModelInfo *info = cored_model_info(model);
-  CoredFusedGraph fused = {0};
-  const bool ok =
-      cored_fuse(&fused, cored_model_graph(model), info->input_height, info->input_width, error);
-  if (ok)
-    fprintf(out, "%s at %dx%d: %d ops\n", info->network, info->input_width, info->input_height,
-            fused.n_ops);
-  for (int i = 0; ok && i < fused.n_ops; i++)
-    print_fused_op(&fused, i, out);
-  cored_fused_clear(&fused);
-  cored_model_unref(model);
-  return ok;
 }

@@ -17,8 +17,8 @@ json_t *cored_inspect(const char *path, const CoredReadOptions *options, uint64_
 void cored_inspect_print(const json_t *description, FILE *out);
 
 /* Print the ops that the plan of a model file of this project computes, one a line: number, op,
- * name, output shape, what it reads, what was fused into it, millions of multiply-adds. False with
- * *error set when the file is no such model. */
+ * name, input and output shape, multiply-adds, bytes of weights, what it reads and what was fused
+ * into it. False with *error set when the file is no such model. */
 bool cored_inspect_print_plan(const char *path, FILE *out, CoredError *error);
 
 #endif /* CORED_CONVERT_INSPECT_H */
