@@ -8,9 +8,9 @@ usage() {
   cat <<TXT
 Usage: pipelines/camera.sh --model MODEL [OPTION]...
 
-Shows the picture of a camera (v4l2src) with the detector's results drawn into it, and prints them once
-a second. The queue before the detector holds one frame and drops older ones, so that what is judged is
-now.
+Shows the picture of a camera (v4l2src) with the detector's results drawn into it, and prints the
+results once a second. The queue before the detector holds one frame and drops older ones, so that
+always the newest frame is judged.
 
   --device FILE   the camera (/dev/video0)
   --test          a generated live picture in place of the camera

@@ -8,19 +8,18 @@ usage() {
   cat <<TXT
 Usage: pipelines/flag-video.sh --model MODEL [--output DIR] [FILE|URI]... [-- OPTION OF cored-scan...]
 
-Installs from Debian what is missing and says what, builds in build/ when needed and judges the
-videos: a time line and a verdict on the terminal and, in DIR (the current folder), for each video
-NAME-flagged.mp4 with boxes and probabilities, and flag-video.jsonl for programs.
+Installs the Debian packages that are missing and says which, builds in build/ if needed, and judges
+the videos. It prints a time line and a verdict, and writes into DIR (default: the current folder)
+NAME-flagged.mp4 with boxes and probabilities for each video, and flag-video.jsonl for programs.
 
   --model PATH    the model, a file or the folder of a run; else what CORED_MODEL names
-  --output DIR    where the files go; made when missing
+  --output DIR    where the files go; the folder is made if it does not exist
   --no-video      write no annotated video
-  --append        files of an earlier run stay: add to flag-video.jsonl, give videos new names
-  --overwrite     replace files of an earlier run; without either they are left alone
+  --append        add to the flag-video.jsonl of an earlier run, and give videos new names
+  --overwrite     replace files of an earlier run (without either option they are left alone)
   -h, --help      this text
-Without FILE a generated video is judged; no face is in it, so its verdict is "unknown".
-Exit status: that of cored-scan: 0 judged, 1 some input failed, 2 wrong usage,
-130 interrupted.
+Without FILE a generated video is judged. It contains no face, so its verdict is "unknown".
+Exit status: that of cored-scan: 0 judged, 1 some input failed, 2 wrong usage, 130 interrupted.
 TXT
 }
 

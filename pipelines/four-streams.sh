@@ -8,9 +8,9 @@ usage() {
   cat <<TXT
 Usage: pipelines/four-streams.sh --model MODEL [OPTION]... [FILE|URI]...
 
-Judges up to four videos at once, each with results of its own, and shows them in four quarters of
-one picture. All detectors share the weights and the workers, which they take in turns. Fewer videos
-than four are repeated; without one four generated live pictures are judged as a whole.
+Judges up to four videos at once, each with its own results, and shows them in the four quarters of
+one picture. All detectors share the weights, and take turns with the workers. Fewer than four videos
+are repeated; without any, four generated live pictures are judged as whole frames.
 
   --width N       of a quarter, 16:9 (640)
   --offline       exact and as fast as it goes, not as if the videos were live

@@ -8,9 +8,9 @@ usage() {
   cat <<TXT
 Usage: pipelines/live-demo.sh --model MODEL [OPTION]... [FILE]
 
-Plays the video as if it were live, again and again, judges it and draws the results. The detector
-watches a file, a copy of MODEL at first; what is published there (cored-train --publish) is taken over
-between two frames, and the new generation appears in the picture.
+Plays the video over and over as if it were live, judges it and draws the results. The detector
+watches a file, which is a copy of MODEL at first. A model that is published there (cored-train
+--publish) is taken over between two frames, and its generation appears in the picture.
 
   --live FILE     the watched file (a temporary one); it is replaced by a copy of MODEL
   --next MODEL    publish this model there ...

@@ -8,8 +8,9 @@ usage() {
   cat <<TXT
 Usage: pipelines/record.sh --model MODEL --output OUT.mp4 [OPTION]... [FILE|URI]
 
-A tee: one branch records the video, untouched, as H.264; the other judges it and prints its
-results. Both see the same memory, nothing is copied. Ctrl-C finishes the recording well.
+Splits the stream with a tee: one branch records the untouched video as H.264, the other judges it
+and prints the results. Both see the same memory; nothing is copied. Ctrl-C finishes the recording
+properly.
 
 A camera or stream that is lost is a failure; what was recorded until then is kept.
 

@@ -14,7 +14,8 @@ const char *cored_model_path_default(void) {
   return path && *path ? path : NULL;
 }
 
-bool cored_model_path_is_weights(const char *name) {
+/* The name ends like that of a weight file. */
+static bool is_weights(const char *name) {
   static const char *const suffixes[] = {".safetensors", ".pth", ".pth.tar", ".pt", ".ckpt", ".h5"};
   for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++) {
     const size_t n = strlen(name), k = strlen(suffixes[i]);
@@ -40,7 +41,7 @@ static char *find_only(const char *folder, int *count) {
   DIR *dir = opendir(folder);
   *count = 0;
   for (const struct dirent *entry; dir && (entry = readdir(dir));)
-    if (cored_model_path_is_weights(entry->d_name) && (*count)++ == 0)
+    if (is_weights(entry->d_name) && (*count)++ == 0)
       found = join(folder, entry->d_name);
   if (dir)
     closedir(dir);

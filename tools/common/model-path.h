@@ -16,9 +16,6 @@ const char *cored_model_path_default(void);
  * the reason in why. A name that cannot be looked at stays as it is: who opens it says why. */
 char *cored_model_path_resolve(const char *path, char *why, size_t size);
 
-/* The name ends like that of a weight file: .safetensors, .pth, .pth.tar, .pt, .ckpt, .h5. */
-bool cored_model_path_is_weights(const char *name);
-
 /* The path of a file:// URI of this machine; other texts are copied. The caller frees it; NULL
  * without memory. */
 char *cored_model_path_plain(const char *path);

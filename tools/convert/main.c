@@ -23,8 +23,8 @@ static const char main_help[] =
     "Usage: cored-convert COMMAND [OPTION]... FILE\n"
     "\n"
     "Commands:\n"
-    "  import FILE -o OUT.safetensors   make a model of a PyTorch (.pth, .pth.tar), Keras (.h5)\n"
-    "                                   or plain safetensors weight file\n"
+    "  import FILE -o OUT.safetensors   turn a PyTorch (.pth, .pth.tar), Keras (.h5) or plain\n"
+    "                                   safetensors weight file into a model\n"
     "  export MODEL -o OUT.pth          write a model as a file that torch.load reads\n"
     "  inspect FILE...                  show what is in a weight file of any of these formats\n"
     "  keygen -o NAME                   make a pair of keys for signing\n"
@@ -32,12 +32,12 @@ static const char main_help[] =
     "  verify --keys FILE MODEL...      check that trusted keys signed these models\n"
     "\n"
     "'cored-convert COMMAND --help' lists the options of a command. Nothing in a file is ever\n"
-    "executed: a file that asks for it is refused by name.\n";
+    "executed. A file that asks for it is refused, and the message names what it asked for.\n";
 
 static const char import_help[] =
     "Usage: cored-convert import [OPTION]... FILE -o OUT.safetensors\n"
     "\n"
-    "Read a weight file and write it as a model. The format is told by the content.\n"
+    "Read a weight file and write it as a model. The format is recognized by the content.\n"
     "\n"
     "  -o, --output=FILE         the model to write\n"
     "      --overwrite           replace it, as a whole or not at all, if it is there already\n"
@@ -51,7 +51,7 @@ static const char import_help[] =
     "      --threshold=P         fake at or above this probability, 0 to 1; default 0.5\n"
     "      --temperature=T       logits are divided by it; default 1\n"
     "      --key=NAME            dictionary in the file that holds the tensors\n"
-    "      --strip=PREFIX        take this beginning off the names\n"
+    "      --strip=PREFIX        remove this beginning from the names\n"
     "      --rename=OLD=NEW      rename a tensor, or all whose first components are OLD\n"
     "      --drop=PATTERN        leave out tensors with such names\n"
     "                            (these three may be repeated; names as 'inspect' prints them)\n"

@@ -26,7 +26,7 @@ const CoredPickleNode *cored_pickle_item(const CoredPickle *pickle, const CoredP
   return &pickle->nodes[pickle->cells[tuple->first + i].value];
 }
 
-bool cored_pickle_text_is(const CoredPickleNode *node, const char *text) {
+static bool text_is(const CoredPickleNode *node, const char *text) {
   return node->kind == CORED_PICKLE_TEXT && node->count == strlen(text) &&
          memcmp(node->text, text, node->count) == 0;
 }
@@ -36,7 +36,7 @@ const CoredPickleNode *cored_pickle_get(const CoredPickle *pickle, const CoredPi
   const CoredPickleNode *found = NULL;
   uint32_t cell = dict->first;
   for (uint32_t i = 0; i < dict->count; i++, cell = pickle->cells[cell].next)
-    if (cored_pickle_text_is(&pickle->nodes[pickle->cells[cell].key], key))
+    if (text_is(&pickle->nodes[pickle->cells[cell].key], key))
       found = &pickle->nodes[pickle->cells[cell].value];
   return found;
 }
@@ -124,7 +124,8 @@ const CoredGlobalEntry *cored_global_find(const uint8_t *module, size_t module_l
   return NULL;
 }
 
-bool cored_global_refuse(const char *shown, CoredRefusal *refusal) {
+/* Refuse a global by name, with the reason where there is a particular one. */
+static bool refuse_global(const char *shown, CoredRefusal *refusal) {
   for (size_t i = 0; i < sizeof known / sizeof *known; i++)
     if (strncmp(shown, known[i].prefix, strlen(known[i].prefix)) == 0)
       return cored_refuse(refusal, known[i].code, "the pickle asks for '%s': %s", shown,
@@ -567,7 +568,7 @@ static bool run_global(Machine *m) {
   if (entry)
     return push(m, (CoredPickleNode){.kind = CORED_PICKLE_GLOBAL, .sub = entry->global});
   CoredRefusal why = {0};
-  cored_global_refuse(shown, &why);
+  refuse_global(shown, &why);
   return m->survey ? push_refused(m, why.message) : fail(m, why.code, "%s", why.message);
 }
 
@@ -746,13 +747,11 @@ static bool run_persid(Machine *m) {
   if (!pop(m, &ref))
     return false;
   CoredPickleNode id = *cored_pickle_node(m->pickle, ref);
-  if (id.kind == CORED_PICKLE_TUPLE && id.count >= 1 &&
-      cored_pickle_text_is(item(m, &id, 0), "module"))
+  if (id.kind == CORED_PICKLE_TUPLE && id.count >= 1 && text_is(item(m, &id, 0), "module"))
     return fail(m, CORED_REFUSAL_PTH_WHOLE_MODULE,
                 "the file holds a pickled module; save its state_dict() instead");
   if (id.kind != CORED_PICKLE_TUPLE || id.count < 5 || id.count > 6 ||
-      !cored_pickle_text_is(item(m, &id, 0), "storage") ||
-      item(m, &id, 3)->kind != CORED_PICKLE_TEXT ||
+      !text_is(item(m, &id, 0), "storage") || item(m, &id, 3)->kind != CORED_PICKLE_TEXT ||
       (id.count == 6 && item(m, &id, 5)->kind != CORED_PICKLE_NONE))
     return fail(m, CORED_REFUSAL_STORAGE_ID,
                 "expected ('storage', class, key, location, elements)");

@@ -97,7 +97,6 @@ const CoredPickleNode *cored_pickle_item(const CoredPickle *pickle, const CoredP
 /* Value under a text key of a dictionary, the last one where there are several, or NULL. */
 const CoredPickleNode *cored_pickle_get(const CoredPickle *pickle, const CoredPickleNode *dict,
                                         const char *key);
-bool cored_pickle_text_is(const CoredPickleNode *node, const char *text);
 const char *cored_pickle_kind_name(const CoredPickleNode *node);
 
 /* ---- Names that a pickle of weights may use ----------------------------------------------------
@@ -111,8 +110,6 @@ typedef struct CoredGlobalEntry {
 /* The allow-list: NULL for a name that is not on it. */
 const CoredGlobalEntry *cored_global_find(const uint8_t *module, size_t module_length,
                                           const uint8_t *name, size_t name_length);
-/* Refuse a global by name, with the reason where there is a particular one. */
-bool cored_global_refuse(const char *shown, CoredRefusal *refusal);
 size_t cored_global_count(void);
 
 size_t cored_pickle_opcode_count(void); /* opcodes that are allowed */

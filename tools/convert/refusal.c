@@ -30,15 +30,6 @@ const char *cored_refusal_code_name(CoredRefusalCode code) {
   return (unsigned)code < CORED_N_REFUSAL_CODES ? names[code] : "UNKNOWN";
 }
 
-const char *cored_refusal_code_text(CoredRefusalCode code) {
-  static const char *const texts[] = {
-#define CORED_REFUSAL_TEXT(name, text) text,
-      CORED_REFUSAL_CODES(CORED_REFUSAL_TEXT)
-#undef CORED_REFUSAL_TEXT
-  };
-  return (unsigned)code < CORED_N_REFUSAL_CODES ? texts[code] : "unknown code";
-}
-
 bool cored_refuse_error(CoredRefusal *refusal, const CoredError *error) {
   static const struct {
     CoredErrorCode error;

@@ -129,8 +129,7 @@ bool cored_refuse(CoredRefusal *refusal, CoredRefusalCode code, const char *form
 /* A refusal out of an engine's error; codes for files are kept, others become ENGINE. */
 bool cored_refuse_error(CoredRefusal *refusal, const CoredError *error);
 
-/* "ZIP_CRC" for CORED_REFUSAL_ZIP_CRC, and its one-line description; never NULL. */
+/* "ZIP_CRC" for CORED_REFUSAL_ZIP_CRC; never NULL. */
 const char *cored_refusal_code_name(CoredRefusalCode code);
-const char *cored_refusal_code_text(CoredRefusalCode code);
 
 #endif /* CORED_CONVERT_REFUSAL_H */

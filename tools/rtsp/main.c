@@ -297,9 +297,10 @@ static gboolean parse(int *argc, char ***argv, Options *options) {
   GError *error = NULL;
   GOptionContext *context = g_option_context_new("FILE|URI");
   g_option_context_set_summary(
-      context, "Judges a video and serves it, annotated, over RTSP. Without --user there is no "
-               "authentication:\nwhoever reaches the address may watch. Without --tls-certificate "
-               "the picture is not encrypted,\nand the password only asked for by digest.");
+      context,
+      "Judge a video and serve it, annotated, over RTSP.\n\nWithout --user there is no "
+      "authentication: whoever reaches the address may watch. Without\n--tls-certificate the "
+      "picture is not encrypted, and the password is asked for by digest only.");
   g_option_context_set_description(
       context, "Ends with Ctrl-C. Exit status: 130 interrupted, 1 it failed, 2 wrong usage.\n");
   g_option_context_add_main_entries(context, entries, NULL);
