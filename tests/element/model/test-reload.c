@@ -65,7 +65,7 @@ static void hear_models(Rig *rig, Told *told) {
 static void note_signal(GstElement *element, gint status, const char *path, gint *statuses) {
   (void)element;
   (void)path;
-  statuses[status == 0 ? 0 : 1]++;
+  g_atomic_int_inc(&statuses[status == 0 ? 0 : 1]);
 }
 
 static void wait_told(Rig *rig, guint failed, Told *sum) {
@@ -114,7 +114,7 @@ static void the_model_property_is_live(void **state) {
   assert_int_equal(told.failed + told.warnings, 0);
   assert_int_equal(rig_stat(&rig, "model-swaps"), 5);
   assert_int_equal(rig_stat(&rig, "inferred"), number);
-  assert_int_equal(statuses[0], 5);
+  assert_int_equal(g_atomic_int_get(&statuses[0]), 5);
 
   char *missing = support_path("missing.safetensors");
   g_object_set(rig.element, "model", missing, NULL);
@@ -123,7 +123,9 @@ static void the_model_property_is_live(void **state) {
   assert_int_equal(told.warnings, 1);
   assert_string_equal(told.code, "NOT_FOUND");
   assert_int_equal(push_one(&rig, number++, p), B); /* the old one stays */
-  assert_int_equal(statuses[1], 1);
+  for (guint i = 0; g_atomic_int_get(&statuses[1]) == 0 && i < 10000; i++)
+    g_usleep(1000); /* the signal follows the messages, from the thread that loads */
+  assert_int_equal(g_atomic_int_get(&statuses[1]), 1);
   g_object_get(rig.element, "model-status", &text, NULL);
   assert_string_equal(text, "failed");
   g_free(text);
