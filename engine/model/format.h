@@ -44,6 +44,10 @@
  *
  * and these may be there:
  *
+ *   cored.kind           what the model is: "classifier", which is meant where the key is absent,
+ *                        or "locator", which is reserved. The keys above from cored.classes to
+ *                        cored.tasks, and the canary, are a classifier's; a reader of classifiers
+ *                        refuses a file of any other kind before it looks for them
  *   cored.stores         JSON: representations of the stores that the model was trained to keep,
  *                        its teacher's on the last task's training set (opaque to the engine)
  *   cored.key-id         16 hex digits: the first 8 bytes of the SHA-256 of the signing key's
@@ -94,6 +98,7 @@
 #define CORED_META "__metadata__"
 #define CORED_KEY_PREFIX "cored."
 #define CORED_KEY_FORMAT "cored.format"
+#define CORED_KEY_KIND "cored.kind"
 #define CORED_KEY_NETWORK "cored.network"
 #define CORED_KEY_CLASSES "cored.classes"
 #define CORED_KEY_LABELS "cored.labels"
@@ -112,6 +117,8 @@
 #define CORED_KEY_STORES "cored.stores"
 #define CORED_KEY_KEY_ID "cored.key-id"
 #define CORED_KEY_SIGNATURE "cored.signature"
+
+#define CORED_KIND_CLASSIFIER "classifier"
 
 #define CORED_SHA256_HEX 64
 #define CORED_SIGNATURE_HEX 128

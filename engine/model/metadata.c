@@ -480,11 +480,18 @@ static bool read_strings(const Reader *r, CoredModelInfo *info) {
   return true;
 }
 
+/* What follows is a classifier's. */
+static bool check_kind(const Reader *r) {
+  const char *const kind = cored_metadata_get(r->metadata, CORED_KEY_KIND);
+  return !kind || strcmp(kind, CORED_KIND_CLASSIFIER) == 0 ||
+         fail_entry(r, CORED_KEY_KIND, "a model of kind '" CORED_KIND_CLASSIFIER "'");
+}
+
 bool cored_info_read(CoredModelInfo *info, const CoredMetadata *metadata, const char *name,
                      CoredError *error) {
   const Reader r = {metadata, name, error};
   *info = (CoredModelInfo){0};
-  if (!read_strings(&r, info) ||
+  if (!check_kind(&r) || !read_strings(&r, info) ||
       !read_int(&r, CORED_KEY_CLASSES, CORED_MAX_CLASSES, &info->n_classes) ||
       !read_int(&r, CORED_KEY_FAKE_CLASS, CORED_MAX_CLASSES, &info->fake_class) ||
       !read_int(&r, CORED_KEY_REAL_CLASS, CORED_MAX_CLASSES, &info->real_class) ||

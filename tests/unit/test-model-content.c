@@ -13,6 +13,24 @@ static void check_edit(const char *from, const char *to, CoredErrorCode code, co
   blob_free(&blob);
 }
 
+/* Another kind of model is refused for what it is, whatever else it lacks. */
+static void kinds(void **state) {
+  (void)state;
+  check_edit("\"cored.labels\"", "\"cored.kind\":\"locator\",\"cored.lebals\"",
+             CORED_ERROR_METADATA_VALUE,
+             "cored.kind: expected a model of kind 'classifier', found");
+  check_edit("\"cored.labels\"", "\"cored.kind\":\"\",\"cored.labels\"", CORED_ERROR_METADATA_VALUE,
+             "found ''");
+  Blob blob =
+      blob_edit(&base, "\"cored.labels\"", "\"cored.kind\":\"classifier\",\"cored.labels\"");
+  CoredError error = {0};
+  CoredModel *const model =
+      cored_model_load_memory(blob.data, blob.size, "classifier", NULL, &error);
+  assert_non_null(model);
+  cored_model_unref(model);
+  blob_free(&blob);
+}
+
 static void m30_names_of_the_network(void **state) {
   (void)state;
   check_edit("\"bn1.bias\"", "\"bn1.bais\"", CORED_ERROR_PARAMETER_MISSING, "'bn1.bias'");
@@ -275,6 +293,7 @@ static int teardown(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(kinds),
       cmocka_unit_test(m30_names_of_the_network),
       cmocka_unit_test(m31_m32_shapes_and_dtypes_of_the_network),
       cmocka_unit_test(m33_values),
