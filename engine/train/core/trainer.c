@@ -247,7 +247,7 @@ static bool copy_weights(const CoredTrainer *trainer, const CoredModel *model, C
                              param->name, param->count);
     CoredReal *const values = block + cored_train_net_offset(trainer->net, i);
     for (size_t k = 0; k < param->count; k++)
-      values[k] = ((const float *)view.data)[k];
+      values[k] = (CoredReal)((const float *)view.data)[k];
   }
   return true;
 }
