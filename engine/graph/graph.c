@@ -209,6 +209,17 @@ void cored_graph_set_features(CoredGraph *graph, int x) {
   graph->features = x;
 }
 
+void cored_graph_set_output(CoredGraph *graph, int x, const char *name) {
+  if (graph->n_named == CORED_MAX_OUTPUTS || strlen(name) >= CORED_OUTPUT_NAME_SIZE || x < 0 ||
+      x >= graph->n_nodes) {
+    graph->failed = true;
+    return;
+  }
+  CoredNamedOutput *const output = &graph->named[graph->n_named++];
+  memcpy(output->name, name, strlen(name) + 1);
+  output->node = x;
+}
+
 void cored_graph_begin_classifier(CoredGraph *graph) {
   graph->in_classifier = true;
 }
@@ -287,6 +298,13 @@ bool cored_graph_shapes(const CoredGraph *graph, int h, int w, CoredShape *shape
                              in[0].h, in[0].c);
   }
   return true;
+}
+
+bool cored_graph_is_output(const CoredGraph *graph, int node) {
+  bool output = node == graph->features || node == graph->logits;
+  for (int i = 0; i < graph->n_named; i++)
+    output |= node == graph->named[i].node;
+  return output;
 }
 
 int cored_graph_param(const CoredGraph *graph, int node, CoredParamRole role) {

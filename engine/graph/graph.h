@@ -74,6 +74,15 @@ typedef struct CoredParam {
   size_t count; /* elements */
 } CoredParam;
 
+#define CORED_MAX_OUTPUTS 8
+#define CORED_OUTPUT_NAME_SIZE 32
+
+/* An output beside features and logits. */
+typedef struct CoredNamedOutput {
+  char name[CORED_OUTPUT_NAME_SIZE];
+  int node;
+} CoredNamedOutput;
+
 typedef struct CoredGraph {
   CoredNode *nodes;
   int n_nodes;
@@ -83,6 +92,8 @@ typedef struct CoredGraph {
   int logits;   /* node whose output is the network's output */
   int outputs;  /* channels of logits; 1 means a sigmoid network */
   int n_classes;
+  CoredNamedOutput named[CORED_MAX_OUTPUTS];
+  int n_named;
   /* While being built: */
   int capacity;
   bool in_classifier; /* nodes added now belong to the head */
@@ -136,6 +147,8 @@ int cored_graph_dropout(CoredGraph *graph, int x, float rate);
 int cored_graph_drop_connect(CoredGraph *graph, int x, float rate);
 /* x is what method.md calls the features. */
 void cored_graph_set_features(CoredGraph *graph, int x);
+/* x is an output of this name, beside features and logits: sessions keep it (plan/plan.h). */
+void cored_graph_set_output(CoredGraph *graph, int x, const char *name);
 /* Nodes added from now on are the classifier (method.md: L_CLS instead of L_SP). */
 void cored_graph_begin_classifier(CoredGraph *graph);
 /* x is the network's output. Lists the parameters. False without memory or when the graph is
@@ -148,6 +161,8 @@ bool cored_graph_finish(CoredGraph *graph, int x, int n_classes, CoredError *err
  * input is too small or does not fit a flattened layer; the message names the node. */
 bool cored_graph_shapes(const CoredGraph *graph, int h, int w, CoredShape *shapes,
                         CoredError *error);
+/* Is the node the features, the logits or a named output? Somebody outside looks at those. */
+bool cored_graph_is_output(const CoredGraph *graph, int node);
 /* Index into params of the node's parameter of this role, -1 when it has none. */
 int cored_graph_param(const CoredGraph *graph, int node, CoredParamRole role);
 /* Sum of the counts of parameters that are trained (statistics left out), or of all. */

@@ -420,6 +420,8 @@ static void find_lifetimes(CoredPlan *plan) {
   /* The caller reads these after the last step. */
   touch(plan->values, plan->features, plan->n_steps);
   touch(plan->values, plan->logits, plan->n_steps);
+  for (int i = 0; i < plan->n_named; i++)
+    touch(plan->values, plan->named[i].value, plan->n_steps);
 }
 
 static bool place_values(CoredPlan *plan, CoredError *error) {
@@ -456,6 +458,8 @@ static bool emit_ops(Emitter *e, const int *cancel, CoredError *error) {
   }
   e->plan->features = e->value_of[e->fused->features];
   e->plan->logits = e->value_of[e->fused->logits];
+  for (int i = 0; i < e->plan->n_named; i++)
+    e->plan->named[i].value = e->value_of[e->fused->named[i]];
   return !e->no_memory ||
          cored_error_set(error, CORED_ERROR_NO_MEMORY, "plan: no memory for its steps");
 }
@@ -474,6 +478,19 @@ static bool emit_twice(Emitter *e, const int *cancel, CoredError *error) {
   return emit_ops(e, cancel, error) && place_values(plan, error);
 }
 
+/* The list of named outputs, their values still to come. */
+static bool name_outputs(CoredPlan *plan, const CoredGraph *graph) {
+  if (graph->n_named == 0)
+    return true;
+  plan->named = calloc((size_t)graph->n_named, sizeof *plan->named);
+  if (!plan->named)
+    return false;
+  plan->n_named = graph->n_named;
+  for (int i = 0; i < graph->n_named; i++)
+    memcpy(plan->named[i].name, graph->named[i].name, sizeof plan->named[i].name);
+  return true;
+}
+
 bool cored_plan_emit(CoredPlan *plan, const CoredFusedGraph *fused, const float *const *params,
                      const int *cancel, CoredError *error) {
   Emitter e = {.plan = plan,
@@ -482,9 +499,10 @@ bool cored_plan_emit(CoredPlan *plan, const CoredFusedGraph *fused, const float 
                .params = params,
                .value_of = calloc((size_t)fused->graph->n_nodes, sizeof *e.value_of),
                .depthwise = calloc((size_t)fused->n_ops + 1, sizeof *e.depthwise)};
-  const bool ok = e.value_of && e.depthwise ? emit_twice(&e, cancel, error)
-                                            : cored_error_set(error, CORED_ERROR_NO_MEMORY,
-                                                              "plan: no memory for its steps");
+  const bool ok =
+      e.value_of && e.depthwise && name_outputs(plan, fused->graph)
+          ? emit_twice(&e, cancel, error)
+          : cored_error_set(error, CORED_ERROR_NO_MEMORY, "plan: no memory for its steps");
   free(e.value_of);
   free(e.depthwise);
   return ok;

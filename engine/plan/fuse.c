@@ -40,7 +40,7 @@ enum { TAKE_FOLD = 1 /* batch norm into its weights */, TAKE_ADD = 2 /* a residu
 
 /* Whether the node has one consumer and nobody else looks at it. */
 static bool is_private(const Fuser *f, int node) {
-  return f->uses[node] == 1 && node != f->graph->features && node != f->graph->logits;
+  return f->uses[node] == 1 && !cored_graph_is_output(f->graph, node);
 }
 
 static bool has_role(const CoredFusedOp *op, CoredFusedRole role) {
@@ -334,6 +334,8 @@ static bool visit_all(Fuser *f, CoredError *error) {
       visit(f, i);
   out->features = materialise(f, f->graph->features);
   out->logits = materialise(f, f->graph->logits);
+  for (int i = 0; i < f->graph->n_named; i++)
+    out->named[i] = materialise(f, f->graph->named[i].node);
   return !f->no_memory ||
          cored_error_set(error, CORED_ERROR_NO_MEMORY, "plan: no memory for its ops");
 }

@@ -30,8 +30,6 @@ static CoredPlan *build_plan(const CoredGraph *graph, const float *const *params
   plan->references = 1;
   plan->info = *info;
   plan->kernels = cored_kernels(asked->cpu & cored_cpu_flags());
-  plan->input_width = width;
-  plan->input_height = height;
   plan->n_classes = graph->n_classes;
   plan->one_output = graph->outputs == 1;
   CoredFusedGraph fused = {0};
@@ -76,6 +74,7 @@ void cored_plan_unref(CoredPlan *plan) {
   if (!plan || __atomic_sub_fetch(&plan->references, 1, __ATOMIC_ACQ_REL) > 0)
     return;
   cored_plan_clear_steps(plan);
+  free(plan->named);
   cored_block_free(plan->weights, plan->weight_bytes, 1);
   cored_activation_map_clear(&plan->activation_map);
   free(plan);
@@ -87,14 +86,15 @@ const CoredModelInfo *cored_plan_info(const CoredPlan *plan) {
 
 void cored_plan_input_size(const CoredPlan *plan, int *width, int *height) {
   if (width)
-    *width = plan->input_width;
+    *width = plan->values[0].shape.w;
   if (height)
-    *height = plan->input_height;
+    *height = plan->values[0].shape.h;
 }
 
 size_t cored_plan_memory(const CoredPlan *plan) {
   return sizeof *plan + (size_t)plan->n_steps * sizeof *plan->steps +
          (size_t)plan->n_values * sizeof *plan->values + plan->weight_bytes +
+         (size_t)plan->n_named * sizeof *plan->named +
          (size_t)plan->activation_map.channels * sizeof(float);
 }
 

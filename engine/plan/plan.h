@@ -63,17 +63,25 @@ struct CoredStep {
   CoredDepthwise depthwise; /* without addresses of activations */
 };
 
+/* A named output of the graph (graph.h). */
+typedef struct CoredPlanOutput {
+  char name[CORED_OUTPUT_NAME_SIZE];
+  int value;
+} CoredPlanOutput;
+
 struct CoredPlan {
   int references; /* atomic */
+  int n_named;
   CoredModelInfo info;
   const CoredKernels *kernels;
-  int input_width, input_height, n_classes;
+  int n_classes;
   bool one_output; /* logits has one channel z and stands for (0, z) */
   CoredValue *values;
   CoredStep *steps;
   int n_values, n_steps;
-  int features, logits; /* values; 0 is the input */
-  void *weights;        /* one block: everything the steps point to */
+  int features, logits; /* values; 0 is the input, whose shape is the input size */
+  CoredPlanOutput *named;
+  void *weights; /* one block: everything the steps point to */
   size_t weight_bytes;
   size_t arena_bytes;   /* of one image */
   size_t scratch_bytes; /* of one thread */
@@ -100,6 +108,10 @@ bool cored_plan_emit(CoredPlan *plan, const CoredFusedGraph *fused, const float 
                      const int *cancel, CoredError *error);
 /* Free steps and values; both are then empty. */
 void cored_plan_clear_steps(CoredPlan *plan);
+
+/* The named output of the last run, [n, h, w, c], and its shape; NULL where the network has none of
+ * this name. Valid until the next run. */
+const float *cored_session_named(const CoredSession *session, const char *name, CoredShape *shape);
 
 /* A plan straight from a graph and its parameters (tests, the trainer); info is copied and only
  * its n_classes, input size and network are looked at. */

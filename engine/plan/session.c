@@ -67,7 +67,7 @@ static bool open_session(CoredSession *s, int threads, CoredError *error) {
   if (!s->block)
     return cored_error_set(error, CORED_ERROR_NO_MEMORY,
                            "session: no memory for batches of %d at %dx%d", s->max_batch,
-                           s->plan->input_width, s->plan->input_height);
+                           s->plan->values[0].shape.w, s->plan->values[0].shape.h);
   return lay_out(s, &s->block_bytes);
 }
 
@@ -153,4 +153,14 @@ void cored_session_run(CoredSession *session, const float *input, int n, CoredOu
   RunCall call = {.session = session, .n = n};
   cored_thread_pool_run(session->pool, run_steps, &call);
   fill_output(session, n, output);
+}
+
+const float *cored_session_named(const CoredSession *session, const char *name, CoredShape *shape) {
+  const CoredPlan *const plan = session->plan;
+  for (int i = 0; i < plan->n_named; i++)
+    if (strcmp(plan->named[i].name, name) == 0) {
+      *shape = plan->values[plan->named[i].value].shape;
+      return session->values[plan->named[i].value];
+    }
+  return NULL;
 }

@@ -418,6 +418,52 @@ static void test_activations(void **state) {
   check_activation("sigmoid", (CoredActivation)CORED_SIGMOID);
 }
 
+/* ---- Named outputs -------------------------------------------------------------------------- */
+
+/* Whole, after everything else has run, and as the plain executor has it. */
+static void test_named_outputs(void **state) {
+  (void)state;
+  const Case c = {"cored-compact", act_size, act_size};
+  CoredGraph *const g = activation_graph((CoredActivation)CORED_RELU6);
+  cored_graph_set_output(g, 1, "first");
+  cored_graph_set_output(g, 4, "after the depthwise");
+  assert_false(g->failed);
+  const int wanted[2] = {1, 4};
+  float *params[act_params], *want[2];
+  make_params(g, params);
+  CoredModelInfo *const info = malloc(sizeof *info);
+  CoredError error;
+  assert_true(cored_model_info_init(info, c.network, 2, &error));
+  float *const input = random_input(act_size * act_size * 3, 3);
+  assert_true(cored_reference_run(g, (const float *const *)params, input, 1, act_size, act_size,
+                                  wanted, 2, want, &error));
+  const CoredPlanParams p = {
+      .input_width = act_size, .input_height = act_size, .cpu = cored_cpu_flags()};
+  CoredPlan *const plan =
+      cored_plan_new_from_graph(g, (const float *const *)params, info, &p, &error);
+  assert_non_null(plan);
+  CoredSession *const session = cored_session_new(plan, NULL, &error);
+  assert_non_null(session);
+  CoredOutput out;
+  cored_session_run(session, input, 1, &out);
+  for (int i = 0; i < 2; i++) {
+    CoredShape shape;
+    const float *const got = cored_session_named(session, g->named[i].name, &shape);
+    assert_non_null(got);
+    assert_int_equal(shape.c, 21);
+    assert_close(g->named[i].name, &c, got, want[i], (size_t)(shape.h * shape.w * shape.c));
+    free(want[i]);
+  }
+  assert_null(cored_session_named(session, "second", &(CoredShape){0}));
+  cored_session_free(session);
+  cored_plan_unref(plan);
+  for (int i = 0; i < g->n_params; i++)
+    free(params[i]);
+  free(input);
+  free(info);
+  cored_graph_free(g);
+}
+
 /* ---- Errors --------------------------------------------------------------------------------- */
 
 static void test_errors(void **state) {
@@ -465,10 +511,10 @@ static void test_p_fake(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_networks),     cmocka_unit_test(test_activations),
-      cmocka_unit_test(test_memory_bound), cmocka_unit_test(test_no_growth),
-      cmocka_unit_test(test_shared_plan),  cmocka_unit_test(test_errors),
-      cmocka_unit_test(test_p_fake),
+      cmocka_unit_test(test_networks),      cmocka_unit_test(test_activations),
+      cmocka_unit_test(test_named_outputs), cmocka_unit_test(test_memory_bound),
+      cmocka_unit_test(test_no_growth),     cmocka_unit_test(test_shared_plan),
+      cmocka_unit_test(test_errors),        cmocka_unit_test(test_p_fake),
   };
   return cmocka_run_group_tests_name("session", tests, NULL, NULL);
 }

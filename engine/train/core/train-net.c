@@ -57,10 +57,6 @@ static const CoredGraph *graph_of(const Layout *layout) {
   return layout->params->graph;
 }
 
-static bool is_output(const CoredGraph *graph, int node) {
-  return node == graph->features || node == graph->logits;
-}
-
 static size_t value_count(const Layout *layout, int node) {
   const CoredShape s = layout->shapes[node];
   return (size_t)layout->params->max_batch * (size_t)s.h * (size_t)s.w * (size_t)s.c;
@@ -137,7 +133,7 @@ static void merge_activations(Layout *layout) {
       continue;
     const int source = node->input[0];
     if (graph->nodes[source].op != CORED_OP_BATCH_NORM || layout->consumers[source] != 1 ||
-        is_output(graph, source))
+        cored_graph_is_output(graph, source))
       continue;
     layout->steps[i].merged = true;
     layout->steps[source].act = node->act;
@@ -149,7 +145,7 @@ static bool works_in_place(const Layout *layout, int index) {
   const CoredGraph *const graph = graph_of(layout);
   const CoredPasses *const passes = layout->steps[index].passes;
   const int source = graph->nodes[index].input[0];
-  if (!passes->in_place || layout->consumers[source] != 1 || is_output(graph, source) ||
+  if (!passes->in_place || layout->consumers[source] != 1 || cored_graph_is_output(graph, source) ||
       graph->nodes[source].op == CORED_OP_INPUT)
     return false;
   if (!layout->params->training)
@@ -176,7 +172,7 @@ static void plan_value(Layout *layout, int i) {
   const int last = layout->params->training ? backward_time(layout, i) : i;
   if (passes->saved_count)
     step->saved = new_buffer(layout, passes->saved_count(&step->shape), i, last);
-  if (is_output(graph, i))
+  if (cored_graph_is_output(graph, i))
     extend(layout, step->value, graph->n_nodes);
 }
 
