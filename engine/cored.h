@@ -129,7 +129,7 @@ CORED_API unsigned cored_cpu_flags(void);
 /* ---- Networks ------------------------------------------------------------------------------- */
 
 /* Identifiers of the networks in the registry: "xception", "efficientnet-b0", "meso4",
- * "mesoinception4". index from 0; NULL past the end. Thread-safe. */
+ * "mesoinception4", "cored-compact". index from 0; NULL past the end. Thread-safe. */
 CORED_API const char *cored_network_id(size_t index);
 /* "Xception (Chollet 2017)" for an id, NULL for an unknown one. Thread-safe. */
 CORED_API const char *cored_network_title(const char *id);
@@ -256,8 +256,8 @@ CORED_API CoredTrust *cored_trust_ref(CoredTrust *trust);
 CORED_API void cored_trust_unref(CoredTrust *trust); /* NULL is fine */
 /* Before a signed model is used: fails with GENERATION where the file at path says that a later one
  * of that key was used already, else has the file say so, durably. Without a file it begins one, of
- * mode 0600; a damaged one is an error. Processes take turns (path.lock). model stands in messages.
- * Thread-safe. */
+ * mode 0600; a damaged one is an error. Processes take turns (path.lock). model is named in
+ * messages. Thread-safe. */
 CORED_API bool cored_floor_raise(const char *path, const char *key_id, uint64_t generation,
                                  const char *model, CoredError *error);
 
@@ -309,8 +309,8 @@ CORED_API float *cored_session_input(CoredSession *session);
  * does not depend on the number of threads. Not thread-safe on one session. */
 CORED_API void cored_session_run(CoredSession *session, const float *input, int n,
                                  CoredOutput *output);
-/* Where the evidence of image `index` of an output with features lies (class activation map):
- * map[feature_h * feature_w] gets what each place adds to the logit of the fake class less that of
+/* The class activation map of image `index` of an output with features:
+ * map[feature_h * feature_w] gets what each cell adds to the logit of the fake class less that of
  * the real one; the mean of the map is that difference but for a constant of the model. False,
  * with map untouched, without features or where the network does not end in global average pooling
  * and one linear layer (MesoNet). Thread-safe. */
@@ -360,7 +360,7 @@ typedef struct CoredWatchParams {
   CoredPlanParams plan; /* how to lower; ignored unless use_plan */
   bool use_plan;
   uint64_t max_bytes;  /* as CoredModelLoadParams */
-  int settle_ms;       /* a version is looked at when it stayed as it is so long; 0 means 200 */
+  int settle_ms;       /* a version is loaded once it is unchanged for so long; 0 means 200 */
   int poll_ms;         /* how often the file is looked at; 0 means 100 */
   CoredTrust *trust;   /* may be NULL; as CoredModelLoadParams. A reference is taken */
   bool refuse_older;   /* a lower generation than that of the last good version fails */

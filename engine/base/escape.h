@@ -4,7 +4,7 @@
  * A terminal obeys control characters, and a reader believes what stands on the screen: a file name
  * with a newline and an escape code in it can forge a line of output or hide one. Whatever was not
  * written by this project goes through here before a terminal, a message or a log gets it. Its
- * siblings for CSV, HTML and JSON are in model/text.h. */
+ * siblings for CSV, HTML and JSON are in base/text.h. */
 #ifndef CORED_BASE_ESCAPE_H
 #define CORED_BASE_ESCAPE_H
 

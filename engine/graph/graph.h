@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  * The graph of a network: what to compute, free of input size, of weights and of how.
  *
- * A network (networks/) builds a graph out of ops; the table of ops (ops.h) knows
- * for every op its parameters, its output shape and its plain arithmetic. Inference lowers the
- * graph (plan/), training walks it forwards and backwards (train/).
+ * A network (networks/) builds a graph out of ops; the table of ops (ops.h) knows for every op its
+ * parameters and its output shape, the reference (reference.h) its plain arithmetic. Inference
+ * lowers the graph (plan/), training walks it forwards and backwards (train/).
  *
  * Nodes are stored in order of execution: inputs of a node precede it. Node 0 is the input image.
  * Activations are [N, H, W, C]. Parameters have the published names and the published (PyTorch)
@@ -53,7 +53,7 @@ typedef struct CoredNode {
   float epsilon;       /* BATCH_NORM */
   float momentum;      /* BATCH_NORM, PyTorch's sense: new = (1-m) old + m batch */
   float rate;          /* DROPOUT, DROP_CONNECT: probability of zero */
-  bool classifier;     /* belongs to the head (method.md: L_CLS), not to the backbone (L_SP) */
+  bool classifier;     /* belongs to the classifier (L_CLS), not to the backbone (L_SP) */
 } CoredNode;
 
 typedef enum CoredParamRole {
@@ -88,7 +88,7 @@ typedef struct CoredGraph {
   int n_nodes;
   CoredParam *params; /* in node order; the order of the training parameter block */
   int n_params;
-  int features; /* node whose output is "the features" (method.md section 1) */
+  int features; /* node whose output is "the features" (docs/training.md) */
   int logits;   /* node whose output is the network's output */
   int outputs;  /* channels of logits; 1 means a sigmoid network */
   int n_classes;
@@ -145,11 +145,11 @@ int cored_graph_scale(CoredGraph *graph, int x, int scale);
 int cored_graph_concat(CoredGraph *graph, int n_inputs, const int inputs[]);
 int cored_graph_dropout(CoredGraph *graph, int x, float rate);
 int cored_graph_drop_connect(CoredGraph *graph, int x, float rate);
-/* x is what method.md calls the features. */
+/* x is "the features" of docs/training.md. */
 void cored_graph_set_features(CoredGraph *graph, int x);
 /* x is an output of this name, beside features and logits: sessions keep it (plan/plan.h). */
 void cored_graph_set_output(CoredGraph *graph, int x, const char *name);
-/* Nodes added from now on are the classifier (method.md: L_CLS instead of L_SP). */
+/* Nodes added from now on are the classifier (docs/training.md: L_CLS instead of L_SP). */
 void cored_graph_begin_classifier(CoredGraph *graph);
 /* x is the network's output. Lists the parameters. False without memory or when the graph is
  * inconsistent, which is a mistake of the network's file. */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  * Every layer's backward pass against central differences in double precision: each input, each
- * weight, each bias. The differences are taken of the plain arithmetic of layers/ where that
- * defines the layer; batch statistics and dropout exist in training only, so there of the training
- * forward. An op of the registry without a case fails. Float passes of every instruction set are
- * compared with the double ones. */
+ * weight, each bias. The differences are taken of the plain arithmetic of graph/reference.h where
+ * that defines the layer; batch statistics and dropout exist in training only, so there of the
+ * training forward. An op of the registry without a case fails. Float passes of every instruction
+ * set are compared with the double ones. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

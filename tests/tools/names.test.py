@@ -3,7 +3,7 @@
 alike: --version, the exit status of a wrong command line and of Ctrl-C, CORED_MODEL, the names of
 networks, what a typo is answered with.
 
-    names.test.py TOOLS.md TOOL...
+    names.test.py docs/tools.md TOOL...
 """
 import os
 import re

@@ -120,7 +120,7 @@ static bool list_assumed(const CoredImportOptions *o, const CoredModelInfo *info
     if (!rows[i].given)
       used += (size_t)snprintf(text + used, sizeof text - used, " %s=%s", rows[i].option,
                                rows[i].value);
-  return used == 0 || cored_lines_add(lines, "assumed, where it is not so say otherwise:%s", text);
+  return used == 0 || cored_lines_add(lines, "assumed (override what is wrong):%s", text);
 }
 
 static bool warn_of_hint(const CoredModelInfo *info, const CoredHints *hints, CoredLines *lines) {

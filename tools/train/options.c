@@ -141,7 +141,7 @@ static bool apply_data(OptionParser *parser, OptionId id, const char *value) {
   }
 }
 
-/* T-GD's extras (method.md, section 3); what is given before or after them stays as given only if
+/* T-GD's extras (Jeon et al. 2020); what is given before or after them stays as given only if
  * it comes after. */
 static bool apply_tgd(RecipeOptions *recipe) {
   recipe->augmentation.jpeg = recipe->augmentation.blur = 0.5;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * The losses of continual learning, in double (method.md, section 2). Each comes as a value and as
- * a gradient, so that with several processes sums can be joined between the two. Logits are [n, c]
- * rows, pooled features [n, f] rows.
+ * The losses of continual learning, in double (docs/training.md, Methods). Each comes as a value
+ * and as a gradient, so that with several processes sums can be joined between the two. Logits are
+ * [n, c] rows, pooled features [n, f] rows.
  */
 #ifndef CORED_TRAIN_CORE_LOSSES_H
 #define CORED_TRAIN_CORE_LOSSES_H

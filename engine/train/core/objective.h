@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * The objective of a step: from what student and teacher put out to the losses, and back to the
- * gradients with respect to the student's logits, features and weights (method.md, section 2;
+ * gradients with respect to the student's logits, features and weights (docs/training.md, Methods;
  * losses.h has the terms). It owns the stores of both sides. With several processes, each with a
  * part of the batch, sums are joined in the middle, in cored_objective_measure(). One caller at a
  * time. */

@@ -72,7 +72,7 @@ typedef struct CoredTrainParams {
 
 #define CORED_MAX_STORES 64
 
-/* The recipe's defaults (method.md, section 3). */
+/* The defaults of CoReD's recipe (Kim, Tariq, Woo 2021, and their released code). */
 void cored_train_params_init(CoredTrainParams *params);
 /* Every value is within its range; else the error names the first that is not. */
 bool cored_train_params_check(const CoredTrainParams *params, CoredError *error);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * The numeric core of training: one student network, an optional frozen teacher, the losses of
- * continual learning (method.md), gradients, an optimizer. No data, no files, no clock: the caller
+ * continual learning (losses.h), gradients, an optimizer. No data, no files, no clock: the caller
  * brings batches and takes numbers away.
  *
  *   trainer = cored_trainer_new(student, teacher, &params, &error);
@@ -70,8 +70,8 @@ bool cored_trainer_update(CoredTrainer *trainer, double lr, double *norm);
 /* Where numbers stopped being finite: after a failed accumulate the first layer of the student, or
  * of the teacher, with such an output ("the input" where the batch itself has them); else the name
  * of the first weight or statistic, of the gradient that backward came to first, or of an
- * optimizer's moment. (ReLU makes 0 of minus infinity, so
- * that not everything shows in a loss.) NULL when all are finite. */
+ * optimizer's moment. (ReLU makes 0 of minus infinity, so that not everything shows in a loss.)
+ * NULL when all are finite. */
 const char *cored_trainer_find_nonfinite(const CoredTrainer *trainer);
 /* Steps done by cored_trainer_update. */
 uint64_t cored_trainer_steps(const CoredTrainer *trainer);

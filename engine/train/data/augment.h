@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * Changes to network inputs [h, w, 3] that keep their label (method.md, section 3). All work at the
- * network's resolution: what it sees of blur and compression does not depend on the file's size. */
+ * Changes to network inputs [h, w, 3] that keep their label (CutMix: Yun et al. 2019). All work at
+ * the network's resolution: what it sees of blur and compression does not depend on the file's
+ * size. */
 #ifndef CORED_TRAIN_DATA_AUGMENT_H
 #define CORED_TRAIN_DATA_AUGMENT_H
 

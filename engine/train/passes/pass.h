@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  * Training arithmetic of a layer: forward as training wants it, and backward.
  *
- * The vtables mirror the registry of layers. They exist once per instruction set (the flags are on
- * those objects alone) and, within each, for float and for double; the double ones are what the
- * gradient checks differentiate. Work is cut into tasks whose number and extent follow from
+ * The vtables mirror the table of ops (graph/ops.h). They exist once per instruction set (the flags
+ * are on those objects alone) and, within each, for float and for double; the double ones are what
+ * the gradient checks differentiate. Work is cut into tasks whose number and extent follow from
  * shapes only; sums over tasks are added in task order.
  */
 #ifndef CORED_TRAIN_PASSES_PASS_H
