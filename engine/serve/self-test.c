@@ -114,8 +114,8 @@ bool cored_self_test_compute(const CoredModel *model, CoredSelfTest *self_test, 
       !check_outputs(&model->info, &outputs, "new model", error))
     return false;
   *self_test = (CoredSelfTest){.seed = CORED_SELF_TEST_SEED,
-                            .tolerance = CORED_SELF_TEST_TOLERANCE,
-                            .n_logits = model->info.n_classes};
+                               .tolerance = CORED_SELF_TEST_TOLERANCE,
+                               .n_logits = model->info.n_classes};
   memcpy(self_test->logits, outputs.logits[0], sizeof self_test->logits);
   return true;
 }

@@ -24,8 +24,8 @@ void cored_self_test_input(uint64_t seed, const CoredModelInfo *info, float *out
 /* Run the pictures of the default seed and of the one after it; fills the self-test. Refuses an
  * output that is not finite or does not move (M34). */
 bool cored_self_test_compute(const CoredModel *model, CoredSelfTest *self_test, CoredError *error);
-/* Compare the model's self-test with what a plan of the model computes; with plan NULL, or of another
- * input size than the model's, one is made for it. name is for messages. */
+/* Compare the model's self-test with what a plan of the model computes; with plan NULL, or of
+ * another input size than the model's, one is made for it. name is for messages. */
 bool cored_self_test_verify(const CoredModel *model, CoredPlan *plan, const char *name,
                             CoredError *error);
 

@@ -15,20 +15,64 @@ static REAL(Elements) REAL(elements_make)(Pass *pass) {
 /* ---- Activation: y = act(x), dx = dy act'. What backward reads: x for swish, else y, from whose
  * sign or value act' follows. */
 
-static void REAL(activation_forward_task)(void *context, int task, int thread) {
-  (void)thread;
-  const REAL(Elements) *const e = context;
-  const CoredAct kind = e->pass->node->act.kind;
-  const REAL(Act) act = REAL(act_of)(e->pass->node->act);
-  const size_t begin = split_begin(&e->split, task), end = begin + split_count(&e->split, task);
-  const real *const x = e->pass->x[0];
-  real *const y = e->pass->y;
+typedef struct REAL(Activate) { /* of one task */
+  size_t n;
+  REAL(Act) act;
+  const real *x, *y, *dy;
+  real *out; /* y forwards, dx backwards */
+  bool add;  /* to dx */
+} REAL(Activate);
+
+static REAL(Activate) REAL(activate_of)(const REAL(Elements) * e, int task) {
+  const Pass *const pass = e->pass;
+  const size_t at = split_begin(&e->split, task);
+  return (REAL(Activate)){.n = split_count(&e->split, task),
+                          .act = REAL(act_of)(pass->node->act),
+                          .x = pass->x[0] + at,
+                          .y = pass->y + at,
+                          .dy = pass->dy ? pass->dy + at : NULL,
+                          .out = pass->dx[0] ? pass->dx[0] + at : NULL,
+                          .add = pass->add[0]};
+}
+
+/* A loop for each kind: with the kind as a constant it becomes vectors. */
+static inline __attribute__((always_inline)) void REAL(activate)(const REAL(Activate) * a,
+                                                                 CoredAct kind) {
+  const REAL(Act) act = a->act;
+  const real *const x = a->x;
+  real *const y = a->out;
   INDEPENDENT
-  for (size_t i = begin; i < end; i++)
+  for (size_t i = 0; i < a->n; i++)
     y[i] = REAL(act_value)(kind, act, x[i]);
 }
 
-static real REAL(slope_from_output)(CoredAct kind, REAL(Act) act, real y) {
+static void REAL(activation_forward_task)(void *context, int task, int thread) {
+  (void)thread;
+  const REAL(Elements) *const e = context;
+  REAL(Activate) a = REAL(activate_of)(e, task);
+  a.out = e->pass->y + split_begin(&e->split, task);
+  switch (e->pass->node->act.kind) {
+  case CORED_ACT_CLAMP:
+    REAL(activate)(&a, CORED_ACT_CLAMP);
+    break;
+  case CORED_ACT_LEAKY_RELU:
+    REAL(activate)(&a, CORED_ACT_LEAKY_RELU);
+    break;
+  case CORED_ACT_SWISH:
+    REAL(activate)(&a, CORED_ACT_SWISH);
+    break;
+  case CORED_ACT_SIGMOID:
+    REAL(activate)(&a, CORED_ACT_SIGMOID);
+    break;
+  case CORED_ACT_NONE:
+  case CORED_N_ACTS:
+    REAL(activate)(&a, CORED_ACT_NONE);
+    break;
+  }
+}
+
+/* act' from the output, but for swish, whose output does not tell. */
+static inline real REAL(slope_from_output)(CoredAct kind, REAL(Act) act, real y) {
   switch (kind) {
   case CORED_ACT_SIGMOID:
     return y * (1 - y);
@@ -41,21 +85,41 @@ static real REAL(slope_from_output)(CoredAct kind, REAL(Act) act, real y) {
   }
 }
 
+static inline __attribute__((always_inline)) void REAL(activate_backward)(const REAL(Activate) * a,
+                                                                          CoredAct kind) {
+  const REAL(Act) act = a->act;
+  const real keep = a->add ? 1 : 0;
+  const real *const x = a->x, *const y = a->y, *const dy = a->dy;
+  real *const dx = a->out;
+  INDEPENDENT
+  for (size_t i = 0; i < a->n; i++) {
+    const real d = kind == CORED_ACT_SWISH ? REAL(act_slope)(kind, act, x[i])
+                                           : REAL(slope_from_output)(kind, act, y[i]);
+    dx[i] = keep != 0 ? dx[i] + dy[i] * d : dy[i] * d;
+  }
+}
+
 static void REAL(activation_backward_task)(void *context, int task, int thread) {
   (void)thread;
   const REAL(Elements) *const e = context;
-  const Pass *const pass = e->pass;
-  const CoredAct kind = pass->node->act.kind;
-  const REAL(Act) act = REAL(act_of)(pass->node->act);
-  const real keep = pass->add[0] ? 1 : 0;
-  const size_t begin = split_begin(&e->split, task), end = begin + split_count(&e->split, task);
-  const real *const x = pass->x[0], *const y = pass->y, *const dy = pass->dy;
-  real *const dx = pass->dx[0];
-  INDEPENDENT
-  for (size_t i = begin; i < end; i++) {
-    const real d = kind == CORED_ACT_SWISH ? REAL(act_slope)(CORED_ACT_SWISH, act, x[i])
-                                           : REAL(slope_from_output)(kind, act, y[i]);
-    dx[i] = keep != 0 ? dx[i] + dy[i] * d : dy[i] * d;
+  const REAL(Activate) a = REAL(activate_of)(e, task);
+  switch (e->pass->node->act.kind) {
+  case CORED_ACT_CLAMP:
+    REAL(activate_backward)(&a, CORED_ACT_CLAMP);
+    break;
+  case CORED_ACT_LEAKY_RELU:
+    REAL(activate_backward)(&a, CORED_ACT_LEAKY_RELU);
+    break;
+  case CORED_ACT_SWISH:
+    REAL(activate_backward)(&a, CORED_ACT_SWISH);
+    break;
+  case CORED_ACT_SIGMOID:
+    REAL(activate_backward)(&a, CORED_ACT_SIGMOID);
+    break;
+  case CORED_ACT_NONE:
+  case CORED_N_ACTS:
+    REAL(activate_backward)(&a, CORED_ACT_NONE);
+    break;
   }
 }
 
