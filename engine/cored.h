@@ -360,7 +360,7 @@ typedef struct CoredWatchParams {
   CoredPlanParams plan; /* how to lower; ignored unless use_plan */
   bool use_plan;
   uint64_t max_bytes;  /* as CoredModelLoadParams */
-  int settle_ms;       /* a version is loaded once it is unchanged for so long; 0 means 200 */
+  int stable_ms;       /* a version is loaded once it is unchanged for so long; 0 means 200 */
   int poll_ms;         /* how often the file is looked at; 0 means 100 */
   CoredTrust *trust;   /* may be NULL; as CoredModelLoadParams. A reference is taken */
   bool refuse_older;   /* a lower generation than that of the last good version fails */
@@ -494,8 +494,8 @@ CORED_API bool cored_locator_find(CoredLocator *locator, const CoredImage *image
 /* The one rule by which faces are cut out of pictures, in use as in training and evaluation:
  *
  *   - Faces are looked for in the luma as it is seen: of square pixels, and of an interlaced
- * picture in the top field. "Pixels" of a rule are square ones, as large as the shorter side of the
- *     stored ones.
+ *     picture in the top field. "Pixels" of a rule are square ones, as large as the shorter side of
+ *     the stored ones.
  *   - Of the CORED_MAX_FACES surest faces the largest come first (cored_crop_find).
  *   - A face is used if its shorter side has min_size pixels (cored_crop_is_large_enough) and its
  *     sharpness is at least min_sharpness (cored_sharpness).

@@ -58,7 +58,7 @@
  *   heat-rows*        guint     rows of heat-map
  *   heat-columns*     guint     columns of heat-map
  *   heat-map*         string    class activation map, base64 of heat-rows x heat-columns bytes:
- *                               (byte - 128) / 127 * heat-scale is what the place adds to the logit
+ *                               (byte - 128) / 127 * heat-scale is what the cell adds to the logit
  *                               of fake less that of real
  *   heat-scale*       gdouble   largest magnitude in heat-map
  *   heat-x*           guint     left edge of the region that heat-map covers (pixels)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Places of buffers in one block of memory: buffers that live at the same time must not overlap,
+ * Offsets of buffers in one block of memory: buffers that live at the same time must not overlap,
  * all others may. */
 #ifndef CORED_BASE_MEMORY_PLAN_H
 #define CORED_BASE_MEMORY_PLAN_H

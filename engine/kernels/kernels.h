@@ -71,10 +71,13 @@ typedef struct CoredGemmShape {
 
 /* ---- Depthwise convolution ------------------------------------------------------------------ */
 
-/* out[y, x, c] = epilogue(sum over i, j of weight[i, j, c] * in(x)[y*s - pt + i*d, x*s - pl + j*d,
- * c]) with zeros outside; in(x) is max(x, 0) when relu_in. x       [h, w] pixels, row after row
- * without gaps, x_pixel floats apart weight  [kernel * kernel][channels] zeros   [channels] zeros,
- * read in place of pixels outside out     output row y at out + (y - out_row0) * out_w * out_pixel
+/* out[y, x, c] = epilogue(sum over i, j of weight[i, j, c] * in(v)) with
+ *   v      x[y * stride - pad_top + i * dilation, x * stride - pad_left + j * dilation, c], or 0
+ *          outside; in(v) is max(v, 0) when relu_in, else v
+ *   x      [h, w] pixels, row after row without gaps, x_pixel floats apart
+ *   weight [kernel * kernel][channels]
+ *   zeros  [channels] zeros, read instead of pixels outside
+ *   out    output row y at out + (y - out_row0) * out_w * out_pixel
  * Summation over i, then j, ascending, starting from bias. */
 typedef struct CoredDepthwise {
   const float *x;

@@ -46,8 +46,8 @@
  *
  *   cored.kind           what the model is: "classifier", which is meant where the key is absent,
  *                        or "locator", which is reserved. The keys above from cored.classes to
- *                        cored.tasks, and the canary, are a classifier's; a reader of classifiers
- *                        refuses a file of any other kind before it looks for them
+ *                        cored.tasks, and the self-test, are a classifier's; a reader of
+ *                        classifiers refuses a file of any other kind before it looks for them
  *   cored.stores         JSON: representations of the stores that the model was trained to keep,
  *                        its teacher's on the last task's training set (opaque to the engine)
  *   cored.key-id         16 hex digits: the first 8 bytes of the SHA-256 of the signing key's
@@ -60,7 +60,7 @@
  * Other keys are kept and written back. Keys that start with "cored." are reserved. The digits of
  * cored.header-sha256 and cored.signature are written without escapes.
  *
- * Canary. A picture W x H of bytes, and what the network made of it: the reader computes the
+ * Self-test. A picture W x H of bytes, and what the network made of it: the reader computes the
  * same and refuses the file where |z'_c - z_c| > t * max(1, max_c |z_c|) for any class. t is in
  * 0 .. 0.1 and 0.001 by default. With m(i) = splitmix64 of seed s at index i, that is
  *

@@ -89,17 +89,17 @@ static const CoredEntry *digits_entry(const CoredSafetensors *st, const char *ke
   return entry;
 }
 
-#define PIECE ((size_t)1 << 20) /* between two looks at cancel: some milliseconds */
+#define BLOCK_SIZE ((size_t)1 << 20) /* between two looks at cancel: some milliseconds */
 
 /* False when the caller gave up. */
 static bool hash_data(const CoredSafetensors *st, const int *cancel, char hex[CORED_HASH_SIZE]) {
   crypto_hash_sha256_state state;
   crypto_hash_sha256_init(&state);
-  for (size_t done = 0; done < st->data_size; done += PIECE) {
+  for (size_t done = 0; done < st->data_size; done += BLOCK_SIZE) {
     const size_t left = st->data_size - done;
     if (cored_cancelled(cancel))
       return false;
-    crypto_hash_sha256_update(&state, st->data + done, left < PIECE ? left : PIECE);
+    crypto_hash_sha256_update(&state, st->data + done, left < BLOCK_SIZE ? left : BLOCK_SIZE);
   }
   finish(&state, hex);
   return true;

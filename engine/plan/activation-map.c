@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * With features f[p, c] at places p, an activation a and the head
+ * With features f[p, c] at cells p, an activation a and the head
  *   logit[k] = bias[k] + mean over p of sum over c of w[k, c] * a(f[p, c]),
  * the difference of two logits is the difference of their biases plus the mean over p of
  *   map[p] = sum over c of (w[fake, c] - w[real, c]) * a(f[p, c]).
@@ -82,9 +82,9 @@ bool cored_plan_activation_map(const CoredPlan *plan, const CoredOutput *output,
   if (!e->direction || !output->features || output->feature_c != e->channels || index < 0 ||
       index >= output->n)
     return false;
-  const size_t places = (size_t)output->feature_h * (size_t)output->feature_w;
-  const float *f = output->features + (size_t)index * places * (size_t)e->channels;
-  for (size_t p = 0; p < places; p++, f += e->channels) {
+  const size_t cells = (size_t)output->feature_h * (size_t)output->feature_w;
+  const float *f = output->features + (size_t)index * cells * (size_t)e->channels;
+  for (size_t p = 0; p < cells; p++, f += e->channels) {
     double sum = 0.;
     for (int c = 0; c < e->channels; c++)
       sum += (double)e->direction[c] * activate(e->act, (double)f[c]);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT
- * Class activation maps: which places of the features speak for a forgery. */
+ * Class activation maps: which cells of the features speak for a forgery. */
 #ifndef CORED_PLAN_ACTIVATION_MAP_H
 #define CORED_PLAN_ACTIVATION_MAP_H
 
 #include "cored.h"
 #include "graph/graph.h"
 
-/* What a head of global average pooling and one dense layer does with a place of the features. */
+/* What a head of global average pooling and one dense layer does with a cell of the features. */
 typedef struct CoredActivationMap {
   int channels;
   CoredActivation act; /* between the features and the pooling */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * From fused ops to a plan: values and their places in memory, steps, weights. */
+ * From fused ops to a plan: values and their offsets in memory, steps, weights. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -150,12 +150,12 @@ typedef struct ChunkList {
   int in_block; /* floats of the block being filled */
 } ChunkList;
 
-/* Add a stretch of the summation index, cut into equal pieces that fit a block. */
+/* Add a stretch of the summation index, cut into equal parts that fit a block. */
 static void add_stretch(ChunkList *list, ptrdiff_t offset, int length) {
-  const int pieces = (length + BLOCK_LENGTH - 1) / BLOCK_LENGTH;
-  for (int i = 0; i < pieces; i++) {
-    const int from = (int)((long long)length * i / pieces);
-    const int to = (int)((long long)length * (i + 1) / pieces);
+  const int parts = (length + BLOCK_LENGTH - 1) / BLOCK_LENGTH;
+  for (int i = 0; i < parts; i++) {
+    const int from = (int)((long long)length * i / parts);
+    const int to = (int)((long long)length * (i + 1) / parts);
     if (list->in_block + to - from > BLOCK_LENGTH || list->n_blocks == 0) {
       if (list->blocks)
         list->blocks[list->n_blocks] = list->n_chunks;
@@ -424,7 +424,7 @@ static void find_lifetimes(CoredPlan *plan) {
     touch(plan->values, plan->named[i].value, plan->n_steps);
 }
 
-static bool place_values(CoredPlan *plan, CoredError *error) {
+static bool lay_out_values(CoredPlan *plan, CoredError *error) {
   const size_t n = (size_t)plan->n_values;
   CoredBuffer *const buffers = calloc(n, sizeof *buffers);
   find_lifetimes(plan);
@@ -475,7 +475,7 @@ static bool emit_twice(Emitter *e, const int *cancel, CoredError *error) {
     return cored_error_set(error, CORED_ERROR_NO_MEMORY, "plan: no memory for %zu MB of weights",
                            plan->weight_bytes >> 20);
   e->blob.data = plan->weights;
-  return emit_ops(e, cancel, error) && place_values(plan, error);
+  return emit_ops(e, cancel, error) && lay_out_values(plan, error);
 }
 
 /* The list of named outputs, their values still to come. */

@@ -2,7 +2,7 @@
  * Inside a plan: a list of steps over a list of values.
  *
  * fuse.c decides which nodes of the graph become one op, emit.c turns these ops into steps, values
- * and their places in memory, fold.c computes weights, steps.c executes. A step is a small
+ * and their offsets in memory, fold.c computes weights, steps.c executes. A step is a small
  * description with a function pointer; a new kind of step (a fused block, an int8 convolution) is
  * one more function of type CoredStepFn and one more way for emit.c to emit it. */
 #ifndef CORED_PLAN_PLAN_H
@@ -102,7 +102,7 @@ struct CoredContext {
 CoredStepFn cored_step_conv, cored_step_depthwise, cored_step_max_pool, cored_step_sum_pixels,
     cored_step_pointwise, cored_step_scale, cored_step_concat;
 
-/* Fill in values, their places, steps and weights of a plan whose kernels are set.
+/* Fill in values, their offsets, steps and weights of a plan whose kernels are set.
  * params[i] is graph->params[i]. */
 bool cored_plan_emit(CoredPlan *plan, const CoredFusedGraph *fused, const float *const *params,
                      const int *cancel, CoredError *error);

@@ -94,7 +94,7 @@ static bool check_outputs(const CoredModelInfo *info, const Outputs *outputs, co
       if (!isfinite(z))
         return cored_error_set(
             error, CORED_ERROR_SELF_TEST,
-            "%s: self_test picture %d: logit %d: expected a finite number, found %f", name, i, c,
+            "%s: self-test picture %d: logit %d: expected a finite number, found %f", name, i, c,
             (double)z);
       margins[i] = (double)z - (double)outputs->logits[i][info->real_class];
       scale = fmax(scale, fabs((double)z));
@@ -129,7 +129,7 @@ static bool compare(const CoredSelfTest *self_test, const float *found, const ch
     const double expected = (double)self_test->logits[c];
     if (!(fabs((double)found[c] - expected) <= self_test->tolerance * scale))
       return cored_error_set(error, CORED_ERROR_SELF_TEST,
-                             "%s: self_test of seed %llu: logit %d: expected %.9g within %g, found "
+                             "%s: self-test of seed %llu: logit %d: expected %.9g within %g, found "
                              "%.9g: this build does not compute what the trainer computed",
                              name, (unsigned long long)self_test->seed, c, expected,
                              self_test->tolerance * scale, (double)found[c]);
@@ -227,7 +227,7 @@ bool cored_self_test_read(CoredSelfTest *self_test, const CoredMetadata *metadat
                            CORED_KEY_SELF_TEST);
   char *const copy = strdup(value);
   if (!copy)
-    return cored_error_set(error, CORED_ERROR_NO_MEMORY, "%s: no memory for its self_test", name);
+    return cored_error_set(error, CORED_ERROR_NO_MEMORY, "%s: no memory for its self-test", name);
   char what[256];
   snprintf(what, sizeof what, "%.160s: metadata: %s", name, CORED_KEY_SELF_TEST);
   CoredJson j = {.what = what,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Watching a model file: one thread that looks at the file's stamp again and again, lets a new
- * version settle, loads it and hands over the plan. cored.h has the contract.
+ * Watching a model file: one thread that looks at the file's stamp again and again, waits until
+ * a new version stays unchanged, loads it and hands over the plan. cored.h has the contract.
  *
  * What the thread knows of the file is a Version: `handled` is the last stamp an outcome is known
  * for, `latest` the last one seen. While they differ a version is pending; when it stayed the same
@@ -21,7 +21,7 @@
 #include "model/format.h"
 #include "base/file-stamp.h"
 
-#define SETTLE_MS 200
+#define STABLE_MS 200
 #define POLL_MS 100
 #define MISSING_MS 1000    /* a file moved away gets this long to come back */
 #define IMPATIENCE_MS 2000 /* renames in a storm: one of them is loaded after so long */
@@ -272,13 +272,13 @@ static void look(CoredWatch *watch) {
 static bool is_due(const CoredWatch *watch) {
   const Version *const v = &watch->version;
   const int64_t now = now_ms();
-  const int settle = cored_stamp_is_missing(&v->latest) && watch->params.settle_ms < MISSING_MS
-                         ? MISSING_MS
-                         : watch->params.settle_ms;
+  const int stable_ms = cored_stamp_is_missing(&v->latest) && watch->params.stable_ms < MISSING_MS
+                            ? MISSING_MS
+                            : watch->params.stable_ms;
   if (watch->forced)
     return true;
   if (v->pending)
-    return now - v->last_change_ms >= settle ||
+    return now - v->last_change_ms >= stable_ms ||
            (v->replaced && !cored_stamp_is_missing(&v->latest) &&
             now - v->first_change_ms >= IMPATIENCE_MS);
   return v->bad && now >= v->retry_ms;
@@ -288,8 +288,8 @@ static bool is_due(const CoredWatch *watch) {
 static int patience(const CoredWatch *watch) {
   const Version *const v = &watch->version;
   int64_t ms = watch->params.poll_ms;
-  if (v->pending && ms > watch->params.settle_ms / 4)
-    ms = watch->params.settle_ms / 4;
+  if (v->pending && ms > watch->params.stable_ms / 4)
+    ms = watch->params.stable_ms / 4;
   if (!v->pending && v->bad && v->retry_ms - now_ms() < ms)
     ms = v->retry_ms - now_ms();
   return ms < 5 ? 5 : (int)ms;
@@ -368,8 +368,8 @@ static int start_thread(CoredWatch *watch) {
 static void set_params(CoredWatch *watch, const CoredWatchParams *params) {
   if (params)
     watch->params = *params;
-  if (watch->params.settle_ms <= 0)
-    watch->params.settle_ms = SETTLE_MS;
+  if (watch->params.stable_ms <= 0)
+    watch->params.stable_ms = STABLE_MS;
   if (watch->params.poll_ms <= 0)
     watch->params.poll_ms = POLL_MS;
   if (watch->params.trust)

@@ -367,7 +367,7 @@ gboolean cored_evaluator_wait(CoredEvaluator *evaluator, CoredFrameTask *task, g
   gboolean in_time = evaluator->evaluating != g_thread_self();
   while (in_time && is_unfinished(task) && !evaluator->flushing)
     in_time = g_cond_wait_until(&evaluator->changed, &evaluator->mutex, task->deadline);
-  /* The newest is not dropped: its result is what the next frames carry. */
+  /* The newest is not dropped: its result goes with the next frames. */
   *dropped = task->state == CORED_TASK_WAITING && g_queue_peek_tail(&evaluator->waiting) != task;
   if (*dropped) {
     g_queue_remove(&evaluator->waiting, task);

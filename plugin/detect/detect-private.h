@@ -7,7 +7,8 @@
  *
  * Threads. The application sets properties, changes states, calls actions. The streaming thread
  * brings frames and events. Frames are evaluated by the "evaluating thread", one at a time: that is
- * the streaming thread in mode sync, else a worker. Models are loaded by workers of lower priority.
+ * the streaming thread in mode sync, else a worker. After the start, models are loaded by the
+ * thread that watches their file or by workers of lower priority, and made ready by such workers.
  * Each part of the instance belongs to one of these threads or to a lock, as noted.
  *
  * Lock order, from outside to inside; no lock is taken while one to the right of it is held:

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * How frames pass through coreddetect: which are evaluated, what they carry, when they leave. The
- * route of a frame is before_transform (time), transform_ip (evaluation, and in modes sync and
+ * How frames pass through coreddetect: which are evaluated, which result they get, when they leave.
+ * The route of a frame is before_transform (time), transform_ip (evaluation, and in modes sync and
  * latest its metadata), generate_output (in mode delay it leaves here, later, with its metadata).
  */
 #include "detect/detect-private.h"
@@ -255,7 +255,7 @@ static GstFlowReturn evaluate(CoredDetect *self, CoredPendingFrame *pending, Gst
   return GST_FLOW_OK;
 }
 
-/* ---- What a frame carries ------------------------------------------------------------------- */
+/* ---- The result of a frame ------------------------------------------------------------------ */
 
 static void pending_frame_free(CoredPendingFrame *pending) {
   gst_clear_buffer(&pending->buffer);
@@ -263,7 +263,7 @@ static void pending_frame_free(CoredPendingFrame *pending) {
   g_free(pending);
 }
 
-/* The frame carries the last finished result. */
+/* The frame gets the last finished result. */
 static void reuse_last(CoredDetect *self, const CoredPendingFrame *pending) {
   const gint width = GST_VIDEO_INFO_WIDTH(&self->info), height = GST_VIDEO_INFO_HEIGHT(&self->info);
   CoredResult last;
@@ -274,7 +274,7 @@ static void reuse_last(CoredDetect *self, const CoredPendingFrame *pending) {
   cored_result_reuse(&self->current, known ? &last : NULL, &pending->upstream, width, height, age);
 }
 
-/* The frame is about to leave: put the result that it carries into self->current. Waits for its own
+/* The frame is about to leave: put its result into self->current. Waits for its own
  * result until its deadline, except in mode latest. */
 static void choose_result(CoredDetect *self, CoredPendingFrame *pending) {
   const gint width = GST_VIDEO_INFO_WIDTH(&self->info), height = GST_VIDEO_INFO_HEIGHT(&self->info);
@@ -301,8 +301,7 @@ static void choose_result(CoredDetect *self, CoredPendingFrame *pending) {
   reuse_last(self, pending);
 }
 
-/* By attach-when. In mode latest a frame carries the result of an earlier one, which is new once.
- */
+/* By attach-when. In mode latest a frame has the result of an earlier one, which is new once. */
 static gboolean should_attach(CoredDetect *self, CoredAttachWhen when) {
   const CoredResult *result = &self->current;
   gboolean alert = FALSE;

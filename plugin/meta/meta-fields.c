@@ -64,7 +64,7 @@ const CoredMetaFieldInfo cored_meta_fields[CORED_N_FIELDS] = {
                                   "columns of heat-map", NULL},
     [CORED_FIELD_HEAT_MAP] = {"heat-map", CORED_FIELD_STRING, CORED_IF_KNOWN, FACE, "",
                               "class activation map, base64 of heat-rows x heat-columns bytes: "
-                              "(byte - 128) / 127 * heat-scale is what the place adds to the logit "
+                              "(byte - 128) / 127 * heat-scale is what the cell adds to the logit "
                               "of fake less that of real",
                               NULL},
     [CORED_FIELD_HEAT_SCALE] = {"heat-scale", CORED_FIELD_DOUBLE, CORED_IF_KNOWN, FACE, "",

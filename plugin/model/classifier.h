@@ -22,7 +22,7 @@ void cored_classifier_warm_up(CoredClassifier *classifier);
  * output is not finite. */
 gboolean cored_classifier_run(CoredClassifier *classifier, const CoredImage *image,
                               const CoredBox *crop, double *p_fake, CoredError *error);
-/* The class activation map of the last run, [rows, columns]: what each place of the crop adds to
+/* The class activation map of the last run, [rows, columns]: what each cell of the crop adds to
  * the logit of fake less that of real. Stays the classifier's, until the next run. NULL for
  * networks without a pooled head, and without memory for it. */
 const float *cored_classifier_activation_map(CoredClassifier *classifier, guint *rows,

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT
- * The place of one model in one element: follows the source of its file and makes a classifier of
- * each new version. All that takes time (loading, laying out memory, warming up, freeing the old
- * one) is done by the slot's reload jobs, in a work queue; the thread that evaluates only swaps a
- * pointer between two frames. The running model stays until its successor is ready, whatever fails.
+ * A model of one element: follows the source of its file and makes a classifier of each new
+ * version. After the start, what takes time is done by the slot's reload jobs, in a work queue:
+ * laying out memory, warming up, freeing the old classifier, and reading, compiling and
+ * self-testing a file that is not watched; a watch does these three in its own thread. The thread
+ * that evaluates only swaps a pointer between two frames. The running model stays until its
+ * successor is ready, whatever fails.
  *
  * Requests may come from any thread. start, stop and free are the owner's, one at a time. */
 #ifndef CORED_MODEL_MODEL_SLOT_H

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
- * The self-test of a model file: what is written in its self_test, and what its weights make of the
+ * The self-test of a model file: what is written in its entry, and what its weights make of the
  * pictures. The first byte of an input says what the rest is:
- *   0  text of the self_test's entry
+ *   0  text of the self-test's entry
  *   1  triples: 2 bytes which weight (of all), 1 byte which special value it gets
- *   2  triples: 1 byte which piece of the weights, 2 bytes by how much it is scaled
+ *   2  triples: 1 byte which block of the weights, 2 bytes by how much it is scaled
  *   3  1 byte which setting that the pictures depend on, text of its value
  * Hashes are made anew. */
 #include <math.h>
@@ -14,7 +14,7 @@
 #include "model-seed.h"
 #include "model/format.h"
 
-enum { SIDE = 8, PIECES = 64, MAX_LOGIT = 64 };
+enum { SIDE = 8, BLOCKS = 64, MAX_LOGIT = 64 };
 
 static const ModelSeed *base(void) {
   return model_seed("cored-compact", SIDE);
@@ -88,9 +88,9 @@ static void load_scaled(FuzzInput in) {
   size_t n;
   float *const weights = copy_weights(&n);
   while (weights && in.size >= 3) {
-    const size_t piece = fuzz_byte(&in) % PIECES;
+    const size_t block = fuzz_byte(&in) % BLOCKS;
     const float factor = (float)ldexp(1, (int)fuzz_u16(&in) % 301 - 150);
-    for (size_t i = piece * n / PIECES; i < (piece + 1) * n / PIECES; i++)
+    for (size_t i = block * n / BLOCKS; i < (block + 1) * n / BLOCKS; i++)
       weights[i] *= factor;
   }
   if (weights)

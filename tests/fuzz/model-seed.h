@@ -14,7 +14,7 @@ typedef struct ModelSeed {
   size_t data_size;
 } ModelSeed;
 
-/* Random weights of a network at its smallest sensible input; its self_test is the one that the
+/* Random weights of a network at its smallest sensible input; its self-test is the one that the
  * network computes. Owned here; of every network it is made once. */
 const ModelSeed *model_seed(const char *network, int side);
 

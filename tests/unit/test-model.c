@@ -283,7 +283,7 @@ static void copies_share_weights_and_keep_the_original(void **state) {
   assert_null(cored_model_metadata(shifted, "cored.canary"));
   cored_model_unref(model);
 
-  Blob second = blob_save(shifted); /* computes a new self_test */
+  Blob second = blob_save(shifted); /* computes a new self-test */
   assert_loads(&second);
   info.std[0] = 0;
   assert_null(cored_model_with_info(next, &info, &error));
@@ -461,10 +461,10 @@ static void a_full_disk_leaves_the_old_file(void **state) {
   cored_model_unref(loaded);
 }
 
-/* ---- Canary --------------------------------------------------------------------------------- */
+/* ---- Self-test ------------------------------------------------------------------------------ */
 
 /* Values of an independent computation: format.h's text in Python, with unbounded integers. */
-static void the_canary_picture_is_what_the_format_says(void **state) {
+static void the_self_test_picture_is_what_the_format_says(void **state) {
   (void)state;
   assert_int_equal(cored_self_test_byte(2020, 0, 0, 0), 173);
   assert_int_equal(cored_self_test_byte(2020, 0, 0, 2), 117);
@@ -493,7 +493,7 @@ static void assert_not_written(const CoredModel *model) {
   cored_model_unref(good);
 }
 
-static void a_wrong_canary_is_refused(void **state) {
+static void a_wrong_self_test_is_refused(void **state) {
   (void)state;
   Blob base = blob_meso4();
   char from[64], to[64];
@@ -550,8 +550,8 @@ int main(void) {
       cmocka_unit_test(files_beside_do_not_go_through_links),
       cmocka_unit_test(generations_have_a_highest),
       cmocka_unit_test(a_full_disk_leaves_the_old_file),
-      cmocka_unit_test(the_canary_picture_is_what_the_format_says),
-      cmocka_unit_test(a_wrong_canary_is_refused),
+      cmocka_unit_test(the_self_test_picture_is_what_the_format_says),
+      cmocka_unit_test(a_wrong_self_test_is_refused),
       cmocka_unit_test(the_caller_can_give_up),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -118,7 +118,7 @@ static void a_folder_that_comes_back_is_noticed(void **state) {
     snprintf(inner, sizeof inner, "%s/b", folder);
     assert_int_equal(mkdir(folder, 0755), 0);
     if (round == 1)
-      pause_ms(SETTLE_MS);
+      pause_ms(STABLE_MS);
     assert_int_equal(mkdir(inner, 0755), 0);
     put(place.path, round);
     if (round == 0)
@@ -164,7 +164,7 @@ static void a_slow_writer_is_waited_for(void **state) {
     const double start = seconds();
     const size_t left = models[1].size - at;
     assert_true(write(fd, models[1].data + at, left < piece ? left : piece) > 0);
-    pause_ms(at / piece % 2 ? SETTLE_MS * 2 : SETTLE_MS / 4); /* stops longer than settling, too */
+    pause_ms(at / piece % 2 ? STABLE_MS * 2 : STABLE_MS / 4); /* pauses longer than that, too */
     longest = seconds() - start > longest ? seconds() - start : longest;
   }
   close(fd);
@@ -215,7 +215,7 @@ static void a_good_version_that_comes_back_is_told(void **state) {
 
 static void good_and_bad_alternate(void **state) {
   (void)state;
-  Place place = place_running((CoredWatchParams){.settle_ms = 10});
+  Place place = place_running((CoredWatchParams){.stable_ms = 10});
   Blob bad = blob_replace(&models[0], "\"cored.format\":\"1\"", "\"cored.format\":\"9\"");
   for (int i = 1; i <= 30; i++) {
     put_by_rename(place.path, bad.data, bad.size);
@@ -356,7 +356,7 @@ static void a_plan_of_another_size_is_made(void **state) {
 /* A writer that dies anywhere in the middle of publishing leaves the old model or the new one. */
 static void a_killed_writer_leaves_no_partial_model(void **state) {
   (void)state;
-  Place place = place_running((CoredWatchParams){.settle_ms = 10});
+  Place place = place_running((CoredWatchParams){.stable_ms = 10});
   CoredModel *made[2];
   for (int i = 0; i < 2; i++)
     made[i] = cored_model_load_memory(models[i].data, models[i].size, "m", NULL, NULL);
@@ -417,7 +417,7 @@ static void *move_much(void *arg) {
 /* Requests from all sides at once; when they have ended the last one holds. */
 static void requests_come_from_many_threads(void **state) {
   (void)state;
-  Place place = place_running((CoredWatchParams){.settle_ms = 5});
+  Place place = place_running((CoredWatchParams){.stable_ms = 5});
   Crowd crowd = {.place = &place};
   snprintf(crowd.other, sizeof crowd.other, "%s/other", place.folder);
   put(crowd.other, 1);

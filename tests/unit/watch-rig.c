@@ -129,8 +129,8 @@ Place place_new(void) {
 
 void place_watch(Place *place, CoredWatchParams params) {
   CoredError error = {0};
-  if (!params.settle_ms)
-    params.settle_ms = SETTLE_MS;
+  if (!params.stable_ms)
+    params.stable_ms = STABLE_MS;
   if (!params.poll_ms)
     params.poll_ms = 150;
   place->watch = cored_watch_new(place->path, &params, note, place->log, &error);

@@ -8,8 +8,8 @@
 
 #include <pthread.h>
 
-#define SETTLE_MS 40
-#define QUIET_MS 300  /* longer than settling: what has not come by then does not come */
+#define STABLE_MS 40
+#define QUIET_MS 300  /* longer than STABLE_MS: what has not come by then does not come */
 #define WAIT_MS 60000 /* a test fails after that */
 
 extern Blob models[3];     /* random, of one size */

@@ -52,7 +52,7 @@ void cored_train_net_free(CoredTrainNet *net); /* NULL is fine */
 size_t cored_train_net_arena_count(const CoredTrainNet *net);
 void cored_train_net_set_arena(CoredTrainNet *net, CoredReal *arena);
 
-/* Place of graph->params[i] in a block, and a block's size in numbers. Parameters begin on 64-byte
+/* Offset of graph->params[i] in a block, and a block's size in numbers. Parameters begin on 64-byte
  * boundaries; the floats between them stay 0. */
 size_t cored_train_net_offset(const CoredTrainNet *net, int param);
 size_t cored_train_net_block_count(const CoredTrainNet *net);

@@ -74,7 +74,7 @@ static void an_object_of_upstream_is_judged_and_not_doubled(void **state) {
 }
 
 /* The second finds both the first's own region and its object: they are one face, and its verdict
- * is the only one left on every carrier. */
+ * is the only one left on every region and object. */
 static void of_two_detectors_the_last_has_the_word(void **state) {
   (void)state;
   const GstStructure *result;

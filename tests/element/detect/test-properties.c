@@ -190,7 +190,7 @@ static void inference_interval_and_its_counters(void **state) {
     assert_int_equal(result_uint64(result, "result-age-ns"), age);
     if (inferred)
       p = result_double(result, "p-fake");
-    assert_true(result_double(result, "p-fake") == p); /* carried on */
+    assert_true(result_double(result, "p-fake") == p); /* unchanged */
     gst_buffer_unref(out);
   }
   assert_int_equal(rig_stat(&rig, "frames-in"), 10);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * What the element says: fields, carriers, several faces, verdicts, smoothing, messages. */
+ * What the element says: fields, where results are attached, several faces, verdicts, smoothing,
+ * messages. */
 #include "support.h"
 
 #include "analysis/result.h"

@@ -126,7 +126,7 @@ static void late_events_of_the_old_file(void **state) {
 }
 
 /* Nor is the wish to go back to the model before. */
-static void late_news_and_going_back(void **state) {
+static void a_late_version_and_going_back(void **state) {
   (void)state;
   static Crossing crossing;
   crossing_open(&crossing);
@@ -511,7 +511,7 @@ static void stopped_by_its_own_failure(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(late_events_of_the_old_file),
-      cmocka_unit_test(late_news_and_going_back),
+      cmocka_unit_test(a_late_version_and_going_back),
       cmocka_unit_test(a_file_known_to_be_bad),
       cmocka_unit_test(joining_after_a_swap),
       cmocka_unit_test(a_file_that_went_bad),

@@ -15,7 +15,7 @@
 
 #define CHUNK 16384
 #define SLOW_CHUNK 61
-#define SETTLE_MS 400 /* twice what a version has to stay as it is */
+#define STABLE_MS 400 /* twice what a version has to stay as it is */
 
 static guint n_kills = 2;
 
@@ -91,7 +91,7 @@ static void truncated(Job *job) {
   close(fd);
   for (guint i = 0; i < 10; i++) {
     step(job);
-    usleep(SETTLE_MS * 100);
+    usleep(STABLE_MS * 100);
   }
   fd = must_open(job, job->path, O_WRONLY | O_APPEND);
   put(job, fd, most, job->size - most);
@@ -195,7 +195,7 @@ static void try_writer(Twins *twins, const Style *style, Job *job, guint *active
     *active = expected;
     sum->whole++;
   } else {
-    twins_stay(twins, *active, SETTLE_MS);
+    twins_stay(twins, *active, STABLE_MS);
     sum->partial++;
   }
 }
