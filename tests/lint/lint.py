@@ -64,6 +64,14 @@ NETWORK = re.compile(r'(.*(->|\.))?network')
 
 
 def tracked(root, *patterns):
+    """The files under these patterns. None at all ends the check: it would pass without a look."""
+    names = files_of(root, *patterns)
+    if not names:
+        sys.exit(f'{root}: no {" or ".join(patterns)}')
+    return names
+
+
+def files_of(root, *patterns):
     listing = subprocess.run(['git', '-C', root, 'ls-files', '-z', '--', *patterns],
                              capture_output=True)
     if listing.returncode == 0:
@@ -87,42 +95,53 @@ def code_of(text):
     return pattern.sub(lambda m: re.sub(r'[^\n]', ' ', m.group()), text)
 
 
+def includes_of(text):
+    """The number of the line, the file and whether it is in quotes, of each #include."""
+    for number, line in enumerate(text.splitlines(), 1):
+        match = re.match(r'\s*#\s*include\s*(["<])([^">]+)[">]', line)
+        if match:
+            yield number, match.group(2), match.group(1) == '"'
+
+
 def check_includes(root):
     """The engine knows neither GStreamer nor GLib, and its parts depend in one direction."""
-    bad = []
+    bad, seen = [], 0
     for name in tracked(root, 'engine/*.c', 'engine/*.h'):
         parts = name.split('/')
         tier = parts[1] if len(parts) > 2 else None
-        for number, line in enumerate(read(root, name).splitlines(), 1):
-            match = re.match(r'\s*#\s*include\s*["<]([^">]+)[">]', line)
-            if not match:
-                continue
-            target = match.group(1)
-            if re.match(r'(gst|glib|gio|gobject)', target):
-                bad.append(f'{name}:{number}: the engine includes {target}')
+        if tier and tier not in ALLOWED:
+            bad.append(f'{name}: of which tier?')
+        for number, target, ours in includes_of(read(root, name)):
+            seen += 1
             used = target.split('/')[0] if '/' in target else None
-            if '..' in target:
+            if re.match(r'(gst|glib|gio|gobject)', target) or used in ('tools', 'plugin', 'tests'):
+                bad.append(f'{name}:{number}: the engine includes {target}')
+            elif '..' in target or (ours and used and used not in ALLOWED):
                 bad.append(f'{name}:{number}: {target}: include from the root of engine/')
             elif tier in ALLOWED and used in ALLOWED and used != tier \
                     and used not in ALLOWED[tier]:
                 bad.append(f'{name}:{number}: {tier} must not depend on {used} ({target})')
             elif tier is None and used in ALLOWED:
                 bad.append(f'{name}:{number}: the top of the engine must not depend on {used}')
-    return bad
+    return bad if seen else ['no #include found in the engine']
 
 
 def check_plugin_includes(root):
-    """The folders of the plugin depend in one direction."""
-    bad = []
+    """The folders of the plugin depend in one direction, and on nothing but the engine."""
+    bad, seen = [], 0
     for name in tracked(root, 'plugin/*.c', 'plugin/*.h'):
         folder = name.split('/')[1]
-        for number, line in enumerate(read(root, name).splitlines(), 1):
-            match = re.match(r'\s*#\s*include\s*"(\w+)/', line)
-            used = match.group(1) if match else None
-            if folder in PLUGIN_TIERS and used in PLUGIN_TIERS and used != folder and (
+        if '/' in name[len('plugin/'):] and folder not in PLUGIN_TIERS:
+            bad.append(f'{name}: a folder without a place in the order')
+        for number, target, ours in includes_of(read(root, name)):
+            seen += 1
+            used = target.split('/')[0] if '/' in target else None
+            if used in ('tools', 'tests') or (ours and used and used not in (*PLUGIN_TIERS, *TIERS)):
+                bad.append(f'{name}:{number}: the plugin includes {target}')
+            elif folder in PLUGIN_TIERS and used in PLUGIN_TIERS and used != folder and (
                     used == 'detect' or PLUGIN_TIERS.index(used) < PLUGIN_TIERS.index(folder)):
                 bad.append(f'{name}:{number}: {folder} must not depend on {used}')
-    return bad
+    return bad if seen else ['no #include found in the plugin']
 
 
 def check_calls(root):
@@ -295,15 +314,18 @@ def tier_of(path):
     return tier if tier in TIERS else None
 
 
-def check_dependence(root, build):
+def check_dependence(root, build, *tiers):
     """The parts of the engine depend in one direction in what they call as well: what an object file
-    needs of another tier, its own may include."""
+    needs of another tier, its own may include. tiers: those that this build has."""
+    if not shutil.which('nm'):
+        print('skipped: no nm')
+        sys.exit(77)
     objects = [os.path.relpath(os.path.join(folder, name), build)
                for folder, _, names in os.walk(os.path.join(build, 'engine'))
                for name in names if name.endswith('.o') and folder.endswith('.a.p')]
-    if not shutil.which('nm') or not objects:
-        print('skipped: no nm, or no object files')
-        sys.exit(77)
+    if not objects:
+        return [f'{build}: no object files of the engine']
+    homeless = [f'{file}: of which tier?' for file in objects if not tier_of(file)]
     listing = subprocess.run(['nm', '-A', '-g', '-P', *objects], cwd=build, check=True,
                              capture_output=True, text=True).stdout
     defined, needed = {}, []
@@ -319,7 +341,22 @@ def check_dependence(root, build):
            for file, name in needed
            if name in defined and defined[name] != tier_of(file)
            and defined[name] not in ALLOWED[tier_of(file)]}
-    return sorted(bad)
+    empty = [f'{tier}: no object file defines anything' for tier in tiers or TIERS
+             if tier not in defined.values()]
+    return homeless + empty + sorted(bad)
+
+
+def typedef_names(code):
+    """The names that typedefs give, those of structures with bodies as well."""
+    names = re.findall(r'^typedef\b[^;{}]*?\b(\w+)(?:\[[^]]*\])?;', code, re.M)
+    names += re.findall(r'^typedef\b[^;{}]*\(\s*\*\s*(\w+)\)', code, re.M)
+    for body in re.finditer(r'^typedef\b[^;{}]*\{', code, re.M):
+        depth, at = 1, body.end()
+        while depth and at < len(code):
+            depth += {'{': 1, '}': -1}.get(code[at], 0)
+            at += 1
+        names += re.findall(r'\b(\w+)(?:\[[^]]*\])?$', code[at:].split(';')[0])
+    return names
 
 
 def check_types(root):
@@ -329,8 +366,7 @@ def check_types(root):
     for name in tracked(root, 'engine/*.[ch]', 'plugin/*.[ch]', 'tools/*.[ch]'):
         code = code_of(read(root, name))
         found = re.findall(r'\b(?:struct|union|enum)\s+(\w+)\s*\{', code)
-        found += re.findall(r'^typedef\b[^;{}]*?\b(\w+)(?:\[[^]]*\])?;', code, re.M)
-        found += re.findall(r'^typedef\b[^;{}]*\(\s*\*\s*(\w+)\)', code, re.M)
+        found += typedef_names(code)
         forward = re.findall(r'^typedef\s+(?:struct|union|enum)\s+(\w+)\s+\1;', code, re.M)
         for kind in set(found) - (set(forward) - set(re.findall(
                 r'\b(?:struct|union|enum)\s+(\w+)\s*\{', code))):
@@ -342,7 +378,7 @@ def check_types(root):
             names = {n for n in names if os.path.dirname(n) in headers}
         if len(names) > 1:
             bad.append(f'{kind} is defined in {", ".join(sorted(names))}')
-    return bad
+    return bad if places else ['no type found']
 
 
 def check_header(root, cc, cxx):
