@@ -281,6 +281,15 @@ case_rtsp-access() {
   runs 2 "$scripts/rtsp-out.sh" --port 0 --tls-key "$tmp/password" "$tmp/a b.mkv"
   runs 2 "$scripts/rtsp-out.sh" --port 0 "$tmp/none.mkv"
   says 'none.mkv cannot be read: No such file'
+  runs 2 "$scripts/rtsp-out.sh" --port 0 "$tmp"
+  says 'is a folder; name the files in it'
+  runs 2 env -u CORED_MODEL "$CORED_BUILD_DIR/tools/cored-rtsp" --port 0 "$tmp/a b.mkv"
+  says 'no model: name one with --model'
+  says 'Try --help'
+  # Far from the build folder, and with the plugin nowhere, it says what to do.
+  cp "$CORED_BUILD_DIR/tools/cored-rtsp" "$tmp/"
+  runs 1 env -u GST_PLUGIN_PATH "GST_REGISTRY=$tmp/bare.bin" "$tmp/cored-rtsp" --port 0 "$tmp/a b.mkv"
+  says 'coreddetect is not installed; set GST_PLUGIN_PATH to'
   runs 0 "$CORED_BUILD_DIR/tools/cored-rtsp" --help
   says 'there is no authentication'
   runs 0 "$CORED_BUILD_DIR/tools/cored-rtsp" --version
@@ -318,6 +327,12 @@ PY
     ended
   fi
   served --listen 0.0.0.0 --allow-anyone "$tmp/a b.mkv"
+  sees 5
+  ended
+  # A pipe is watched as it is written.
+  mkfifo "$tmp/pipe"
+  cat "$tmp/a b.mkv" >"$tmp/pipe" &
+  served "$tmp/pipe"
   sees 5
   ended
 }

@@ -10,23 +10,39 @@
 
 #include "tools/common/model-path.h"
 
-char *cored_detector_input_uri(const char *argument, char **problem) {
+/* What a file of this kind cannot be used for, NULL if it can. */
+static const char *wrong_kind(const struct stat *info, gboolean or_pipe) {
+  if (S_ISDIR(info->st_mode))
+    return "is a folder; name the files in it";
+  if (S_ISREG(info->st_mode))
+    return info->st_size == 0 ? "is empty" : NULL;
+  if (S_ISSOCK(info->st_mode))
+    return "is a socket";
+  return or_pipe ? NULL : "is no regular file";
+}
+
+static char *file_uri(const char *path, char **problem) {
+  GError *error = NULL;
+  char *uri = gst_filename_to_uri(path, &error);
+  if (!uri)
+    *problem = g_strdup_printf("cannot be read: %s", error->message);
+  g_clear_error(&error);
+  return uri;
+}
+
+char *cored_detector_input_uri(const char *argument, gboolean or_pipe, char **problem) {
   struct stat info;
   *problem = NULL;
   if (stat(argument, &info) != 0) {
     if (gst_uri_is_valid(argument))
       return g_strdup(argument);
     *problem = g_strdup_printf("cannot be read: %s", g_strerror(errno));
-  } else if (S_ISDIR(info.st_mode)) {
-    *problem = g_strdup("is a folder; name the files in it");
-  } else if (!S_ISREG(info.st_mode)) {
-    *problem = g_strdup("is no regular file");
-  } else if (info.st_size == 0) {
-    *problem = g_strdup("is empty");
+  } else if (wrong_kind(&info, or_pipe)) {
+    *problem = g_strdup(wrong_kind(&info, or_pipe));
   } else if (access(argument, R_OK) != 0) {
     *problem = g_strdup_printf("cannot be read: %s", g_strerror(errno));
   } else {
-    return gst_filename_to_uri(argument, NULL);
+    return file_uri(argument, problem);
   }
   return NULL;
 }
@@ -58,13 +74,30 @@ gboolean cored_detector_find_model(const char *named, char **model, GError **err
   return *model != NULL;
 }
 
+static void refuse_missing(const char *element, GError **error) {
+  const gboolean optional = g_str_equal(element, "coredoverlay");
+  g_set_error(error, GST_CORE_ERROR, GST_CORE_ERROR_MISSING_PLUGIN,
+              "the element %s is not installed; set GST_PLUGIN_PATH to the folder of "
+              "libgstcored.so (a build that is not installed: meson devenv -C build)%s",
+              element, optional ? "; a build without pangocairo has none" : "");
+}
+
+gboolean cored_detector_find_element(const char *name, GError **error) {
+  find_plugin_beside();
+  GstElementFactory *factory = gst_element_factory_find(name);
+  if (factory) {
+    gst_object_unref(factory);
+    return TRUE;
+  }
+  refuse_missing(name, error);
+  return FALSE;
+}
+
 GstElement *cored_detector_new(GError **error) {
   find_plugin_beside();
   GstElement *element = gst_element_factory_make("coreddetect", "detect");
   if (!element)
-    g_set_error(error, GST_CORE_ERROR, GST_CORE_ERROR_MISSING_PLUGIN,
-                "the element coreddetect is not installed; set GST_PLUGIN_PATH to the folder of "
-                "libgstcored.so (a build that is not installed: meson devenv -C build)");
+    refuse_missing("coreddetect", error);
   return element;
 }
 

@@ -251,24 +251,25 @@ static gboolean may_listen(const Options *options) {
   return FALSE;
 }
 
-static gboolean complain_of(GError *error) {
-  g_printerr("cored-rtsp: %s\n", cored_show(error->message).text);
+/* Gives the exit status. */
+static int complain_of(GError *error) {
+  const gboolean usage = error->domain == G_OPTION_ERROR;
+  g_printerr("cored-rtsp: %s\n%s", cored_show(error->message).text, usage ? "Try --help.\n" : "");
   g_error_free(error);
-  return FALSE;
+  return usage ? 2 : 1;
 }
 
-static gboolean find_model(Options *options) {
-  GError *error = NULL;
+static gboolean find_model(Options *options, GError **error) {
   char *model = NULL;
-  const gboolean fine = cored_detector_find_model(options->model, &model, &error);
+  const gboolean fine = cored_detector_find_model(options->model, &model, error);
   g_free(options->model);
   options->model = model;
-  return fine || complain_of(error);
+  return fine;
 }
 
 static gboolean find_input(Options *options, const char *argument) {
   char *problem = NULL;
-  options->uri = cored_detector_input_uri(argument, &problem);
+  options->uri = cored_detector_input_uri(argument, TRUE, &problem);
   if (!options->uri)
     g_printerr("cored-rtsp: %s %s\n", cored_show(argument).text, cored_show(problem).text);
   g_free(problem);
@@ -307,7 +308,9 @@ static gboolean parse(int *argc, char ***argv, Options *options) {
   g_option_context_add_group(context, gst_init_get_option_group());
   const gboolean ok = g_option_context_parse(context, argc, argv, &error);
   g_option_context_free(context);
-  return ok || complain_of(error);
+  if (!ok)
+    complain_of(error);
+  return ok;
 }
 
 static gboolean read_options(int *argc, char ***argv, Options *options) {
@@ -315,8 +318,6 @@ static gboolean read_options(int *argc, char ***argv, Options *options) {
     return FALSE;
   if (options->version)
     return TRUE;
-  if (!find_model(options))
-    return FALSE;
   if (options->port < 0 || options->port > 65535)
     return complain("--port wants a number from 0 to 65535.");
   if (*argc != 2)
@@ -342,14 +343,15 @@ static void clear_options(Options *options) {
 }
 
 /* What would fail at the first viewer is found before anybody connects. */
-static gboolean check_elements(const Options *options) {
-  GError *error = NULL;
-  if (!cored_detector_try_model(options->model, &error))
-    return complain_of(error);
-  return have("coredoverlay") || complain("The element coredoverlay is not installed.");
+static gboolean check_detector(Options *options, GError **error) {
+  return find_model(options, error) && cored_detector_try_model(options->model, error) &&
+         cored_detector_find_element("coredoverlay", error);
 }
 
 static int run(Options *options) {
+  GError *error = NULL;
+  if (!check_detector(options, &error))
+    return complain_of(error);
   options->loop = g_main_loop_new(NULL, FALSE);
   g_unix_signal_add(SIGINT, on_signal, options);
   g_unix_signal_add(SIGTERM, on_signal, options);
@@ -366,7 +368,7 @@ int main(int argc, char **argv) {
       g_print("cored-rtsp %s\n", CORED_VERSION);
       status = 0;
     } else {
-      status = check_elements(&options) ? run(&options) : 1;
+      status = run(&options);
     }
   }
   clear_options(&options);

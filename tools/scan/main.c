@@ -39,7 +39,7 @@ static gboolean scan_one(const ScanContext *context, guint index, const CoredTer
   char **annotated = context->options->annotated;
   gboolean go_on = TRUE;
   char *problem;
-  char *uri = cored_detector_input_uri(argument, &problem);
+  char *uri = cored_detector_input_uri(argument, FALSE, &problem);
   ScanReport *report = scan_report_new(argument, uri ? uri : argument);
   report->annotated = g_strdup(annotated ? annotated[index] : NULL);
   if (uri) {
