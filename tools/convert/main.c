@@ -81,7 +81,8 @@ static const char inspect_help[] =
     "and what would be refused.\n"
     "\n"
     "      --json                one JSON object per file and line\n"
-    "      --plan                of a model: the fused ops that inference computes, one a line\n"
+    "      --plan                of a model: the fused ops that inference computes, one a line;\n"
+    "                            no other option goes with it\n"
     "      --key=NAME            dictionary in the file that holds the tensors\n"
     "      --ignore-crc          do not check the archive's checksums\n"
     "      --max-bytes=N         largest file to read; default 1073741824\n"
@@ -429,6 +430,16 @@ static int run_inspect(const char *argument, const CoredReadOptions *read, uint6
   return status;
 }
 
+/* An option that --plan, which reads a model as the elements do, has no use for; NULL: none. */
+static const char *useless_for_plan(const CoredReadOptions *read, uint64_t max_bytes,
+                                    bool as_json) {
+  return as_json            ? "--json"
+         : read->key        ? "--key"
+         : read->ignore_crc ? "--ignore-crc"
+         : max_bytes > 0    ? "--max-bytes"
+                            : NULL;
+}
+
 static int command_inspect(int argc, char **argv) {
   static const struct option options[] = {{"json", no_argument, NULL, OPT_JSON},
                                           {"plan", no_argument, NULL, OPT_PLAN},
@@ -458,6 +469,9 @@ static int command_inspect(int argc, char **argv) {
   }
   if (optind == argc)
     return cored_cli_usage("inspect", "expected a file", NULL);
+  const char *useless = plan ? useless_for_plan(&read, max_bytes, as_json) : NULL;
+  if (useless)
+    return cored_cli_usage("inspect", "--plan cannot be combined with", useless);
   int status = EXIT_DONE;
   for (int i = optind; i < argc; i++) {
     if (i > optind && !as_json)

@@ -77,6 +77,10 @@ def test_usage(folder):
                       ['export', 'a', '-o', 'b', '--layout=x']):
         out, err = run(*arguments, status=2)
         assert not out and 'cored-convert' in err, (arguments, out, err)
+    for option in ('--json', '--key=a', '--ignore-crc', '--max-bytes=9'):
+        for arguments in (['--plan', option], [option, '--plan']):
+            out, err = run('inspect', *arguments, 'a', status=2)
+            assert not out and f"--plan cannot be combined with '{option.split('=')[0]}'" in err, (arguments, err)
     for command in ('import', 'export', 'inspect', None):
         out, err = run(*([command] if command else []), '--help')
         assert out.startswith('Usage: cored-convert') and 'Exit status' in out and not err
