@@ -183,6 +183,21 @@ static void matching_survives_failing_allocations(void **state) {
   assert_true(n > 50);
 }
 
+static void a_network_that_does_not_exist_is_refused(void **state) {
+  (void)state;
+  CoredLooseFile file = {0};
+  CoredImportMatch match = {0};
+  CoredRefusal refusal = {0};
+  float *values = calloc(16 * 1024, sizeof *values);
+  fill(&file, "meso4", "", values);
+  assert_false(cored_import_match(&file, "meso\x1b", &match, &refusal));
+  assert_int_equal(refusal.code, CORED_REFUSAL_NETWORK_UNKNOWN);
+  assert_string_equal(refusal.message, "there is no network 'meso\\x1b'");
+  cored_import_match_clear(&match);
+  cored_loose_clear(&file);
+  free(values);
+}
+
 static void good_files_are_read(void **state) {
   (void)state;
   static const size_t tensors[] = {1, 3, 1, 1, 1, 0, 1, 1, 0, 0};
@@ -313,6 +328,7 @@ int main(void) {
       cmocka_unit_test(allow_lists_are_as_long_as_documented),
       cmocka_unit_test(every_refusal_has_a_next_step),
       cmocka_unit_test(matching_survives_failing_allocations),
+      cmocka_unit_test(a_network_that_does_not_exist_is_refused),
       cmocka_unit_test(good_files_are_read),
       cmocka_unit_test(every_length_but_the_right_one_is_refused),
       cmocka_unit_test(every_changed_byte_is_found_or_harmless),

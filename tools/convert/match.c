@@ -453,8 +453,18 @@ static bool match_parameters(Matcher *m) {
   return matrices == 0 || NOTE(m, "%zu 1x1 convolutions were stored as matrices", matrices);
 }
 
+static const CoredNetwork *find_network(Matcher *m, const char *name) {
+  const CoredNetwork *network = cored_network_find(name);
+  if (!network) {
+    char shown[160];
+    cored_escape(name, strlen(name), shown, sizeof shown);
+    cored_refuse(m->refusal, CORED_REFUSAL_NETWORK_UNKNOWN, "there is no network '%s'", shown);
+  }
+  return network;
+}
+
 static bool choose_network(Matcher *m, const char *name) {
-  const CoredNetwork *network = name ? cored_network_find(name) : guess_network(m);
+  const CoredNetwork *network = name ? find_network(m, name) : guess_network(m);
   if (!network)
     return false;
   m->match->network = network->id;
