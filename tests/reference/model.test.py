@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Model files from outside, by the text of engine/model/format.h alone: files of the engine are
-read, their hashes and canary computed again with PyTorch; files written here load in the engine.
+read, their hashes and self-test computed again with PyTorch; files written here load in the engine.
 
     model.test.py PROBE
 
@@ -48,7 +48,7 @@ def splitmix(seed, index):
     return x ^ (x >> 31)
 
 
-def canary_input(seed, width, height, mean, std):
+def self_test_input(seed, width, height, mean, std):
     picture = np.empty((height, width, 3), np.float32)
     for y in range(height):
         for x in range(width):
@@ -62,8 +62,8 @@ def canary_input(seed, width, height, mean, std):
 
 def logits_of(model, metadata, seed):
     width, height = json.loads(metadata['cored.input-size'])
-    x = canary_input(seed, width, height, json.loads(metadata['cored.mean']),
-                     json.loads(metadata['cored.std']))
+    x = self_test_input(seed, width, height, json.loads(metadata['cored.mean']),
+                        json.loads(metadata['cored.std']))
     with torch.no_grad():
         return networks.logits_of(model, model.features(x))[0].numpy()
 
@@ -79,10 +79,10 @@ def check_engine_file(probe, network, folder):
     model = networks.NETWORKS[network](2)
     missing, extra = model.load_state_dict(tensors, strict=False)
     assert not extra and all(name.endswith('num_batches_tracked') for name in missing), missing
-    canary = json.loads(metadata['cored.canary'])
-    expected = logits_of(model.eval(), metadata, canary['seed'])
-    error = np.abs(np.float32(canary['logits']) - expected).max() / np.abs(expected).max()
-    print(f'{network}: canary against PyTorch: max relative error {error:.2e}')
+    self_test = json.loads(metadata['cored.canary'])
+    expected = logits_of(model.eval(), metadata, self_test['seed'])
+    error = np.abs(np.float32(self_test['logits']) - expected).max() / np.abs(expected).max()
+    print(f'{network}: self-test against PyTorch: max relative error {error:.2e}')
     assert error <= TOLERANCE
     return path, tensors
 

@@ -132,7 +132,7 @@ class Metadata(unittest.TestCase):
         # The same teacher and data: a scalar is the mean of its vector.
         self.assertLess(np.abs(means["vector"].mean(-1) - means["scalar"][..., 0]).max(), 1e-5)
 
-    def test_canary(self):
+    def test_self_test(self):
         try:
             import torch
         except ImportError:
@@ -145,10 +145,10 @@ class Metadata(unittest.TestCase):
             _, _, meta, values = reference.read(path)
             model = reference.networks.NETWORKS["cored-compact"](2)
             model.load_state_dict(values, strict=False)
-            canary = json.loads(meta["cored.canary"])
+            self_test = json.loads(meta["cored.canary"])
             with torch.no_grad():
-                expected = reference.logits_of(model.eval(), meta, canary["seed"])
-            self.assertLess(np.abs(np.array(canary["logits"]) - expected).max(), 1e-4 * max(1, np.abs(expected).max()))
+                expected = reference.logits_of(model.eval(), meta, self_test["seed"])
+            self.assertLess(np.abs(np.array(self_test["logits"]) - expected).max(), 1e-4 * max(1, np.abs(expected).max()))
 
 
 if __name__ == "__main__":

@@ -323,7 +323,7 @@ void cored_h5_child(const CoredBytes *bytes, size_t max_data, int fd) {
       (H5Lexists(root, "layers", H5P_DEFAULT) > 0 ||
        H5Lexists(root, "_layer_checkpoint_dependencies", H5P_DEFAULT) > 0))
     refuse(&child, CORED_REFUSAL_KERAS_LAYOUT,
-           "a weight file of Keras 3, whose weights carry no names of layers");
+           "a weight file of Keras 3, which does not name the layers of its weights");
   send_layers(&child, root);
   send_all(&child, "Z", 1);
 }

@@ -132,7 +132,7 @@ static bool warn_of_hint(const CoredModelInfo *info, const CoredHints *hints, Co
                          info->input_height, hints->width, hints->height);
 }
 
-/* What the checkpoint itself says settles it, a number in the name of the file does not. */
+/* Only where the checkpoint itself says no size: a number in the name of the file is no proof. */
 static bool warn_of_published(const CoredModelInfo *info, const CoredHints *hints,
                               CoredLines *lines) {
   const int published = cored_network_find(info->network)->published_size;

@@ -109,7 +109,7 @@ static bool is_onnx(const CoredBytes *bytes) {
 static const char *odd_format(const CoredBytes *bytes) {
   if (zip_starts(bytes, "metadata.json") || zip_starts(bytes, "config.json") ||
       zip_starts(bytes, "model.weights.h5"))
-    return "a Keras 3 archive (.keras), whose weights carry no names of layers: in Python, "
+    return "a Keras 3 archive (.keras), which does not name the layers of its weights: in Python, "
            "keras.saving.load_model('FILE').save('weights.h5') writes what is read here";
   if (zip_of_arrays(bytes))
     return "a NumPy archive (.npz), which is not read: in Python, torch.save({k: torch.tensor(v) "
