@@ -42,6 +42,7 @@ struct CoredModelSlot {
   GQueue retired_versions;  /* of CoredModelVersion, to be unreferenced by a job */
   CoredClassifier *ready;   /* for the next swap */
   CoredModelVersion *version, *previous; /* that runs, that ran before */
+  gboolean reverted;                     /* the user's last wish was to go back from a version */
   gboolean failed;                       /* as reported last */
 };
 
@@ -271,12 +272,12 @@ static void reload_source(CoredModelSlot *slot) {
     cored_model_source_reload(slot->source);
 }
 
-/* Did the user go back from this version? */
-static gboolean is_previous(CoredModelSlot *slot, const CoredModelVersion *version) {
+/* Did the user go back from this version? It is the previous one after any other switch, too. */
+static gboolean was_reverted(CoredModelSlot *slot, const CoredModelVersion *version) {
   g_mutex_lock(&slot->mutex);
-  const gboolean previous = slot->previous == version;
+  const gboolean reverted = slot->reverted && slot->previous == version;
   g_mutex_unlock(&slot->mutex);
-  return previous;
+  return reverted;
 }
 
 static void handle_event(CoredModelSlot *slot, ReloadJob *job, const CoredModelEvent *event) {
@@ -286,7 +287,7 @@ static void handle_event(CoredModelSlot *slot, ReloadJob *job, const CoredModelE
       set_candidate(job, event->version);
     break;
   case CORED_MODEL_EVENT_RESTORED:
-    if (is_previous(slot, event->version))
+    if (was_reverted(slot, event->version))
       report(slot, job, CORED_MODEL_SLOT_KEPT, event->path, NULL);
     else if (!event->superseded)
       set_candidate(job, event->version);
@@ -445,7 +446,8 @@ static void clear(CoredModelSlot *slot) {
   g_clear_pointer(&slot->previous, cored_model_version_unref);
   g_clear_pointer(&slot->instance, g_free);
   g_clear_pointer(&slot->trusted_keys, g_free);
-  slot->path_changed = slot->reload_wanted = slot->revert_wanted = slot->failed = FALSE;
+  slot->path_changed = slot->reload_wanted = slot->revert_wanted = FALSE;
+  slot->reverted = slot->failed = FALSE;
   slot->changing_source = slot->loading = slot->load_overruled = FALSE;
 }
 
@@ -472,7 +474,7 @@ void cored_model_slot_set_path(CoredModelSlot *slot, const char *path) {
   g_free(slot->path);
   slot->path = g_strdup(path);
   slot->path_changed = slot->accepting;
-  slot->revert_wanted = slot->load_overruled = FALSE;
+  slot->revert_wanted = slot->reverted = slot->load_overruled = FALSE;
   slot->choice_count++;
   wake_if_started(slot);
   g_mutex_unlock(&slot->mutex);
@@ -481,7 +483,7 @@ void cored_model_slot_set_path(CoredModelSlot *slot, const char *path) {
 void cored_model_slot_reload(CoredModelSlot *slot) {
   g_mutex_lock(&slot->mutex);
   slot->reload_wanted = slot->accepting;
-  slot->load_overruled = FALSE;
+  slot->reverted = slot->load_overruled = FALSE;
   wake_if_started(slot);
   g_mutex_unlock(&slot->mutex);
 }
@@ -490,6 +492,7 @@ void cored_model_slot_revert(CoredModelSlot *slot) {
   g_mutex_lock(&slot->mutex);
   slot->revert_wanted = slot->accepting && slot->previous;
   if (slot->revert_wanted) {
+    slot->reverted = TRUE;
     supersede(&slot->events);
     slot->load_overruled =
         slot->path_changed || slot->changing_source || slot->reload_wanted || slot->loading;
