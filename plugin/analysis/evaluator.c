@@ -71,10 +71,22 @@ static void task_begin(CoredEvaluator *evaluator, CoredFrameTask *task) {
   task->stop_count = evaluator->stop_count;
 }
 
-/* With the mutex held. */
-static void task_drop(CoredFrameTask *task) {
+/* With the mutex held: takes over the evaluator's reference to the task. */
+static void task_drop(CoredFrameTask *task, GQueue *dropped) {
   task->state = CORED_TASK_DROPPED;
-  gst_clear_buffer(&task->buffer);
+  g_queue_push_tail(dropped, task);
+}
+
+/* Without the mutex: giving back the last reference to a buffer may run a pool's code or the
+ * application's, which may send the element an event. Returns how many tasks there were. */
+static guint release_dropped(GQueue *dropped) {
+  CoredFrameTask *task;
+  const guint n = dropped->length;
+  while ((task = g_queue_pop_head(dropped))) {
+    gst_clear_buffer(&task->buffer);
+    cored_task_unref(task);
+  }
+  return n;
 }
 
 /* ---- Models and the locator ----------------------------------------------------------------- */
@@ -251,15 +263,13 @@ static gboolean evaluate(CoredEvaluator *evaluator, CoredFrameTask *task) {
 /* After evaluate(), with what it returned. Are there more tasks? */
 static gboolean conclude(CoredEvaluator *evaluator, CoredFrameTask *task, gboolean done) {
   g_mutex_lock(&evaluator->mutex);
-  if (done) {
-    task->state = CORED_TASK_DONE;
+  task->state = done ? CORED_TASK_DONE : CORED_TASK_DROPPED;
+  if (done)
     evaluator->evaluating = NULL;
-  } else {
-    task_drop(task);
-  }
   g_cond_broadcast(&evaluator->changed);
   const gboolean more = done && !g_queue_is_empty(&evaluator->waiting);
   g_mutex_unlock(&evaluator->mutex);
+  gst_clear_buffer(&task->buffer); /* that of a task which was not evaluated */
   return more;
 }
 
@@ -278,13 +288,11 @@ void cored_evaluator_run(CoredEvaluator *evaluator, CoredFrameTask *task) {
 
 /* With the mutex held: the oldest task that can be finished in time, else the newest. The oldest
  * whatever its deadline would, under overload, each time be finished a little too late. */
-static CoredFrameTask *take_next(CoredEvaluator *evaluator, guint *n_dropped) {
+static CoredFrameTask *take_next(CoredEvaluator *evaluator, GQueue *dropped) {
   const gint64 finished = g_get_monotonic_time() + evaluator->typical_us;
   CoredFrameTask *task = g_queue_pop_head(&evaluator->waiting);
   while (task && task->deadline < finished && !g_queue_is_empty(&evaluator->waiting)) {
-    task_drop(task);
-    cored_task_unref(task);
-    ++*n_dropped;
+    task_drop(task, dropped);
     task = g_queue_pop_head(&evaluator->waiting);
   }
   if (task) {
@@ -305,14 +313,16 @@ static gboolean evaluate_timed(CoredEvaluator *evaluator, CoredFrameTask *task) 
 
 /* One task for each call, so that other streams are served in between. */
 static void work_once(CoredEvaluator *evaluator) {
-  CoredEvaluatorEvent dropped = {.kind = CORED_EVALUATOR_DROPPED};
+  GQueue dropped = G_QUEUE_INIT;
   g_mutex_lock(&evaluator->mutex);
-  CoredFrameTask *task = take_next(evaluator, &dropped.n_dropped);
-  if (dropped.n_dropped)
+  CoredFrameTask *task = take_next(evaluator, &dropped);
+  if (dropped.length)
     g_cond_broadcast(&evaluator->changed);
   g_mutex_unlock(&evaluator->mutex);
-  if (dropped.n_dropped)
-    evaluator->on_event(evaluator->owner, &dropped);
+  const CoredEvaluatorEvent event = {.kind = CORED_EVALUATOR_DROPPED,
+                                     .n_dropped = release_dropped(&dropped)};
+  if (event.n_dropped)
+    evaluator->on_event(evaluator->owner, &event);
   if (!task)
     return;
   const gboolean done = evaluate_timed(evaluator, task);
@@ -333,28 +343,24 @@ static void work(gpointer data) {
 /* ---- Handing tasks to the worker ------------------------------------------------------------ */
 
 /* With the mutex held. */
-static guint drop_waiting(CoredEvaluator *evaluator) {
+static void drop_waiting(CoredEvaluator *evaluator, GQueue *dropped) {
   CoredFrameTask *task;
-  guint n = 0;
-  for (; (task = g_queue_pop_head(&evaluator->waiting)); n++) {
-    task_drop(task);
-    cored_task_unref(task);
-  }
+  while ((task = g_queue_pop_head(&evaluator->waiting)))
+    task_drop(task, dropped);
   g_cond_broadcast(&evaluator->changed);
-  return n;
 }
 
 guint cored_evaluator_submit(CoredEvaluator *evaluator, CoredFrameTask *task,
                              gboolean newest_only) {
-  guint dropped = 0;
+  GQueue dropped = G_QUEUE_INIT;
   g_mutex_lock(&evaluator->mutex);
   if (newest_only)
-    dropped = drop_waiting(evaluator);
+    drop_waiting(evaluator, &dropped);
   g_atomic_ref_count_inc(&task->refs);
   g_queue_push_tail(&evaluator->waiting, task);
   g_mutex_unlock(&evaluator->mutex);
   cored_work_queue_wake(evaluator->queue);
-  return dropped;
+  return release_dropped(&dropped);
 }
 
 static gboolean is_unfinished(const CoredFrameTask *task) {
@@ -362,6 +368,7 @@ static gboolean is_unfinished(const CoredFrameTask *task) {
 }
 
 gboolean cored_evaluator_wait(CoredEvaluator *evaluator, CoredFrameTask *task, gboolean *dropped) {
+  GQueue released = G_QUEUE_INIT;
   g_mutex_lock(&evaluator->mutex);
   /* A thread that is called back while it evaluates would wait for itself. */
   gboolean in_time = evaluator->evaluating != g_thread_self();
@@ -371,19 +378,20 @@ gboolean cored_evaluator_wait(CoredEvaluator *evaluator, CoredFrameTask *task, g
   *dropped = task->state == CORED_TASK_WAITING && g_queue_peek_tail(&evaluator->waiting) != task;
   if (*dropped) {
     g_queue_remove(&evaluator->waiting, task);
-    task_drop(task);
-    cored_task_unref(task);
+    task_drop(task, &released);
   }
   const gboolean done = task->state == CORED_TASK_DONE;
   g_mutex_unlock(&evaluator->mutex);
+  release_dropped(&released);
   return done;
 }
 
 guint cored_evaluator_cancel(CoredEvaluator *evaluator) {
+  GQueue dropped = G_QUEUE_INIT;
   g_mutex_lock(&evaluator->mutex);
-  const guint dropped = drop_waiting(evaluator);
+  drop_waiting(evaluator, &dropped);
   g_mutex_unlock(&evaluator->mutex);
-  return dropped;
+  return release_dropped(&dropped);
 }
 
 void cored_evaluator_set_flushing(CoredEvaluator *evaluator, gboolean flushing) {

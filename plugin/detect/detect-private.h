@@ -17,10 +17,11 @@
  *   source's load_mutex > source's mutex > model slot's mutex > work queues' group mutex
  *
  * The mutex of the evaluator, the mutex of the list of sources and that of the list of worker
- * groups are leaves: no other lock is taken inside them. No message, signal or event is sent with a
- * lock held, but for frame_lock, which is recursive for that reason: what a message calls back may
- * push events. The thread that evaluates may therefore find the element stopped, and even started
- * again, when it returns from a message; it asks cored_evaluator_is_current() then. */
+ * groups are leaves: no other lock is taken inside them, and no buffer is released, which may run a
+ * pool's code or the application's. No message, signal or event is sent with a lock held, but for
+ * frame_lock, which is recursive for that reason: what a message calls back may push events. The
+ * thread that evaluates may therefore find the element stopped, and even started again, when it
+ * returns from a message; it asks cored_evaluator_is_current() then. */
 #ifndef CORED_DETECT_DETECT_PRIVATE_H
 #define CORED_DETECT_DETECT_PRIVATE_H
 

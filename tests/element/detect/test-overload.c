@@ -2,10 +2,12 @@
  * E40: frames come ten times as fast as they can be judged. They pass all the same, each in its own
  * time; what waits is bounded; every frame is accounted for. The argument is the number of frames.
  * Latencies are printed, not judged: they are the machine's. */
+#include "held.h"
 #include "models.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #define CAPS "video/x-raw,format=I420,width=320,height=240,framerate=100/1"
 #define FRAME (10 * GST_MSECOND)
@@ -161,6 +163,39 @@ static void delay_judges_what_can_be_in_time(void **state) {
   assert_true(own >= n_frames / 12);
 }
 
+static GstPad *told_of_the_end; /* of a frame's memory */
+static guint n_ends;
+
+/* GDestroyNotify of an application that wants to start anew. */
+static void flush_element(gpointer data) {
+  g_free(data);
+  n_ends++;
+  gst_pad_send_event(told_of_the_end, gst_event_new_flush_start());
+}
+
+/* The memory of the application whose frame waits and makes way for a newer one: as it is given
+ * back, the application sends the element an event, from within that very call. */
+static void a_dropped_frame_sends_an_event(void **state) {
+  (void)state;
+  Rig rig;
+  rig_open(&rig, model, CAPS, "mode", "latest", "inference-region", "full-frame", NULL);
+  const gsize size = GST_VIDEO_INFO_SIZE(&rig.info);
+  told_of_the_end = GST_BASE_TRANSFORM_SINK_PAD(rig.element);
+  held_begin();
+  gst_buffer_unref(rig_frame(&rig, held_frame_new(&rig.info, 1, 0), NULL));
+  held_await(1);
+  gpointer data = g_malloc0(size);
+  GstBuffer *own = gst_buffer_new_wrapped_full(0, data, size, 0, size, data, flush_element);
+  gst_buffer_unref(rig_frame(&rig, own, NULL));
+  assert_int_equal(n_ends, 0);
+  alarm(60); /* a deadlock ends the test */
+  gst_harness_push(rig.harness, frame_new(&rig.info, 1, 2));
+  alarm(0);
+  assert_int_equal(n_ends, 1);
+  held_end();
+  rig_close(&rig);
+}
+
 static void pass(Rig *rig, guint n, gboolean gap) {
   GstBuffer *frame = frame_new(&rig->info, 1, n);
   GST_BUFFER_PTS(frame) = n * FRAME;
@@ -219,6 +254,7 @@ int main(int argc, char **argv) {
       cmocka_unit_test(latest_passes_at_once),
       cmocka_unit_test(delay_stays_what_it_is),
       cmocka_unit_test(delay_judges_what_can_be_in_time),
+      cmocka_unit_test(a_dropped_frame_sends_an_event),
       cmocka_unit_test(every_reason_is_counted_once),
   };
   if (argc > 1)
