@@ -88,9 +88,9 @@ for target in "${targets[@]}"; do
   log=$out/$target.log
   mkdir -p "$corpus"
   failed=0
-  "$program" --seeds "$corpus" >/dev/null || failed=1
-  "$program" -max_total_time="$seconds" -malloc_limit_mb=256 -rss_limit_mb=2048 -timeout=30 \
-    -max_len=65536 -artifact_prefix="$out/findings/$target-" -print_final_stats=1 "$corpus" \
+  { "$program" --seeds "$corpus" &&
+    "$program" -max_total_time="$seconds" -malloc_limit_mb=256 -rss_limit_mb=2048 -timeout=30 \
+      -max_len=65536 -artifact_prefix="$out/findings/$target-" -print_final_stats=1 "$corpus"; } \
     >"$log" 2>&1 || failed=1
   found=$((found + failed))
   # A target that died before its first report has no figures; its log tells why.
