@@ -91,12 +91,21 @@ def add_result(buffer, text):
     gst.gst_structure_free(source)
 
 
-def main(out):
-    Gst.init(None)
+def finish(pipeline):
+    """Wait for the end; what went wrong, None if nothing did."""
+    message = pipeline.get_bus().timed_pop_filtered(60 * Gst.SECOND,
+                                                    Gst.MessageType.EOS | Gst.MessageType.ERROR)
+    if not message:
+        return 'no end of the stream'
+    return message.parse_error()[0].message if message.type == Gst.MessageType.ERROR else None
+
+
+def draw(out):
+    """Write the last frame, all earlier ones having gone through the overlay, to a PNG file."""
     pipeline = Gst.parse_launch(
         f'appsrc name=source format=time caps=video/x-raw,format=RGB,width={WIDTH},height={HEIGHT},'
-        f'framerate={RATE}/1 ! coredoverlay name=overlay ! videoconvert ! pngenc ! '
-        f'multifilesink location={out}')
+        f'framerate={RATE}/1 ! coredoverlay ! videoconvert ! pngenc ! multifilesink name=sink')
+    pipeline.get_by_name('sink').set_property('location', out.replace('%', '%%'))
     source = pipeline.get_by_name('source')
     pixels = picture().tobytes()
     pipeline.set_state(Gst.State.PLAYING)
@@ -104,13 +113,26 @@ def main(out):
         buffer = Gst.Buffer.new_wrapped(pixels)
         buffer.pts, buffer.duration = frame * Gst.SECOND // RATE, Gst.SECOND // RATE
         add_result(buffer, result_text(frame))
-        source.emit('push-buffer', buffer)
+        if source.emit('push-buffer', buffer) != Gst.FlowReturn.OK:
+            break
     source.emit('end-of-stream')
-    message = pipeline.get_bus().timed_pop_filtered(60 * Gst.SECOND,
-                                                    Gst.MessageType.EOS | Gst.MessageType.ERROR)
+    problem = finish(pipeline)
     pipeline.set_state(Gst.State.NULL)
-    if not message or message.type == Gst.MessageType.ERROR:
-        sys.exit(message.parse_error().debug if message else 'no end of the stream')
+    return problem
 
 
-main(sys.argv[1])
+def main(arguments):
+    if len(arguments) != 1 or arguments[0].startswith('-'):
+        print('usage: overlay.py OUT.png', file=sys.stderr)
+        return 2
+    Gst.init(None)
+    missing = [name for name in ('appsrc', 'coredoverlay', 'videoconvert', 'pngenc', 'multifilesink')
+               if not Gst.ElementFactory.find(name)]
+    problem = f'no element {missing[0]}; is GST_PLUGIN_PATH set?' if missing else draw(arguments[0])
+    if problem:
+        print(f'overlay.py: {problem}', file=sys.stderr)
+    return 1 if problem else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main(sys.argv[1:]))
