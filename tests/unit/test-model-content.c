@@ -27,7 +27,13 @@ static void kinds(void **state) {
   CoredModel *const model =
       cored_model_load_memory(blob.data, blob.size, "classifier", NULL, &error);
   assert_non_null(model);
+  Blob saved = blob_save(model);
+  CoredModel *const again = cored_model_load_memory(saved.data, saved.size, "again", NULL, &error);
+  assert_non_null(again);
+  assert_string_equal(cored_model_metadata(again, "cored.kind"), "classifier");
+  cored_model_unref(again);
   cored_model_unref(model);
+  blob_free(&saved);
   blob_free(&blob);
 }
 

@@ -292,8 +292,13 @@ static void copies_share_weights_and_keep_the_original(void **state) {
   info.n_classes = 3;
   assert_null(cored_model_with_info(next, &info, &error));
   assert_int_equal(error.code, CORED_ERROR_ARGUMENT);
-  assert_null(cored_model_with_metadata(next, "cored.threshold", "0.9", &error));
-  assert_int_equal(error.code, CORED_ERROR_ARGUMENT);
+  static const char *const own[] = {"cored.threshold", "cored.kind"};
+  for (int i = 0; i < 2; i++) {
+    error = (CoredError){0};
+    assert_null(cored_model_with_metadata(next, own[i], "0.9", &error));
+    assert_int_equal(error.code, CORED_ERROR_ARGUMENT);
+    assert_non_null(strstr(error.message, own[i]));
+  }
   CoredModel *const noted = cored_model_with_metadata(next, "note", "x", &error);
   CoredModel *const bare = cored_model_with_metadata(noted, "note", NULL, &error);
   assert_string_equal(cored_model_metadata(noted, "note"), "x");
