@@ -57,6 +57,11 @@ static const CoredGraph *graph_of(const Layout *layout) {
   return layout->params->graph;
 }
 
+/* The losses read features and logits; nobody in training reads the graph's named outputs. */
+static bool is_read_by_losses(const Layout *layout, int node) {
+  return node == graph_of(layout)->features || node == graph_of(layout)->logits;
+}
+
 static size_t value_count(const Layout *layout, int node) {
   const CoredShape s = layout->shapes[node];
   return (size_t)layout->params->max_batch * (size_t)s.h * (size_t)s.w * (size_t)s.c;
@@ -133,7 +138,7 @@ static void merge_activations(Layout *layout) {
       continue;
     const int source = node->input[0];
     if (graph->nodes[source].op != CORED_OP_BATCH_NORM || layout->consumers[source] != 1 ||
-        cored_graph_is_output(graph, source))
+        is_read_by_losses(layout, source))
       continue;
     layout->steps[i].merged = true;
     layout->steps[source].act = node->act;
@@ -145,7 +150,7 @@ static bool works_in_place(const Layout *layout, int index) {
   const CoredGraph *const graph = graph_of(layout);
   const CoredPasses *const passes = layout->steps[index].passes;
   const int source = graph->nodes[index].input[0];
-  if (!passes->in_place || layout->consumers[source] != 1 || cored_graph_is_output(graph, source) ||
+  if (!passes->in_place || layout->consumers[source] != 1 || is_read_by_losses(layout, source) ||
       graph->nodes[source].op == CORED_OP_INPUT)
     return false;
   if (!layout->params->training)
@@ -163,7 +168,7 @@ static void plan_value(Layout *layout, int i) {
     step->value = layout->steps[node->input[0]].value;
   else
     step->value = new_buffer(layout, value_count(layout, i), i, i);
-  extend(layout, step->value, i);
+  extend(layout, step->value, is_read_by_losses(layout, i) ? graph->n_nodes : i);
   if (step->merged)
     return;
   for (int j = 0; j < node->n_inputs; j++)
@@ -172,15 +177,18 @@ static void plan_value(Layout *layout, int i) {
   const int last = layout->params->training ? backward_time(layout, i) : i;
   if (passes->saved_count)
     step->saved = new_buffer(layout, passes->saved_count(&step->shape), i, last);
-  if (cored_graph_is_output(graph, i))
-    extend(layout, step->value, graph->n_nodes);
+}
+
+/* No gradient comes to a node that leads neither to the features nor to the logits. */
+static bool runs_backward(const Step *step) {
+  return !step->merged && step->grad >= 0;
 }
 
 /* Keep what backward reads. */
 static void keep_values(Layout *layout, int i) {
   const CoredNode *const node = &graph_of(layout)->nodes[i];
   const Step *const step = &layout->steps[i];
-  if (step->merged)
+  if (!runs_backward(step))
     return;
   for (int j = 0; j < node->n_inputs; j++)
     if (step->passes->needs_x[j])
@@ -195,6 +203,8 @@ static void plan_gradients(Layout *layout, int i) {
   const CoredNode *const node = &graph->nodes[i];
   Step *const step = &layout->steps[i];
   const int now = backward_time(layout, i);
+  if (step->grad < 0)
+    return;
   for (int j = 0; j < node->n_inputs; j++) {
     const int source = node->input[j];
     Step *const from = &layout->steps[source];
@@ -464,7 +474,7 @@ void cored_train_net_backward(CoredTrainNet *net, const CoredTrainNetRun *run,
   const CoredGraph *const graph = net->params.graph;
   for (int i = graph->n_nodes - 1; i > 0; i--) {
     const Step *const step = &net->layout.steps[i];
-    if (step->merged)
+    if (!runs_backward(step))
       continue;
     CoredPassReal pass = make_pass(net, run, i, true);
     pass.dy = buffer_of(net, step->grad);

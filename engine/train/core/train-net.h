@@ -63,7 +63,8 @@ const CoredTrainNetParams *cored_train_net_params(const CoredTrainNet *net);
 const CoredParamRange *cored_train_net_ranges(const CoredTrainNet *net, int *n);
 
 void cored_train_net_forward(CoredTrainNet *net, const CoredTrainNetRun *run);
-/* Output of the features or logits node of the last forward, and its shape. */
+/* Output of the features or logits node of the last forward, and its shape. Other nodes, the
+ * graph's named outputs among them, are not kept. */
 const CoredReal *cored_train_net_output(const CoredTrainNet *net, int node, CoredShape *shape);
 /* Where the loss puts its gradient with respect to that output, to be filled in between forward
  * and backward: every value of logits', while features' is cleared by forward. */
