@@ -37,6 +37,18 @@ static bool grow(CoredGraph *graph) {
   return true;
 }
 
+/* Remember a mistake of the network's file; nodes come no more. */
+__attribute__((format(printf, 2, 3))) static void fail_mistake(CoredGraph *graph,
+                                                               const char *format, ...) {
+  va_list args;
+  if (graph->failed)
+    return;
+  graph->failed = true;
+  va_start(args, format);
+  vsnprintf(graph->mistake, sizeof graph->mistake, format, args);
+  va_end(args);
+}
+
 /* Append a node; in_channels comes from its first input. After a failure everything is node 0. */
 static int append(CoredGraph *graph, CoredNode node) {
   if (graph->failed || !grow(graph)) {
@@ -45,7 +57,8 @@ static int append(CoredGraph *graph, CoredNode node) {
   }
   for (int i = 0; i < node.n_inputs; i++) {
     if (node.input[i] < 0 || node.input[i] >= graph->n_nodes) {
-      graph->failed = true;
+      fail_mistake(graph, "input %d of node %d: expected a node before it, found %d", i,
+                   graph->n_nodes, node.input[i]);
       return 0;
     }
   }
@@ -62,7 +75,8 @@ __attribute__((format(printf, 3, 0))) static void set_name(CoredGraph *graph, Co
                                                            const char *format, va_list args) {
   const int n = vsnprintf(node->name, sizeof node->name, format, args);
   if (n <= 0 || (size_t)n >= sizeof node->name)
-    graph->failed = true;
+    fail_mistake(graph, "name '%.100s' of node %d: expected 1 to %zu characters, found %d",
+                 n > 0 ? node->name : "", graph->n_nodes, sizeof node->name - 1, n);
 }
 
 static CoredNode unary(CoredOp op, int x) {
@@ -180,15 +194,16 @@ int cored_graph_scale(CoredGraph *graph, int x, int scale) {
 }
 
 int cored_graph_concat(CoredGraph *graph, int n_inputs, const int inputs[]) {
-  if (graph->failed || n_inputs < 2 || n_inputs > 4) {
-    graph->failed = true;
+  if (n_inputs < 2 || n_inputs > 4)
+    fail_mistake(graph, "node %d: expected 2 to 4 inputs, found %d", graph->n_nodes, n_inputs);
+  if (graph->failed)
     return 0;
-  }
   CoredNode node = unary(CORED_OP_CONCAT, inputs[0]);
   node.n_inputs = n_inputs;
   for (int i = 0; i < n_inputs; i++) {
     node.input[i] = inputs[i];
-    node.channels += graph->nodes[inputs[i]].channels;
+    if (inputs[i] >= 0 && inputs[i] < graph->n_nodes) /* append refuses others */
+      node.channels += graph->nodes[inputs[i]].channels;
   }
   return append(graph, node);
 }
@@ -209,14 +224,30 @@ void cored_graph_set_features(CoredGraph *graph, int x) {
   graph->features = x;
 }
 
+static bool has_named(const CoredGraph *graph, const char *name) {
+  for (int i = 0; i < graph->n_named; i++)
+    if (strcmp(graph->named[i].name, name) == 0)
+      return true;
+  return false;
+}
+
 void cored_graph_set_output(CoredGraph *graph, int x, const char *name) {
-  if (graph->n_named == CORED_MAX_OUTPUTS || strlen(name) >= CORED_OUTPUT_NAME_SIZE || x < 0 ||
-      x >= graph->n_nodes) {
-    graph->failed = true;
+  const size_t length = strlen(name);
+  if (graph->n_named == CORED_MAX_NAMED_OUTPUTS)
+    fail_mistake(graph, "output '%.100s': expected at most %d named outputs", name,
+                 CORED_MAX_NAMED_OUTPUTS);
+  else if (length == 0 || length >= CORED_OUTPUT_NAME_SIZE)
+    fail_mistake(graph, "output '%.100s': expected a name of 1 to %d characters, found %zu", name,
+                 CORED_OUTPUT_NAME_SIZE - 1, length);
+  else if (x < 0 || x >= graph->n_nodes)
+    fail_mistake(graph, "output '%s': expected a node of 0 to %d, found %d", name,
+                 graph->n_nodes - 1, x);
+  else if (has_named(graph, name))
+    fail_mistake(graph, "output '%s': another one has this name", name);
+  if (graph->failed)
     return;
-  }
   CoredNamedOutput *const output = &graph->named[graph->n_named++];
-  memcpy(output->name, name, strlen(name) + 1);
+  memcpy(output->name, name, length + 1);
   output->node = x;
 }
 
@@ -253,15 +284,17 @@ static bool list_params(CoredGraph *graph) {
 }
 
 bool cored_graph_finish(CoredGraph *graph, int x, int n_classes, CoredError *error) {
+  if (graph->mistake[0])
+    return cored_error_set(error, CORED_ERROR_ARGUMENT, "the network's graph: %s", graph->mistake);
   if (graph->failed)
     return cored_error_set(error, CORED_ERROR_NO_MEMORY, "the network's graph: no memory");
   if (!list_params(graph))
     return cored_error_set(error, CORED_ERROR_NO_MEMORY, "the network's parameter list: no memory");
-  if (graph->features < 0 || x < 0 || x >= graph->n_nodes)
+  if (graph->features < 0 || graph->features >= graph->n_nodes || x < 0 || x >= graph->n_nodes)
     return cored_error_set(error, CORED_ERROR_ARGUMENT,
                            "the network's graph names no features or no output");
   graph->logits = x;
-  graph->outputs = graph->nodes[x].channels;
+  graph->logit_channels = graph->nodes[x].channels;
   graph->n_classes = n_classes;
   return true;
 }

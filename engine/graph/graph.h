@@ -74,7 +74,7 @@ typedef struct CoredParam {
   size_t count; /* elements */
 } CoredParam;
 
-#define CORED_MAX_OUTPUTS 8
+#define CORED_MAX_NAMED_OUTPUTS 8
 #define CORED_OUTPUT_NAME_SIZE 32
 
 /* An output beside features and logits. */
@@ -88,16 +88,17 @@ typedef struct CoredGraph {
   int n_nodes;
   CoredParam *params; /* in node order; the order of the training parameter block */
   int n_params;
-  int features; /* node whose output is "the features" (docs/training.md) */
-  int logits;   /* node whose output is the network's output */
-  int outputs;  /* channels of logits; 1 means a sigmoid network */
+  int features;       /* node whose output is "the features" (docs/training.md) */
+  int logits;         /* node whose output is the network's output */
+  int logit_channels; /* 1 means a sigmoid network */
   int n_classes;
-  CoredNamedOutput named[CORED_MAX_OUTPUTS];
+  CoredNamedOutput named[CORED_MAX_NAMED_OUTPUTS];
   int n_named;
   /* While being built: */
   int capacity;
   bool in_classifier; /* nodes added now belong to the head */
-  bool failed;        /* memory ran out or a name was too long; told by cored_graph_finish */
+  bool failed;        /* told by cored_graph_finish */
+  char mistake[192];  /* the first of the network's file; "": memory ran out */
 } CoredGraph;
 
 typedef struct CoredShape {
@@ -107,9 +108,10 @@ typedef struct CoredShape {
 #define CORED_MAX_INPUT_SIZE 4096 /* pixels a side: keeps every element count far from wrapping */
 
 /* ---- Building -------------------------------------------------------------------------------
- * Each function adds one node and returns its index. Running out of memory is remembered and told
- * once, by cored_graph_finish; until then the returned indices are valid arguments. Names are
- * printf formats, so that networks can number their blocks. */
+ * Each function adds one node and returns its index. Running out of memory and mistakes (a name
+ * that is too long, an input that is no node) are remembered and told once, by cored_graph_finish;
+ * until then the returned indices are valid arguments. Names are printf formats, so that networks
+ * can number their blocks. */
 
 typedef struct CoredConvArgs {
   int channels, kernel; /* depthwise: channels is ignored */
@@ -147,12 +149,13 @@ int cored_graph_dropout(CoredGraph *graph, int x, float rate);
 int cored_graph_drop_connect(CoredGraph *graph, int x, float rate);
 /* x is "the features" of docs/training.md. */
 void cored_graph_set_features(CoredGraph *graph, int x);
-/* x is an output of this name, beside features and logits: sessions keep it (plan/plan.h). */
+/* x is an output of this name, beside features and logits: sessions keep it (plan/plan.h). Names
+ * are unique; a node may have several. */
 void cored_graph_set_output(CoredGraph *graph, int x, const char *name);
 /* Nodes added from now on are the classifier (docs/training.md: L_CLS instead of L_SP). */
 void cored_graph_begin_classifier(CoredGraph *graph);
-/* x is the network's output. Lists the parameters. False without memory or when the graph is
- * inconsistent, which is a mistake of the network's file. */
+/* x is the network's output. Lists the parameters. False without memory, or with ARGUMENT for a
+ * mistake of the network's file. */
 bool cored_graph_finish(CoredGraph *graph, int x, int n_classes, CoredError *error);
 
 /* ---- Looking -------------------------------------------------------------------------------- */

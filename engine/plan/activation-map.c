@@ -35,7 +35,7 @@ bool cored_activation_map_init(CoredActivationMap *activation_map, const CoredGr
                                CoredError *error) {
   *activation_map = (CoredActivationMap){0};
   const int head = find_head(graph, activation_map);
-  const int classes = graph->outputs == 1 ? 2 : graph->outputs;
+  const int classes = graph->logit_channels == 1 ? 2 : graph->logit_channels;
   /* A trainer's description need not name the classes. */
   if (head < 0 || info->fake_class < 0 || info->fake_class >= classes || info->real_class < 0 ||
       info->real_class >= classes)
@@ -46,7 +46,7 @@ bool cored_activation_map_init(CoredActivationMap *activation_map, const CoredGr
   if (!activation_map->direction)
     return cored_error_set(error, CORED_ERROR_NO_MEMORY, "plan: no memory for %d channels", n);
   for (int c = 0; c < n; c++)
-    if (graph->outputs == 1) /* z stands for the logits (0, z) */
+    if (graph->logit_channels == 1) /* z stands for the logits (0, z) */
       activation_map->direction[c] = info->fake_class == 1 ? weight[c] : -weight[c];
     else
       activation_map->direction[c] = weight[(size_t)info->fake_class * (size_t)n + (size_t)c] -

@@ -54,7 +54,7 @@ typedef struct CoredFusedGraph {
   CoredFusedOp *ops;       /* in order of execution */
   int n_ops;
   int features, logits; /* the values of the graph's outputs */
-  int named[CORED_MAX_OUTPUTS];
+  int named[CORED_MAX_NAMED_OUTPUTS];
 } CoredFusedGraph;
 
 /* For an input of h x w. Fails without memory and when the size does not fit the network. */

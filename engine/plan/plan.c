@@ -31,7 +31,7 @@ static CoredPlan *build_plan(const CoredGraph *graph, const float *const *params
   plan->info = *info;
   plan->kernels = cored_kernels(asked->cpu & cored_cpu_flags());
   plan->n_classes = graph->n_classes;
-  plan->one_output = graph->outputs == 1;
+  plan->one_output = graph->logit_channels == 1;
   CoredFusedGraph fused = {0};
   const bool ok = cored_activation_map_init(&plan->activation_map, graph, params, info, error) &&
                   cored_fuse(&fused, graph, height, width, error) &&

@@ -165,7 +165,7 @@ static Result run_reference(const CoredModel *model, const Case *c, const float 
   free(shapes);
   Result r = {.features = outputs[1], .n_features = (size_t)n * (size_t)(f.h * f.w * f.c)};
   r.n_logits = (size_t)n * (size_t)graph->n_classes;
-  if (graph->outputs > 1) {
+  if (graph->logit_channels > 1) {
     r.logits = outputs[0];
     return r;
   }

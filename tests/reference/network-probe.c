@@ -53,8 +53,8 @@ static void write_floats(FILE *file, const float *data, size_t count) {
 
 static void write_logits(FILE *file, const CoredGraph *graph, const float *logits, int n) {
   static const float zero = 0.0f;
-  if (graph->outputs != 1) {
-    write_floats(file, logits, (size_t)n * (size_t)graph->outputs);
+  if (graph->logit_channels != 1) {
+    write_floats(file, logits, (size_t)n * (size_t)graph->logit_channels);
     return;
   }
   for (int i = 0; i < n; i++) {

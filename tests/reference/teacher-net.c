@@ -23,7 +23,7 @@ static void net_forward(CoredTeacher *base, const float *images, int n, double *
   CoredShape shape;
   cored_train_net_forward(teacher->net, &run);
   cored_class_scores(cored_train_net_output(teacher->net, teacher->graph->logits, NULL),
-                     teacher->graph->outputs, n, teacher->n_classes, logits);
+                     teacher->graph->logit_channels, n, teacher->n_classes, logits);
   const CoredReal *const features =
       cored_train_net_output(teacher->net, teacher->graph->features, &shape);
   if (pooled)

@@ -199,6 +199,64 @@ static void names_are_taken_as_people_write_them(void **state) {
   assert_null(cored_network_find("Xception")); /* a model file says it as it is */
 }
 
+/* An input, and a named output of it. */
+static CoredGraph *named_graph(int node, const char *name) {
+  CoredGraph *const graph = cored_graph_new();
+  assert_non_null(graph);
+  cored_graph_set_features(graph, cored_graph_input(graph, 3));
+  cored_graph_set_output(graph, node, name);
+  return graph;
+}
+
+/* As a mistake that is named, not as a lack of memory. */
+static void assert_mistake(CoredGraph *graph, const char *text) {
+  CoredError error = {0};
+  assert_false(cored_graph_finish(graph, 0, 2, &error));
+  assert_int_equal(error.code, CORED_ERROR_ARGUMENT);
+  if (!strstr(error.message, text))
+    fail_msg("'%s' is not in '%s'", text, error.message);
+  cored_graph_free(graph);
+}
+
+static void mistakes_of_a_graph_are_told(void **state) {
+  (void)state;
+  char name[CORED_NAME_SIZE + 1] = "";
+  CoredError error;
+  CoredGraph *graph = named_graph(0, "0");
+  for (int i = 1; i < CORED_MAX_NAMED_OUTPUTS; i++) {
+    snprintf(name, sizeof name, "%d", i);
+    cored_graph_set_output(graph, 0, name);
+  }
+  assert_int_equal(graph->n_named, CORED_MAX_NAMED_OUTPUTS);
+  assert_false(graph->failed);
+  cored_graph_set_output(graph, 0, "one more");
+  assert_mistake(graph, "output 'one more': expected at most 8 named outputs");
+  memset(name, 'n', sizeof name - 1);
+  name[CORED_OUTPUT_NAME_SIZE] = 0;
+  assert_mistake(named_graph(0, name), "output 'nnnn");
+  name[CORED_OUTPUT_NAME_SIZE - 1] = 0;
+  graph = named_graph(0, name);
+  assert_true(cored_graph_finish(graph, 0, 2, &error));
+  cored_graph_free(graph);
+  assert_mistake(named_graph(0, ""), "output '': expected a name of 1 to 31 characters, found 0");
+  assert_mistake(named_graph(1, "deep"), "output 'deep': expected a node of 0 to 0, found 1");
+  assert_mistake(named_graph(-1, "deep"), "output 'deep': expected a node of 0 to 0, found -1");
+  graph = named_graph(0, "twice");
+  cored_graph_set_output(graph, 0, "twice");
+  assert_mistake(graph, "output 'twice': another one has this name");
+  graph = named_graph(0, "input");
+  cored_graph_relu(graph, 7);
+  cored_graph_set_output(graph, 3, "later"); /* the first mistake is the one that is told */
+  assert_mistake(graph, "input 0 of node 1: expected a node before it, found 7");
+  graph = named_graph(0, "input");
+  memset(name, 'n', sizeof name - 1);
+  cored_graph_dense(graph, 0, 2, "%s", name);
+  assert_mistake(graph, "of node 1: expected 1 to 95 characters, found 96");
+  graph = named_graph(0, "input");
+  cored_graph_concat(graph, 1, (int[]){0});
+  assert_mistake(graph, "node 1: expected 2 to 4 inputs, found 1");
+}
+
 static void every_op_is_in_the_tables(void **state) {
   (void)state;
   for (int op = 0; op < CORED_N_OPS; op++) {
@@ -307,6 +365,7 @@ int main(void) {
       cmocka_unit_test(the_classifier_is_marked),
       cmocka_unit_test(class_counts_out_of_range_are_refused),
       cmocka_unit_test(names_are_taken_as_people_write_them),
+      cmocka_unit_test(mistakes_of_a_graph_are_told),
       cmocka_unit_test(every_op_is_in_the_tables),
       cmocka_unit_test(random_bits_are_philox),
       cmocka_unit_test(initial_values_have_their_moments),

@@ -222,7 +222,8 @@ static const CoredParam *head_weight(const CoredGraph *graph) {
 /* A dense layer (or the 1x1 convolution that is one) on the network's features, with its bias. */
 static bool can_be_head(const Matcher *m, const CoredLoose *tensor, const char *base) {
   const CoredGraph *graph = m->match->graph;
-  const int64_t most = graph->outputs == 1 ? 1 : cored_network_find(m->match->network)->max_classes;
+  const int64_t most =
+      graph->logit_channels == 1 ? 1 : cored_network_find(m->match->network)->max_classes;
   const bool square = tensor->rank == 4 && tensor->dims[2] == 1 && tensor->dims[3] == 1;
   const CoredLoose *bias = find(m, base, ".bias");
   return (tensor->rank == 2 || square) && tensor->dims[1] == head_weight(graph)->dims[1] &&
@@ -312,7 +313,7 @@ static bool choose_head(Matcher *m) {
 static bool count_classes(Matcher *m, const CoredNetwork *network) {
   CoredImportMatch *match = m->match;
   const CoredLoose *tensor = find(m, m->head, ".weight");
-  const bool usable = match->graph->outputs > 1 && tensor && can_be_head(m, tensor, m->head);
+  const bool usable = match->graph->logit_channels > 1 && tensor && can_be_head(m, tensor, m->head);
   match->n_classes = usable && tensor->dims[0] > 1 ? (int)tensor->dims[0] : 2;
   match->one_output = usable && tensor->dims[0] == 1;
   cored_graph_free(match->graph);

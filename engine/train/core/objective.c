@@ -261,8 +261,8 @@ void cored_objective_measure(CoredObjective *o, CoredTeacher *teacher, const Cor
   if (batch->n > 0) {
     if (teacher)
       teacher->forward(teacher, batch->images, batch->n, o->zt, NULL);
-    cored_class_scores(cored_train_net_output(o->net, o->graph->logits, NULL), o->graph->outputs,
-                       batch->n, o->n_classes, o->zs);
+    cored_class_scores(cored_train_net_output(o->net, o->graph->logits, NULL),
+                       o->graph->logit_channels, batch->n, o->n_classes, o->zs);
   }
   sum_batch(o, batch);
   if (cored_objective_has_representation(o))
@@ -275,7 +275,7 @@ void cored_objective_measure(CoredObjective *o, CoredTeacher *teacher, const Cor
 
 static void set_logit_gradient(CoredObjective *o, const CoredBatch *batch, double weight) {
   const CoredTrainParams *const p = o->params;
-  const int c = o->n_classes, outputs = o->graph->outputs;
+  const int c = o->n_classes, outputs = o->graph->logit_channels;
   CoredReal *const gradient = cored_train_net_output_gradient(o->net, o->graph->logits);
   const double share = weight / o->sums[SUM_N];
   memset(o->dz, 0, (size_t)batch->n * (size_t)c * sizeof *o->dz);

@@ -508,8 +508,8 @@ void cored_trainer_evaluate(CoredTrainer *trainer, const float *images, int n, f
     const CoredTrainNetRun run = {
         .block = trainer->block, .images = images + (size_t)done * image, .n = now};
     cored_train_net_forward(trainer->eval, &run);
-    cored_class_scores(cored_train_net_output(trainer->eval, graph->logits, NULL), graph->outputs,
-                       now, c, trainer->scores);
+    cored_class_scores(cored_train_net_output(trainer->eval, graph->logits, NULL),
+                       graph->logit_channels, now, c, trainer->scores);
     for (int i = 0; i < now * c; i++)
       logits[done * c + i] = (float)trainer->scores[i];
   }
