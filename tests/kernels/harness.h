@@ -102,12 +102,18 @@ typedef struct Bounded {
   double value, error;
 } Bounded;
 
-/* One of each family, and a clamp to both sides: ReLU6 where high is not infinite. */
-#define N_TEST_ACTS 6
+/* One of each family, and a clamp with bounds that are not 0 and that random values cross. */
+#define N_TEST_ACTS 7
 
 static inline CoredActivation test_act(int i) {
   static const CoredActivation acts[N_TEST_ACTS] = {
-      {0}, CORED_RELU, CORED_RELU6, CORED_LEAKY_RELU(0.1f), CORED_SWISH, CORED_SIGMOID};
+      {0},
+      CORED_RELU,
+      CORED_RELU6,
+      {.kind = CORED_ACT_CLAMP, .low = -0.5f, .high = 0.75f},
+      CORED_LEAKY_RELU(0.1f),
+      CORED_SWISH,
+      CORED_SIGMOID};
   return acts[i];
 }
 

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT
- * The thread pool: everyone runs, barriers hold, work is divided without gaps. */
+ * The thread pool: everyone runs, barriers hold, work is divided without gaps, tasks are done once.
+ */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include <stdatomic.h>
 #include <string.h>
 
 #include "base/thread-pool.h"
@@ -62,6 +64,52 @@ static void test_arguments(void **state) {
   cored_thread_pool_free(NULL);
 }
 
+enum { most_tasks = 400 };
+
+typedef struct TaskLog {
+  atomic_int done[most_tasks]; /* how often */
+  atomic_int order[most_tasks], n_done;
+  atomic_int wrong_threads;
+  int threads;
+} TaskLog;
+
+static void log_task(void *context, int task, int thread) {
+  TaskLog *const log = context;
+  atomic_fetch_add(&log->done[task], 1);
+  atomic_store(&log->order[atomic_fetch_add(&log->n_done, 1)], task);
+  if (thread < 0 || thread >= log->threads)
+    atomic_fetch_add(&log->wrong_threads, 1);
+}
+
+/* n tasks, each exactly once. */
+static void check_tasks(CoredThreadPool *pool, int n, TaskLog *log) {
+  *log = (TaskLog){.threads = cored_thread_pool_threads(pool)};
+  cored_thread_pool_tasks(pool, log_task, log, n);
+  assert_int_equal(log->n_done, n);
+  assert_int_equal(log->wrong_threads, 0);
+  for (int i = 0; i < n; i++)
+    assert_int_equal(log->done[i], 1);
+}
+
+static void test_tasks(void **state) {
+  (void)state;
+  static const int counts[] = {0, 1, 2, 3, 64, most_tasks};
+  TaskLog log;
+  for (int threads = 1; threads <= 5; threads++) {
+    CoredError error;
+    CoredThreadPool *const pool = cored_thread_pool_new(threads, &error);
+    assert_non_null(pool);
+    for (int run = 0; run < ROUNDS; run++)
+      check_tasks(pool, counts[run % 6], &log);
+    cored_thread_pool_free(pool);
+  }
+  for (int i = 0; i < 6; i++) { /* without a pool in order */
+    check_tasks(NULL, counts[i], &log);
+    for (int j = 0; j < counts[i]; j++)
+      assert_int_equal(log.order[j], j);
+  }
+}
+
 static void test_parts(void **state) {
   (void)state;
   for (int count = 0; count < 70; count += 3)
@@ -85,6 +133,7 @@ int main(void) {
       cmocka_unit_test(test_barriers),
       cmocka_unit_test(test_arguments),
       cmocka_unit_test(test_parts),
+      cmocka_unit_test(test_tasks),
   };
   return cmocka_run_group_tests_name("pool", tests, NULL, NULL);
 }
