@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "plan/fuse.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -149,16 +150,25 @@ static void add_op(Fuser *f, const CoredFusedOp *op) {
 /* The value that is the node's output, computed now if it was put off. */
 static int materialise(Fuser *f, int node) {
   const Pending p = f->pending[node];
-  if (p.kind == PENDING_PLAIN)
-    return p.value;
+  if (f->no_memory) /* the ops are incomplete, and nobody will see them */
+    return node;
   CoredFusedOp op = new_op(f, node);
   op.in[0] = p.value;
-  if (p.kind == PENDING_SCALE) {
-    op.op = CORED_OP_SCALE;
-    op.factors = p.factors;
-  } else {
+  switch (p.kind) {
+  case PENDING_PLAIN:
+    return p.value;
+  case PENDING_ACT:
     op.op = CORED_OP_ACTIVATION;
     op.act = p.act;
+    break;
+  case PENDING_SCALE:
+    op.op = CORED_OP_SCALE;
+    op.factors = p.factors;
+    break;
+  case PENDING_NONE:    /* inputs precede their nodes */
+  case PENDING_INLINED: /* its only reader can do it while reading */
+    assert(!"a value that cannot be had");
+    return node;
   }
   add_op(f, &op);
   return node;
