@@ -400,14 +400,16 @@ static bool emit_op(Emitter *e, const CoredFusedOp *op, CoredError *error) {
 static void touch(CoredValue *values, int value, int step) {
   if (value == CORED_NO_VALUE)
     return;
-  if (values[value].first < 0)
+  if (values[value].last < values[value].first)
     values[value].first = step;
   values[value].last = step;
 }
 
 static void find_lifetimes(CoredPlan *plan) {
-  for (int i = 0; i < plan->n_values; i++)
-    plan->values[i].first = plan->values[i].last = -1;
+  for (int i = 0; i < plan->n_values; i++) { /* never in use, see memory-plan.h */
+    plan->values[i].first = 0;
+    plan->values[i].last = -1;
+  }
   for (int i = 0; i < plan->n_steps; i++) {
     const CoredStep *const step = &plan->steps[i];
     for (int j = 0; j < step->n_in; j++)

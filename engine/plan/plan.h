@@ -22,7 +22,7 @@ typedef struct CoredValue {
   CoredShape shape;
   CoredDtype dtype; /* F32 */
   size_t size;      /* bytes of one image, a multiple of 64 */
-  int first, last;  /* steps that write and read it first and last */
+  int first, last;  /* steps that write and read it first and last; last < first: none does */
   size_t offset;    /* bytes of one image from the start of the scratch memory; scales with n */
 } CoredValue;
 
