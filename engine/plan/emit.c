@@ -460,8 +460,10 @@ static bool emit_ops(Emitter *e, const int *cancel, CoredError *error) {
   }
   e->plan->features = e->value_of[e->fused->features];
   e->plan->logits = e->value_of[e->fused->logits];
-  for (int i = 0; i < e->plan->n_named; i++)
+  for (int i = 0; i < e->plan->n_named; i++) {
     e->plan->named[i].value = e->value_of[e->fused->named[i]];
+    e->plan->named[i].shape = e->fused->shapes[e->graph->named[i].node];
+  }
   return !e->no_memory ||
          cored_error_set(error, CORED_ERROR_NO_MEMORY, "plan: no memory for its steps");
 }
@@ -480,7 +482,7 @@ static bool emit_twice(Emitter *e, const int *cancel, CoredError *error) {
   return emit_ops(e, cancel, error) && lay_out_values(plan, error);
 }
 
-/* The list of named outputs, their values still to come. */
+/* The list of named outputs, their values and shapes still to come. */
 static bool name_outputs(CoredPlan *plan, const CoredGraph *graph) {
   if (graph->n_named == 0)
     return true;

@@ -63,10 +63,12 @@ struct CoredStep {
   CoredDepthwise depthwise; /* without addresses of activations */
 };
 
-/* A named output of the graph (graph.h). */
+/* A named output of the graph (graph.h). The shape is that of its node: a flattened node's value is
+ * that of its input, with another shape. */
 typedef struct CoredPlanOutput {
   char name[CORED_OUTPUT_NAME_SIZE];
   int value;
+  CoredShape shape; /* of one image */
 } CoredPlanOutput;
 
 struct CoredPlan {

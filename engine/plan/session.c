@@ -159,7 +159,7 @@ const float *cored_session_named(const CoredSession *session, const char *name, 
   const CoredPlan *const plan = session->plan;
   for (int i = 0; i < plan->n_named; i++)
     if (strcmp(plan->named[i].name, name) == 0) {
-      *shape = plan->values[plan->named[i].value].shape;
+      *shape = plan->named[i].shape;
       return session->values[plan->named[i].value];
     }
   return NULL;
