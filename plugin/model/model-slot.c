@@ -104,15 +104,6 @@ static gboolean floors_admit(TrustFloors *floors, const CoredModelVersion *versi
   return TRUE;
 }
 
-/* A classifier that runs a version which may be used; NULL with *error filled. */
-static CoredClassifier *make_classifier(TrustFloors *floors, CoredModelVersion *version,
-                                        guint threads, CoredError *error) {
-  CoredClassifier *classifier = cored_classifier_new(version, threads, error);
-  if (classifier && floors && !floors_admit(floors, version, error))
-    g_clear_pointer(&classifier, cored_classifier_free);
-  return classifier;
-}
-
 /* ---- Model events --------------------------------------------------------------------------- */
 
 /* Their versions are not asked for any more; failures are reported all the same. */
@@ -323,17 +314,32 @@ static void offer(CoredModelSlot *slot, const ReloadJob *job, CoredClassifier *c
   cored_classifier_free(unused);
 }
 
+/* To prepare it took a while: one that is not wanted any more must not raise a floor. */
+static gboolean candidate_is_wanted(CoredModelSlot *slot, const ReloadJob *job) {
+  g_mutex_lock(&slot->mutex);
+  const gboolean wanted = job_is_wanted(slot, job);
+  g_mutex_unlock(&slot->mutex);
+  return wanted;
+}
+
+/* Going back by one is the application's own wish: no floor applies. */
+static gboolean admit_candidate(CoredModelSlot *slot, const ReloadJob *job, CoredError *error) {
+  return job->candidate == job->revert_to || floors_admit(&slot->floors, job->candidate, error);
+}
+
 static void prepare_candidate(CoredModelSlot *slot, const ReloadJob *job) {
   CoredError error = {CORED_ERROR_NONE, ""};
-  /* Going back by one is the application's own wish: no floor applies. */
-  TrustFloors *floors = job->candidate == job->revert_to ? NULL : &slot->floors;
-  CoredClassifier *classifier = make_classifier(floors, job->candidate, job->threads, &error);
-  if (!classifier) {
-    report(slot, job, CORED_MODEL_SLOT_FAILED, job->candidate->path, &error);
-    return;
+  CoredClassifier *classifier = cored_classifier_new(job->candidate, job->threads, &error);
+  if (classifier) {
+    cored_classifier_warm_up(classifier);
+    if (!candidate_is_wanted(slot, job))
+      g_clear_pointer(&classifier, cored_classifier_free);
+    else if (admit_candidate(slot, job, &error))
+      offer(slot, job, g_steal_pointer(&classifier));
   }
-  cored_classifier_warm_up(classifier);
-  offer(slot, job, classifier);
+  if (error.code != CORED_ERROR_NONE)
+    report(slot, job, CORED_MODEL_SLOT_FAILED, job->candidate->path, &error);
+  cored_classifier_free(classifier);
 }
 
 static void use_candidate(CoredModelSlot *slot, const ReloadJob *job) {
@@ -398,7 +404,9 @@ static gboolean load_first(CoredModelSlot *slot, const char *path,
   if (!slot->source)
     return FALSE;
   CoredModelVersion *version = cored_model_source_version(slot->source);
-  CoredClassifier *classifier = make_classifier(&slot->floors, version, settings->threads, error);
+  CoredClassifier *classifier = cored_classifier_new(version, settings->threads, error);
+  if (classifier && !floors_admit(&slot->floors, version, error))
+    g_clear_pointer(&classifier, cored_classifier_free);
   cored_model_version_unref(version);
   g_mutex_lock(&slot->mutex);
   CoredClassifier *overtaken = slot->ready;

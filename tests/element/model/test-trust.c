@@ -5,6 +5,10 @@
 
 #include <glib/gstdio.h>
 
+#include "detect/gstcoreddetect.h"
+#include "gstcoredmeta.h"
+#include "model/classifier.h"
+
 #define QUIET_MS 600
 
 static char *keys, *secret, *state_file;
@@ -20,7 +24,7 @@ static void sign(const char *from, const char *to) {
 
 static int setup(void **state) {
   CoredError error;
-  if (twins_setup(state) != 0)
+  if (twins_setup(state) != 0 || !cored_meta_register() || !GST_ELEMENT_REGISTER(coreddetect, NULL))
     return -1;
   keys = support_path("trusted.keys");
   secret = support_path("secret.key");
@@ -117,6 +121,46 @@ static void going_back_and_on(void **state) {
   g_unlink(state_file);
 }
 
+static struct { /* what the application sets when a model is as good as ready */
+  GstElement *element;
+  const char *model;
+} overruling;
+
+void __real_cored_classifier_warm_up(CoredClassifier *classifier);
+void __wrap_cored_classifier_warm_up(CoredClassifier *classifier);
+
+void __wrap_cored_classifier_warm_up(CoredClassifier *classifier) {
+  GstElement *element = g_steal_pointer(&overruling.element);
+  __real_cored_classifier_warm_up(classifier);
+  if (element)
+    g_object_set(element, "model", overruling.model, NULL);
+}
+
+/* A model that is overruled before it runs does not count as used. */
+static void overruled_at_the_last_moment(void **state) {
+  (void)state;
+  Twins twins;
+  Told told = {0};
+  open_trusting(&twins, 1, state_file);
+  twins_hear(&twins, &told);
+  overruling.model = signed_twins[1];
+  overruling.element = twins.rig.element;
+  g_object_set(twins.rig.element, "model", signed_twins[2], NULL);
+  for (guint loaded = told.loaded; told.loaded == loaded; twins_hear(&twins, &told)) {
+    assert_int_equal(twins_pass(&twins), 1);
+    assert_int_equal(told.failed, 0);
+    g_usleep(twins.pause_us);
+  }
+  twins_stay(&twins, 1, QUIET_MS);
+  twins_hear(&twins, &told);
+  assert_int_equal(told.failed, 0);
+  twins_close(&twins);
+  GstElement *element = detector_new(signed_twins[1], state_file);
+  expect_start(element, TRUE, NULL);
+  gst_object_unref(element);
+  g_unlink(state_file);
+}
+
 /* Another element stands for another process: both know by the file alone. */
 static void after_a_restart(void **state) {
   (void)state;
@@ -175,6 +219,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(another_path_with_an_older_model),
       cmocka_unit_test(going_back_and_on),
+      cmocka_unit_test(overruled_at_the_last_moment),
       cmocka_unit_test(after_a_restart),
       cmocka_unit_test(a_shadow_raises_nothing),
       cmocka_unit_test(a_damaged_state),
