@@ -31,19 +31,23 @@ struct CoredPendingFrame {
 
 static gboolean set_caps(GstBaseTransform *base, GstCaps *in, GstCaps *out) {
   CoredDetect *self = CORED_DETECT(base);
+  GstVideoInfo info;
   CoredPixelFormat format;
   (void)out;
-  if (!cored_video_info_from_caps(&self->info, in) ||
-      !cored_pixel_format_from_gst(GST_VIDEO_INFO_FORMAT(&self->info), &format)) {
+  const gboolean readable = cored_video_info_from_caps(&info, in) &&
+                            cored_pixel_format_from_gst(GST_VIDEO_INFO_FORMAT(&info), &format);
+  if (!readable) {
     GST_WARNING_OBJECT(self, "cannot read %" GST_PTR_FORMAT, in);
-    gst_video_info_init(&self->info);
-    return FALSE;
+    gst_video_info_init(&info);
   }
   g_rec_mutex_lock(&self->frame_lock);
-  cored_detect_reset_stream(self);
-  self->mode_known = FALSE; /* the frame rate, and so the latency, may be another */
+  self->info = info;
+  if (readable) {
+    cored_detect_reset_stream(self);
+    self->mode_known = FALSE; /* the frame rate, and so the latency, may be another */
+  }
   g_rec_mutex_unlock(&self->frame_lock);
-  return TRUE;
+  return readable;
 }
 
 /* ---- Mode and latency ----------------------------------------------------------------------- */
@@ -58,14 +62,14 @@ static gboolean upstream_is_live(CoredDetect *self) {
 }
 
 /* Whole frames where their rate is known: a frame leaves when a later one comes. */
-static GstClockTime latency_of(CoredDetect *self, CoredMode mode, GstClockTime delay) {
+static GstClockTime latency_of(const CoredDetect *self, CoredMode mode, GstClockTime delay) {
   const GstClockTime frame = cored_frame_duration(&self->info);
   if (mode != CORED_MODE_DELAY)
     return 0;
   return frame ? (delay + frame - 1) / frame * frame : delay;
 }
 
-/* The mode and latency that hold now. */
+/* The mode and latency that hold now. With frame_lock held. */
 static CoredMode decide_mode(CoredDetect *self, GstClockTime *latency) {
   GST_OBJECT_LOCK(self);
   CoredMode mode = self->started_mode;
@@ -97,7 +101,7 @@ static guint64 max_delayed(const CoredDetect *self, GstClockTime latency) {
   return 2 * (latency / (frame ? frame : MIN_FRAME_DURATION) + 4);
 }
 
-/* The most buffers that are kept while others pass. */
+/* The most buffers that are kept while others pass. With frame_lock held. */
 static guint max_kept_buffers(CoredDetect *self) {
   GstClockTime latency;
   const CoredMode mode = decide_mode(self, &latency);
@@ -108,10 +112,14 @@ static guint max_kept_buffers(CoredDetect *self) {
 }
 
 static gboolean propose_allocation(GstBaseTransform *base, GstQuery *decide, GstQuery *query) {
+  CoredDetect *self = CORED_DETECT(base);
   (void)decide;
   if (!parent_class->propose_allocation(base, NULL, query))
     return FALSE;
-  cored_frame_restrict_allocation(query, max_kept_buffers(CORED_DETECT(base)));
+  g_rec_mutex_lock(&self->frame_lock);
+  const guint kept = max_kept_buffers(self);
+  g_rec_mutex_unlock(&self->frame_lock);
+  cored_frame_restrict_allocation(query, kept);
   return TRUE;
 }
 
