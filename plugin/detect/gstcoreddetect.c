@@ -254,7 +254,8 @@ static void install_stream_properties(GObjectClass *klass) {
       klass, PROP_FACE_CASCADE,
       g_param_spec_string(
           "face-cascade", "Face cascade",
-          "OpenCV cascade file (XML) of the face detector; unset: the one in Debian's opencv-data",
+          "OpenCV cascade file (XML) of the face detector, as set when the element starts; unset: "
+          "the one in Debian's opencv-data",
           NULL, READY));
   g_object_class_install_property(
       klass, PROP_MODE,
