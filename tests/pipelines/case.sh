@@ -245,6 +245,26 @@ case_rtsp() {
   relay=
 }
 
+# gst-launch-1.0 does not end after an error, as it may when rtspsrc finds no camera: the script ends it.
+case_rtsp-stuck() {
+  local begun=$SECONDS
+  mkdir -p "$tmp/stuck"
+  cat >"$tmp/stuck/gst-launch-1.0" <<'SH'
+#!/bin/sh
+echo 'Got message #1 from element "source" (error): GstMessageError;'
+echo 'ERROR: from element /GstPipeline:pipeline0/GstRTSPSrc:source: Could not open resource.' >&2
+trap '' INT TERM
+exec sleep 80
+SH
+  chmod +x "$tmp/stuck/gst-launch-1.0"
+  PATH=$tmp/stuck:$PATH runs 1 "$scripts/rtsp.sh" rtsp://127.0.0.1:1/none
+  says '^ERROR: from element '
+  says '^== gst-launch-1.0 did not end after the error; ending it$'
+  says '^rtsp.sh: the source ended$'
+  [ $((SECONDS - begun)) -ge 9 ] || fail "ended after $((SECONDS - begun)) s already"
+  [ $((SECONDS - begun)) -le 40 ] || fail "ended after $((SECONDS - begun)) s only"
+}
+
 # sees FRAMES CLIENT-OPTION...: the client gets so many of the served video.
 sees() {
   local want=$1 found
