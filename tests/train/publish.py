@@ -5,7 +5,9 @@
 import json
 import os
 import re
+import shutil
 import struct
+import subprocess
 import sys
 import tempfile
 import unittest
@@ -115,6 +117,24 @@ class Publish(unittest.TestCase):
         self.assertEqual(done.returncode, 0, done.stderr)
         with open(os.path.join(self.tmp.name, "r.json")) as f:
             self.assertAlmostEqual(told, json.load(f)["auc_matrix"][0][0], places=3)
+
+    def test_live_model_whose_input_does_not_fit(self):
+        """Frames that fit the memory at the new model's size, but not at the live one's: told before training."""
+        big, data = (os.path.join(self.tmp.name, name) for name in ("big", "data"))
+        self.train("-t", "A", "-me", 1, "--input-size", 48, "--output", big, small=SIZED)
+        self.put_live(big)
+        shutil.copytree(os.path.join(self.data, "A"), os.path.join(data, "A"))
+        video = ("ffmpeg", "-v", "error", "-f", "lavfi", "-i", "testsrc=s=64x48:r=25", "-frames:v", "60",
+                 "-c:v", "mjpeg", os.path.join(data, "A", "val", "fake", "v.avi"))
+        if not shutil.which(video[0]):
+            self.skipTest("no ffmpeg program")
+        subprocess.run(video, check=True)
+        done = run(TRAIN, "-d", data, "-t", "A", "-me", 1, "--whole-frames", "--frame-step", 1, "--max-frames", 60,
+                   "--cache", 1, "--publish", self.live, "--output", self.out, *SMALL)
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertIn("input 48 x 48", done.stderr)
+        self.assertNotIn("epoch 1", done.stderr)
+        self.assertFalse(os.path.exists(os.path.join(self.out, "best.safetensors")))
 
     def test_live_model_that_cannot_be_read(self):
         with open(self.live, "wb") as f:

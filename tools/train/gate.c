@@ -193,6 +193,20 @@ bool gate_open_live(const char *path, CoredModel **live, CoredError *error) {
                                   reason.message);
 }
 
+/* Samples that only one of the two inputs can be read for could not be compared later. */
+static bool check_counts(const DataSets *sets, const DataSets *own, CoredError *error) {
+  for (int i = 0; i < sets->n_tasks; i++) {
+    const size_t ours = cored_dataset_n_samples(sets->val[i]);
+    const size_t theirs = cored_dataset_n_samples(own->val[i]);
+    if (ours != theirs)
+      return cored_error_set(error, CORED_ERROR_DATASET,
+                             "validation data of '%s': %zu samples can be read for the new model "
+                             "and %zu for the live one, which cannot be compared",
+                             sets->names[i], ours, theirs);
+  }
+  return true;
+}
+
 bool gate_check_live(const DataSets *sets, const CoredModelInfo *info, const Options *options,
                      Ui *ui, CoredError *error) {
   CoredModel *live;
@@ -200,7 +214,8 @@ bool gate_check_live(const DataSets *sets, const CoredModelInfo *info, const Opt
   if (!gate_open_live(options->output.publish, &live, error))
     return false;
   const bool ok = !live || info_same_input(cored_model_info(live), info) ||
-                  reread(&own, sets, info, cored_model_info(live), options, ui, error);
+                  (reread(&own, sets, info, cored_model_info(live), options, ui, error) &&
+                   check_counts(sets, &own, error));
   data_sets_close(&own);
   cored_model_unref(live);
   return ok;

@@ -237,7 +237,7 @@ static bool calibrate(CoredModelInfo *info, const Prediction *val, int n, bool *
   return ok;
 }
 
-/* {"tasks": [...], "rows": [{"after": name, "auc": {task: auc, ...}}, ...]}, one row per task. */
+/* [{"after": name, "auc": {task: auc, ...}}, ...], one row per task. */
 static char *continue_matrix(const CoredModel *base, const CoredModelInfo *info) {
   const char *before = base ? cored_model_metadata(base, KEY_MATRIX) : NULL;
   json_t *rows = before ? json_loads(before, 0, NULL) : NULL;

@@ -251,7 +251,7 @@ static bool make_curves(Curves *curves, const RunFacts *run, CoredError *error) 
   curves->series = calloc(most, sizeof *curves->series);
   curves->numbers = calloc((1 + most) * (curves->n_rows + 1), sizeof *curves->numbers);
   if (!curves->series || !curves->numbers)
-    return cored_error_set(error, CORED_ERROR_NO_MEMORY, "no memory for the report");
+    return no_memory(error);
   for (size_t i = 0; i < curves->n_rows; i++)
     curves->numbers[i] = json_number_value(json_object_get(json_array_get(history, i), "epoch"));
   begin_curve(curves, "Losses on the training data");
@@ -285,7 +285,7 @@ static bool make_matrix(Matrix *matrix, const CoredModel *best, CoredError *erro
   n_rows = n_rows < CORED_MAX_TASKS ? n_rows : CORED_MAX_TASKS;
   matrix->auc = calloc(n_rows * n_sets + 1, sizeof *matrix->auc);
   if (!matrix->auc)
-    return cored_error_set(error, CORED_ERROR_NO_MEMORY, "no memory for the report");
+    return no_memory(error);
   bool sequence = n_rows == n_sets && n_sets > 1;
   for (size_t j = 0; j < n_sets; j++)
     matrix->sets[j] = info->tasks[j].name;
@@ -360,7 +360,7 @@ static bool judge(EvalResult *result, const RunFacts *run, const CoredModel *bes
   }
   result->cells = calloc((size_t)result->n_tasks, sizeof *result->cells);
   if (!result->cells)
-    return cored_error_set(error, CORED_ERROR_NO_MEMORY, "no memory for the report");
+    return no_memory(error);
   return eval_judge(result, 0, best, run->options->recipe.train.threads,
                     run->options->loader_threads, BOOTSTRAP, ui, error);
 }
@@ -374,7 +374,7 @@ static bool write_report(const RunFacts *run, const EvalResult *result, const Co
   char title[256];
   bool ok = matrix && facts;
   if (!ok) {
-    cored_error_set(error, CORED_ERROR_NO_MEMORY, "no memory for the report");
+    no_memory(error);
   } else if ((ok = make_curves(&curves, run, error) && make_matrix(matrix, best, error) &&
                    build_cells(&cells, result, error))) {
     make_facts(facts, run, best);
@@ -405,7 +405,7 @@ bool report_write_run(const RunFacts *run, const CoredModel *best, const char *p
                       CoredError *error) {
   EvalResult *result = calloc(1, sizeof *result);
   if (!result)
-    return cored_error_set(error, CORED_ERROR_NO_MEMORY, "no memory for the report");
+    return no_memory(error);
   const bool ok =
       judge(result, run, best, ui, error) && write_report(run, result, best, path, error);
   eval_clear_cells(result); /* the sets are the run's */
@@ -507,7 +507,7 @@ bool report_write_eval(const EvalResult *result, const EvalOptions *options, Cor
     ok = !facts->failed;
   }
   if (!ok)
-    cored_error_set(error, CORED_ERROR_NO_MEMORY, "no memory for the report");
+    no_memory(error);
   ok = ok && write_page(result, options, facts, labels, error);
   for (int i = 0; i < result->n_models; i++)
     free(labels[i]);

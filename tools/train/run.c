@@ -189,7 +189,7 @@ static bool begin_files(Run *run, CoredError *error) {
 /* ---- Begin ----------------------------------------------------------------------------------- */
 
 static bool publishes(const Run *run) {
-  return run->options->output.publish && run->parallel->rank == 0;
+  return run->options->output.publish && writes(run);
 }
 
 /* Hours of training should not end at a live file that cannot be read. */

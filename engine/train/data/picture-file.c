@@ -171,21 +171,21 @@ static bool check_png(Walk *walk) {
   size_t kept = 8;
   for (walk->at = 8;;) {
     if (walk->size - walk->at < 12)
-      return truncated(walk, "no IEND range");
-    uint8_t *range = walk->bytes + walk->at;
-    const uint32_t length = be32(range);
+      return truncated(walk, "no IEND chunk");
+    uint8_t *chunk = walk->bytes + walk->at;
+    const uint32_t length = be32(chunk);
     if (length > walk->size - walk->at - 12)
-      return truncated(walk, "PNG range");
-    const bool first = walk->at == 8, header = memcmp(range + 4, "IHDR", 4) == 0;
+      return truncated(walk, "PNG chunk");
+    const bool first = walk->at == 8, header = memcmp(chunk + 4, "IHDR", 4) == 0;
     if (first != header || (header && length != 13))
       return cored_error_set(walk->error, CORED_ERROR_DECODE,
                              "'%s': PNG does not begin with one IHDR of 13 bytes", walk->name);
-    if (header && !check_pixels(walk, be32(range + 8), be32(range + 12)))
+    if (header && !check_pixels(walk, be32(chunk + 8), be32(chunk + 12)))
       return false;
-    const bool end = memcmp(range + 4, "IEND", 4) == 0, critical = !(range[4] & 0x20);
+    const bool end = memcmp(chunk + 4, "IEND", 4) == 0, critical = !(chunk[4] & 0x20);
     walk->at += (size_t)length + 12;
     if (critical) {
-      memmove(walk->bytes + kept, range, (size_t)length + 12);
+      memmove(walk->bytes + kept, chunk, (size_t)length + 12);
       kept += (size_t)length + 12;
     }
     if (end) {
@@ -202,16 +202,16 @@ static bool check_webp(Walk *walk) {
   const size_t end = (size_t)riff + 8;
   bool picture = false;
   for (walk->at = 12; walk->at + 8 <= end;) {
-    const uint8_t *range = walk->bytes + walk->at;
-    const size_t length = le32(range + 4);
+    const uint8_t *chunk = walk->bytes + walk->at;
+    const size_t length = le32(chunk + 4);
     if (length > end - walk->at - 8)
-      return truncated(walk, "WebP range");
-    if (memcmp(range, "ANIM", 4) == 0)
+      return truncated(walk, "WebP chunk");
+    if (memcmp(chunk, "ANIM", 4) == 0)
       return cored_error_set(walk->error, CORED_ERROR_DECODE, "'%s': animated WebP", walk->name);
-    picture |= memcmp(range, "VP8 ", 4) == 0 || memcmp(range, "VP8L", 4) == 0;
+    picture |= memcmp(chunk, "VP8 ", 4) == 0 || memcmp(chunk, "VP8L", 4) == 0;
     walk->at += 8 + length + (length & 1);
   }
-  return picture ? true : truncated(walk, "no picture range");
+  return picture ? true : truncated(walk, "no picture chunk");
 }
 
 static bool check_bmp(Walk *walk) {

@@ -37,7 +37,7 @@ typedef enum CoredPictureKind {
 /* By the first bytes, never by the name. */
 CoredPictureKind cored_picture_kind(const uint8_t *bytes, size_t size);
 
-/* Walks segments or ranges to the end mark. PNG: everything a decoder does not need (text, colour
+/* Walks segments or chunks to the end mark. PNG: everything a decoder does not need (text, colour
  * profiles, where decompression bombs hide) is cut out of bytes in place and *size shrinks.
  * max_pixels bounds width times height as far as the container names them. */
 bool cored_picture_check(CoredPictureKind kind, uint8_t *bytes, size_t *size, int64_t max_pixels,
