@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The whole way on real videos: cored-scan with the published MesoNet weights against NumPy.
 
-Every frame is judged by the element; of every twentieth the probability is computed anew from the raw
+Every frame is judged by the element; of every sixtieth the probability is computed anew from the raw
 frame of the same decoder, the face that the engine's locator finds there (the element reports its box
 in whole pixels) and the published HDF5 file. Prints a
 table of the verdicts: these networks are from 2018 and know one forgery each.
@@ -28,7 +28,7 @@ except ImportError as missing:
     sys.exit(77)
 
 TOLERANCE = 1e-4
-EVERY = 20  # of these the element looks for faces in each (detect-interval)
+EVERY = 60  # a multiple of detect-interval, 20: in these the element looks for faces
 CASCADE = '/usr/share/opencv4/lbpcascades/lbpcascade_frontalface_improved.xml'
 MIN_SIZE = 64  # the element's default min-object-size
 PADDING = 0.3  # the element's default roi-padding
