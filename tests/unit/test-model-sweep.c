@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT
  * Model files swept: cut and changed at every byte, every allocation failing once, every system
  * call of reading and writing failing once. With the argument "all" every byte of the data part is
- * changed, too (that takes minutes); else every 97th.
+ * changed, too (that takes minutes); else every 97th. Under sanitizers, which take seven times as
+ * long, a byte of the header is changed in one of the four ways, and when a model is made every
+ * third allocation fails.
  *
  * The linker turns the engine's calls into __wrap_*; `faults` decides which of them fails. */
 #include "model-file.h"
@@ -155,22 +157,30 @@ static void m04_cut_at_every_byte(void **state) {
   }
 }
 
+#ifdef __SANITIZE_ADDRESS__
+#define SANITIZED true
+#else
+#define SANITIZED false
+#endif
+
 static void m05_change_every_byte(void **state) {
   (void)state;
   static const uint8_t masks[] = {0x01, 0x20, 0x80, 0xff};
   const size_t header = 8 + blob_header(&base);
   Blob blob = blob_of(base.data, base.size);
   for (size_t i = 0; i < base.size; i += all_bytes || i < header ? 1 : 97) {
-    for (size_t m = 0; m < (i < header ? sizeof masks : 1); m++) {
+    const size_t n_changes = i < header && (all_bytes || !SANITIZED) ? sizeof masks : 1;
+    for (size_t m = 0; m < n_changes; m++) {
       CoredError error;
-      blob.data[i] ^= masks[m];
+      const uint8_t mask = masks[(i + m) % sizeof masks];
+      blob.data[i] ^= mask;
       if (loads(blob.data, blob.size, &error))
-        fail_msg("loads with byte %zu changed by 0x%02x", i, masks[m]);
+        fail_msg("loads with byte %zu changed by 0x%02x", i, mask);
       if (error.code == CORED_ERROR_NONE || !error.message[0])
         fail_msg("byte %zu: no message", i);
       if (i >= header)
         assert_int_equal(error.code, CORED_ERROR_HASH);
-      blob.data[i] ^= masks[m];
+      blob.data[i] ^= mask;
     }
   }
   blob_free(&blob);
@@ -207,7 +217,8 @@ static void m79_make_copy_and_save_without_memory(void **state) {
     CoredError error = {0};
     CoredModelInfo info;
     assert_true(cored_model_info_init(&info, "meso4", 2, &error));
-    arm(FAULT_MEMORY, NULL, ++n);
+    n += SANITIZED && !all_bytes ? 3 : 1;
+    arm(FAULT_MEMORY, NULL, n);
     CoredModel *const model = cored_model_new_random(&info, 1, &error);
     CoredModel *const noted = model ? cored_model_with_metadata(model, "note", "x", &error) : NULL;
     CoredModel *const moved = noted ? cored_model_with_info(noted, &info, &error) : NULL;
@@ -281,6 +292,7 @@ static void m80_reading_fails(void **state) {
 
 static void sweep_save(const CoredModel *model, const Files *files, Fault kind, const char *call,
                        bool succeeds) {
+  const CoredModelLoadParams skip = {.skip_self_test = true}; /* saving has done it */
   for (long n = 1;; n++) {
     CoredError error = {0};
     arm(kind, call, n);
@@ -290,7 +302,7 @@ static void sweep_save(const CoredModel *model, const Files *files, Fault kind, 
       fail_msg("%s %ld: %s", call, n, saved ? "saved" : error.message);
     if (!saved && error.code != CORED_ERROR_WRITE)
       fail_msg("%s %ld: %s", call, n, error.message);
-    CoredModel *const loaded = cored_model_load(files->path, NULL, &error);
+    CoredModel *const loaded = cored_model_load(files->path, &skip, &error);
     assert_non_null(loaded);
     cored_model_unref(loaded);
     if (!hit) {
