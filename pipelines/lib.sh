@@ -266,28 +266,14 @@ is_live() {
   esac
 }
 
-# show_and_count FILE: of gst-launch's output, after a line with its process id, what launch shows; into
-# FILE how many frames passed the element of stop_after. It outlives an interrupt, as gst-launch does,
-# which it ends when an error does not: some sources never come back from being stopped.
-error_patience=10 # seconds
+# show_and_count FILE: of gst-launch's output what launch shows; into FILE how many frames passed the
+# element of stop_after. It outlives an interrupt, as gst-launch does.
 show_and_count() {
-  local line n=0 pid deadline='' wait=()
+  local line n=0
   trap '' INT
-  read -r pid
-  while :; do
-    if [ -n "$deadline" ] && [ "$SECONDS" -ge "$deadline" ]; then
-      say "gst-launch-1.0 did not end after the error; ending it"
-      kill -KILL "$pid"
-      deadline='' wait=()
-    fi
-    [ -z "$deadline" ] || wait=(-t $((deadline - SECONDS)))
-    IFS= read -r "${wait[@]}" line || {
-      [ $? -le 128 ] || continue # waited in vain
-      break
-    }
+  while IFS= read -r line; do
     case $line in
       *'last-message = chain '*'(stop:sink)'*) n=$((n + 1)) ;;
-      'Got message'*'(error): '*) deadline=${deadline:-$((SECONDS + error_patience))} ;;
       /Gst*) ;;
       'Got message'*'(element): cored'*) printf '%s\n' "$line" ;;
       'Got message'*) ;;
@@ -295,6 +281,30 @@ show_and_count() {
     esac
   done
   echo "$n" >"$1"
+}
+
+# show_errors PID: what gst-launch, which is that process, writes as errors. It is ended when an error
+# does not end it: some sources never come back from being stopped. Outlives an interrupt, too.
+error_patience=10 # seconds
+show_errors() {
+  local line deadline='' wait=()
+  trap '' INT
+  while :; do
+    if [ -n "$deadline" ] && [ "$SECONDS" -ge "$deadline" ]; then
+      say "gst-launch-1.0 did not end after the error; ending it"
+      kill -KILL "$1"
+      deadline='' wait=()
+    fi
+    [ -z "$deadline" ] || wait=(-t $((deadline - SECONDS)))
+    IFS= read -r "${wait[@]}" line || {
+      [ $? -le 128 ] || continue # waited in vain
+      break
+    }
+    printf '%s\n' "$line" >&2
+    case $line in
+      'ERROR: from element '*) deadline=${deadline:-$((SECONDS + error_patience))} ;;
+    esac
+  done
 }
 
 # run_for FRAMES ELEMENT...: run the pipeline for so many frames (empty: for ever); $seen are those
@@ -307,7 +317,10 @@ run_for() {
     words+=("$word")
   done
   file=$(mktemp) || die "cannot make a temporary file"
-  (echo "$BASHPID" && exec gst-launch-1.0 -e -m ${wanted:+-v} "${words[@]}") | show_and_count "$file"
+  (
+    pid=$BASHPID
+    exec gst-launch-1.0 -e -m ${wanted:+-v} "${words[@]}" 2> >(show_errors "$pid")
+  ) | show_and_count "$file"
   status=${PIPESTATUS[0]}
   seen=$(cat "$file")
   rm -f "$file"

@@ -251,7 +251,6 @@ case_rtsp-stuck() {
   mkdir -p "$tmp/stuck"
   cat >"$tmp/stuck/gst-launch-1.0" <<'SH'
 #!/bin/sh
-echo 'Got message #1 from element "source" (error): GstMessageError;'
 echo 'ERROR: from element /GstPipeline:pipeline0/GstRTSPSrc:source: Could not open resource.' >&2
 trap '' INT TERM
 exec sleep 80
