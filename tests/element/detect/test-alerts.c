@@ -54,7 +54,7 @@ static void the_surest_frames_are_evidence_a_second_apart(void **state) {
   assert_true(told.last.peak == 0.95 && told.last.peak_time == 2400 * GST_MSECOND);
 }
 
-/* Values that were kept from an older frame hold the alert, but are no new judgements. */
+/* Values that were kept from an older frame hold the alert, but are no new evaluations. */
 static void kept_values_do_not_count_again(void **state) {
   (void)state;
   CoredAlerts alerts = {0};

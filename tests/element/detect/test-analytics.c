@@ -56,7 +56,7 @@ static Seen look(GstBuffer *buffer) {
   return seen;
 }
 
-static void an_object_of_upstream_is_judged_and_not_doubled(void **state) {
+static void an_object_of_upstream_is_classified_and_not_doubled(void **state) {
   (void)state;
   const GstStructure *result;
   Rig rig;
@@ -145,7 +145,7 @@ static void objects_find_their_region_among_ten_thousand(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(an_object_of_upstream_is_judged_and_not_doubled),
+      cmocka_unit_test(an_object_of_upstream_is_classified_and_not_doubled),
       cmocka_unit_test(of_two_detectors_the_last_has_the_word),
       cmocka_unit_test(objects_find_their_region_among_ten_thousand),
   };

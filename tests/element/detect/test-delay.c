@@ -38,7 +38,7 @@ static void delay_gives_each_frame_its_own_result_and_reports_itself(void **stat
   rig_close(&rig);
 }
 
-/* Pushed faster than they can be judged, by a source that can wait: each frame waits for its own
+/* Pushed faster than they can be evaluated, by a source that can wait: each frame waits for its own
  * result, as there is time. */
 static void a_source_that_can_wait_gets_exact_results(void **state) {
   (void)state;

@@ -210,7 +210,7 @@ static void faces_are_found_where_they_are(void **state) {
   check_setting("face-detector", "cascade", &usual);
 }
 
-static void without_a_detector_the_whole_frame_is_judged(void **state) {
+static void without_a_detector_the_whole_frame_is_classified(void **state) {
   (void)state;
   const GstStructure *result;
   Rig rig;
@@ -284,7 +284,7 @@ static void between_searches_the_boxes_stay(void **state) {
 int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(faces_are_found_where_they_are),
-      cmocka_unit_test(without_a_detector_the_whole_frame_is_judged),
+      cmocka_unit_test(without_a_detector_the_whole_frame_is_classified),
       cmocka_unit_test(the_scale_factor_is_the_step_between_sizes),
       cmocka_unit_test(the_neighbours_are_the_hits_that_make_a_face),
       cmocka_unit_test(small_faces_are_not_looked_for),

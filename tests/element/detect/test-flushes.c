@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * E21, E23: streams that are flushed or end while frames are being judged. */
+ * E21, E23: streams that are flushed or end while frames are being evaluated. */
 #include "counts.h"
 #include "held.h"
 
@@ -10,7 +10,7 @@
 
 static const char *const modes[] = {"sync", "latest", "delay"};
 
-/* A stream of one picture, judged in full. */
+/* A stream of one picture, evaluated in full. */
 typedef struct Stream {
   Rig rig;
   GstBuffer *picture;
@@ -136,7 +136,7 @@ static void flush_once(Stream *stream) {
   const guint64 inferred = rig_stat(&stream->rig, "inferred");
   held_begin();
   if (!stream->in_queue)
-    held_let(1); /* the frame is looked at before it is judged */
+    held_let(1); /* the frame is looked at before it is evaluated */
   GThread *pusher = g_thread_new("pusher", push_until_refused, stream);
   held_await(stream->in_queue ? 1 : 2);
   gst_harness_push_event(stream->rig.harness, gst_event_new_flush_start());
@@ -209,7 +209,7 @@ static void watch_ends(Ends *ends, Stream *stream) {
                     ends, NULL);
 }
 
-static void end_while_judged(Stream *stream, guint frames) {
+static void end_while_evaluated(Stream *stream, guint frames) {
   const guint64 inferred = rig_stat(&stream->rig, "inferred");
   held_begin();
   for (guint k = 0; k < frames; k++) {
@@ -228,7 +228,7 @@ static void end_while_judged(Stream *stream, guint frames) {
   held_end();
 }
 
-static void ends_with_frames_being_judged(void **state) {
+static void ends_with_frames_being_evaluated(void **state) {
   (void)state;
   const guint n = counts_of(1000);
   for (guint m = 0; m < G_N_ELEMENTS(modes); m++) {
@@ -238,7 +238,7 @@ static void ends_with_frames_being_judged(void **state) {
     stream_open(&stream, modes[m], FALSE);
     watch_ends(&ends, &stream);
     for (guint i = 0; i < n; i++) {
-      end_while_judged(&stream, 1 + i % 4);
+      end_while_evaluated(&stream, 1 + i % 4);
       assert_int_equal(ends.came, i + 1);
       assert_int_equal(ends.went, i + 1);
       gst_harness_push_event(stream.rig.harness, gst_event_new_flush_start());
@@ -290,7 +290,7 @@ static void ends_without_frames(void **state) {
 int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(flushes_in_the_middle),
-      cmocka_unit_test(ends_with_frames_being_judged),
+      cmocka_unit_test(ends_with_frames_being_evaluated),
       cmocka_unit_test(ends_without_frames),
   };
   counts_divide(argc, argv);

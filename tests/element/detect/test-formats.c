@@ -183,8 +183,8 @@ static void the_crop_rule_has_the_defaults_of_the_properties(void **state) {
   gst_object_unref(element);
 }
 
-/* Neither judged as if they were square, nor a crash: nothing is said, and why. */
-static void absurd_pixels_are_not_judged(void **state) {
+/* Neither evaluated as if they were square, nor a crash: nothing is said, and why. */
+static void absurd_pixels_are_not_evaluated(void **state) {
   (void)state;
   static const char *const aspects[] = {"1/9", "100/1", "1/2147483647"};
   for (guint i = 0; i < G_N_ELEMENTS(aspects); i++) {
@@ -204,7 +204,7 @@ static void absurd_pixels_are_not_judged(void **state) {
 }
 
 /* Lines of the second field must have no influence. */
-static void one_field_of_interlaced_frames_is_judged(void **state) {
+static void one_field_of_interlaced_frames_is_evaluated(void **state) {
   (void)state;
   const CoredBox box = {0, 0, 64, 24};
   const GstStructure *result;
@@ -238,7 +238,7 @@ static void one_field_of_interlaced_frames_is_judged(void **state) {
 }
 
 /* What upstream left of a larger picture by a GstVideoCropMeta, from a whole chroma sample on. */
-static void a_cropped_picture_is_judged_as_what_is_left(void **state) {
+static void a_cropped_picture_is_evaluated_as_what_is_left(void **state) {
   (void)state;
   static const char *const cropped[] = {"I420", "NV12", "Y42B",  "Y444",      "YUY2",
                                         "RGB",  "BGRx", "GRAY8", "P010_10LE", "I420_10LE"};
@@ -309,9 +309,9 @@ int main(void) {
       cmocka_unit_test(the_range_counts_without_a_matrix),
       cmocka_unit_test(chroma_lies_where_the_caps_say),
       cmocka_unit_test(the_crop_rule_has_the_defaults_of_the_properties),
-      cmocka_unit_test(absurd_pixels_are_not_judged),
-      cmocka_unit_test(one_field_of_interlaced_frames_is_judged),
-      cmocka_unit_test(a_cropped_picture_is_judged_as_what_is_left),
+      cmocka_unit_test(absurd_pixels_are_not_evaluated),
+      cmocka_unit_test(one_field_of_interlaced_frames_is_evaluated),
+      cmocka_unit_test(a_cropped_picture_is_evaluated_as_what_is_left),
       cmocka_unit_test(other_formats_are_refused_in_the_caps),
   };
   return cmocka_run_group_tests(tests, support_setup, support_teardown);

@@ -220,7 +220,7 @@ static void upstream_hears_what_holds_here(void **state) {
 typedef struct Pipe {
   GstElement *pipeline, *detector;
   GstPad *sink; /* of the last element */
-  guint frames, judged;
+  guint frames, evaluated;
   guint width;       /* of the last frame, by its result */
   guint reconfigure; /* ask for it at every n-th frame */
 } Pipe;
@@ -229,7 +229,7 @@ static GstPadProbeReturn count(GstPad *pad, GstPadProbeInfo *info, gpointer data
   Pipe *pipe = data;
   const GstStructure *result = cored_meta_get(GST_PAD_PROBE_INFO_BUFFER(info));
   if (result) {
-    pipe->judged++;
+    pipe->evaluated++;
     pipe->width = result_uint(result, "frame-width");
   }
   if (++pipe->frames % 3 == 0 && pipe->reconfigure)
@@ -287,13 +287,13 @@ static void sources_use_the_pool_offered(void **state) {
     assert_int_equal(play(&pipe), offer == OFFER_BROKEN ? GST_MESSAGE_ERROR : GST_MESSAGE_EOS);
     assert_true(downstream.asked > 0);
     assert_int_equal(pipe.frames, offer == OFFER_BROKEN ? 0 : FRAMES);
-    assert_int_equal(pipe.judged, pipe.frames);
+    assert_int_equal(pipe.evaluated, pipe.frames);
     close_pipe(&pipe);
     forget(&downstream);
   }
 }
 
-/* RECONFIGURE again and again: everything is asked anew, no frame is lost or judged afresh. */
+/* RECONFIGURE again and again: everything is asked anew, no frame is lost or evaluated afresh. */
 static void reconfiguration_loses_nothing(void **state) {
   (void)state;
   Downstream downstream = {.offer = OFFER_TWO};
@@ -303,7 +303,7 @@ static void reconfiguration_loses_nothing(void **state) {
   pipe.reconfigure = 3;
   assert_int_equal(play(&pipe), GST_MESSAGE_EOS);
   assert_int_equal(pipe.frames, FRAMES);
-  assert_int_equal(pipe.judged, FRAMES);
+  assert_int_equal(pipe.evaluated, FRAMES);
   assert_true(downstream.asked > FRAMES / 3);
   close_pipe(&pipe);
   forget(&downstream);
@@ -336,7 +336,7 @@ static void downstream_asks_for_other_caps(void **state) {
   gst_pad_add_probe(pipe.sink, GST_PAD_PROBE_TYPE_BUFFER, shrink, filter, NULL);
   assert_int_equal(play(&pipe), GST_MESSAGE_EOS);
   assert_int_equal(pipe.frames, FRAMES);
-  assert_int_equal(pipe.judged, FRAMES);
+  assert_int_equal(pipe.evaluated, FRAMES);
   assert_int_equal(pipe.width, 64);
   gst_object_unref(filter);
   gst_object_unref(sink);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * E40: frames come ten times as fast as they can be judged. They pass all the same, each in its own
- * time; what waits is bounded; every frame is accounted for. The argument is the number of frames.
- * Latencies are printed, not judged: they are the machine's. */
+ * E40: frames come ten times as fast as they can be evaluated. They pass all the same, each in its
+ * own time; what waits is bounded; every frame is accounted for. The argument is the number of
+ * frames. Latencies are printed, not judged: they are the machine's. */
 #include "held.h"
 #include "models.h"
 
@@ -53,7 +53,7 @@ static void print_times(const char *what, gint64 *times, guint n) {
                 (guint)times[MIN(n - 1, n * 99 / 100)]);
 }
 
-/* Frames taken in that are neither inferred nor skipped: waiting or being judged. */
+/* Frames taken in that are neither inferred nor skipped: waiting or being evaluated. */
 static guint64 backlog(Rig *rig) {
   const guint64 done = rig_stat(rig, "inferred") + rig_skipped(rig);
   return rig_stat(rig, "frames-in") - done;
@@ -65,7 +65,7 @@ static gboolean is_own(GstBuffer *frame) {
   return inferred;
 }
 
-/* Frames at a steady throttle; returns how many came with results of their own. lag is by how many
+/* Frames at a steady pace; returns how many came with results of their own. lag is by how many
  * frames the output is behind. */
 static guint play(Rig *rig, guint64 period, guint lag, guint64 most_waiting) {
   const GstClockTime duration = period * GST_USECOND;
@@ -107,7 +107,7 @@ static void finish(Rig *rig, guint least_skipped) {
   assert_true(rig_stat(rig, "skipped-busy") >= least_skipped);
 }
 
-/* One frame is judged, the newest waits, all leave at once. */
+/* One frame is evaluated, the newest waits, all leave at once. */
 static void latest_passes_at_once(void **state) {
   (void)state;
   Rig rig;
@@ -120,8 +120,8 @@ static void latest_passes_at_once(void **state) {
   rig_close(&rig);
 }
 
-/* So many frames wait, whatever happens. One more may be on its way, one be judged, and those that
- * were just dropped for the one that is judged may not be counted yet. */
+/* So many frames wait, whatever happens. One more may be on its way, one be evaluated, and those
+ * that were just dropped for the one that is evaluated may not be counted yet. */
 static void play_delayed(guint times_too_fast, guint lag, guint least_skipped, guint *own) {
   Rig rig;
   GstBuffer *out;
@@ -153,9 +153,9 @@ static void delay_stays_what_it_is(void **state) {
   play_delayed(TIMES, LAG, n_frames / 2, &own);
 }
 
-/* Every third frame could be judged in time. Taking the oldest each time would be in time for next
- * to none: then one that has little time left is always there. */
-static void delay_judges_what_can_be_in_time(void **state) {
+/* Every third frame could be evaluated in time. Taking the oldest each time would be in time for
+ * next to none: then one that has little time left is always there. */
+static void delay_evaluates_what_can_be_in_time(void **state) {
   (void)state;
   guint own = 0;
   for (guint tries = 0; tries < 3 && own < n_frames / 12; tries++) /* the machine may be busy */
@@ -253,7 +253,7 @@ int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(latest_passes_at_once),
       cmocka_unit_test(delay_stays_what_it_is),
-      cmocka_unit_test(delay_judges_what_can_be_in_time),
+      cmocka_unit_test(delay_evaluates_what_can_be_in_time),
       cmocka_unit_test(a_dropped_frame_sends_an_event),
       cmocka_unit_test(every_reason_is_counted_once),
   };

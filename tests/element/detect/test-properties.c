@@ -112,7 +112,7 @@ static double p_with(const char *name, const char *value) {
 }
 
 /* The number of faces with five of falling size and of two types, under one setting. */
-static guint faces_with(const char *name, const char *value, guint *judged) {
+static guint faces_with(const char *name, const char *value, guint *classified) {
   const GstStructure *result;
   Rig rig;
   rig_open(&rig, support_model(MODEL), CAPS, name, value, NULL);
@@ -121,9 +121,9 @@ static guint faces_with(const char *name, const char *value, guint *judged) {
     frame_add_roi(frame, i % 2 ? "head" : "face", 10 * i, 10, 120 - 20 * i, 120 - 20 * i);
   GstBuffer *out = rig_frame(&rig, frame, &result);
   const guint n = result_uint(result, "n-faces");
-  *judged = 0;
+  *classified = 0;
   for (guint i = 0; i < n; i++)
-    *judged += gst_structure_has_field(result_face(result, i), "p-fake");
+    *classified += gst_structure_has_field(result_face(result, i), "p-fake");
   gst_buffer_unref(out);
   rig_close(&rig);
   return n;
@@ -131,19 +131,19 @@ static guint faces_with(const char *name, const char *value, guint *judged) {
 
 static void region_properties_have_an_effect(void **state) {
   (void)state;
-  guint judged;
-  assert_int_equal(faces_with("object-class", "face", &judged), 3); /* 120, 80, 40 pixels */
-  assert_int_equal(judged, 2);
-  assert_int_equal(faces_with("object-class", "head", &judged), 2); /* 100, 60 */
-  assert_int_equal(judged, 1);
-  assert_int_equal(faces_with("object-class", "", &judged), 5);
-  assert_int_equal(faces_with("max-objects", "1", &judged), 1);
-  assert_int_equal(faces_with("min-object-size", "40", &judged), 3);
-  assert_int_equal(judged, 3);
-  assert_int_equal(faces_with("min-object-size", "81", &judged), 3);
-  assert_int_equal(judged, 1);
-  assert_int_equal(faces_with("inference-region", "full-frame", &judged), 1);
-  assert_int_equal(faces_with("inference-region", "roi-list", &judged), 3);
+  guint classified;
+  assert_int_equal(faces_with("object-class", "face", &classified), 3); /* 120, 80, 40 pixels */
+  assert_int_equal(classified, 2);
+  assert_int_equal(faces_with("object-class", "head", &classified), 2); /* 100, 60 */
+  assert_int_equal(classified, 1);
+  assert_int_equal(faces_with("object-class", "", &classified), 5);
+  assert_int_equal(faces_with("max-objects", "1", &classified), 1);
+  assert_int_equal(faces_with("min-object-size", "40", &classified), 3);
+  assert_int_equal(classified, 3);
+  assert_int_equal(faces_with("min-object-size", "81", &classified), 3);
+  assert_int_equal(classified, 1);
+  assert_int_equal(faces_with("inference-region", "full-frame", &classified), 1);
+  assert_int_equal(faces_with("inference-region", "roi-list", &classified), 3);
   assert_true(p_with("roi-padding", "0") != p_with("roi-padding", "0.5"));
 }
 
@@ -287,7 +287,7 @@ static void without_metadata_buffers_pass_untouched(void **state) {
   rig_close(&rig);
 }
 
-/* One frame; the generation of the model that judged it. */
+/* One frame; the generation of the model that evaluated it. */
 static guint64 generation_of(Rig *rig, guint number) {
   const GstStructure *result;
   GstBuffer *out = rig_frame(rig, frame_new(&rig->info, 1, number), &result);

@@ -169,7 +169,7 @@ static void parameters_that_are_no_numbers(void **state) {
   rig_close(&rig);
 }
 
-/* Ten thousand, all bad: counted, and none of them judged; the frame after it is as always. */
+/* Ten thousand, all bad: counted, and none of them classified; the frame after it is as always. */
 static void ten_thousand_bad_ones(void **state) {
   (void)state;
   const GstStructure *result;

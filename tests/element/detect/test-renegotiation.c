@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * E17-E19: other caps before every frame, of other sizes or formats, also while the frame before is
- * being judged. Each picture has one p-fake, known from the engine alone: every result must be that
- * of its own frame. */
+ * being evaluated. Each picture has one p-fake, known from the engine alone: every result must be
+ * that of its own frame. */
 #include "counts.h"
 #include "held.h"
 
@@ -277,7 +277,7 @@ static void caps_change_during_inferences(void **state) {
     held_end();
     gst_object_unref(pad);
     stream_close(&stream);
-    assert_int_equal(stream.told, n + 1); /* all judged, none dropped */
+    assert_int_equal(stream.told, n + 1); /* all evaluated, none dropped */
     counts_tell("in flight", n, start);
   }
   looks_clear(looks, stream.n_looks);

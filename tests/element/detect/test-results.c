@@ -220,7 +220,7 @@ static void check_unknown(const GstStructure *result, const char *reason) {
   assert_false(gst_structure_has_field(result, "p-fake-smoothed"));
 }
 
-static void what_cannot_be_judged_is_unknown(void **state) {
+static void what_cannot_be_classified_is_unknown(void **state) {
   (void)state;
   const GstStructure *result;
   GstBuffer *out;
@@ -477,7 +477,7 @@ int main(void) {
       cmocka_unit_test(tracks_are_followed_and_smoothed_on_logits),
       cmocka_unit_test(quick_faces_keep_their_tracks),
       cmocka_unit_test(without_smoothing_the_raw_value_is_given),
-      cmocka_unit_test(what_cannot_be_judged_is_unknown),
+      cmocka_unit_test(what_cannot_be_classified_is_unknown),
       cmocka_unit_test(without_a_model_frames_pass_with_one_warning),
       cmocka_unit_test(messages_come_at_their_interval),
       cmocka_unit_test(absurd_regions_are_cut_or_left_out),

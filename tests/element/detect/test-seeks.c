@@ -172,7 +172,8 @@ static void check_result(Run *run, GstBuffer *buffer) {
   gst_structure_get_boolean(result, "inferred", &inferred);
   gst_structure_get_uint64(result, "result-age-ns", &age);
   if (run->exact && !inferred)
-    note_failure(run, g_strdup_printf("frame %u was not judged", index_of(GST_BUFFER_PTS(buffer))));
+    note_failure(run,
+                 g_strdup_printf("frame %u was not evaluated", index_of(GST_BUFFER_PTS(buffer))));
   check_origin(run, result, GST_BUFFER_PTS(buffer), age, inferred);
   if (inferred)
     check_track(run, result);
@@ -324,8 +325,9 @@ static void run_close(Run *run) {
   gst_structure_get_uint64(stats, "frames-in", &frames_in);
   gst_structure_get_uint64(stats, "inferred", &inferred);
   gst_structure_free(stats);
-  printf("%s: %u stretches, %u frames in, %u out, %u lost to flushes, %u judged\n", run->film->name,
-         run->stretches, run->in, run->out, run->lost + run->inside.length, (guint)inferred);
+  printf("%s: %u stretches, %u frames in, %u out, %u lost to flushes, %u evaluated\n",
+         run->film->name, run->stretches, run->in, run->out, run->lost + run->inside.length,
+         (guint)inferred);
   assert_int_equal(run->in, run->out + run->lost + run->inside.length);
   assert_true(frames_in <= run->in && inferred > 0 && run->backwards > 0);
   drop_inside(run);

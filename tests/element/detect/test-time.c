@@ -129,7 +129,7 @@ static void cuts_are_where_time_does_not_go_on(void **state) {
     assert_true(tick(&s, NONE, NULL) >= (G_MAXUINT64 - 1) / MS);
 }
 
-/* Frames two of which are the first of a stream, if the second is marked: it is one data. */
+/* The mark that belongs to the first frame of a stream may come on its second: that is no cut. */
 static void the_first_discont_may_come_late(void **state) {
   (void)state;
   gboolean cut;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * Faces over time: who is who through gaps and without time stamps, what is smoothed, what is kept
- * between judgements, and when a face that is gone or blurred is unknown. */
+ * between evaluations, and when a face that is gone or blurred is unknown. */
 #include "support.h"
 
 #include <math.h>
@@ -168,8 +168,8 @@ static void the_window_is_a_mean_of_calibrated_logits(void **state) {
   rig_close(&rig);
 }
 
-/* Judged every third frame; in between the last values and their age. Another face that comes later
- * has its own turn. */
+/* Evaluated every third frame; in between the last values and their age. Another face that comes
+ * later has its own turn. */
 static void reinfer_interval_is_per_track(void **state) {
   (void)state;
   double p[2] = {0, 0};
@@ -226,7 +226,7 @@ static void paint_blurred(const GstVideoInfo *info, GstBuffer *buffer) {
   gst_video_frame_unmap(&frame);
 }
 
-/* The reason of a blurred face's verdict, NULL when it was judged. */
+/* The reason of a blurred face's verdict, NULL when it was classified. */
 static char *reason_with(const char *name, const char *value) {
   const GstStructure *result;
   Rig rig;

@@ -183,7 +183,7 @@ static void many_share_one_model(void **state) {
 #ifndef __SANITIZE_ADDRESS__
   assert_true(grown < 0.5 * (STREAMS - 1) * MODEL_MIB);
 #endif
-  assert_true(process_threads() <= baseline.threads + 1 + 2); /* one watch, one workers */
+  assert_true(process_threads() <= baseline.threads + 1 + 2); /* one watch, two that load */
   for (guint k = 0; k < 20; k++) {
     model_publish(twin(k % 2 ? 1 : 2), path);
     for (guint i = 0; i < STREAMS; i++)

@@ -211,14 +211,14 @@ static GstBuffer *make_frame(const Rig *rig, guint number, gboolean searched) {
   return frame;
 }
 
-static gboolean is_judged(const GstStructure *result, gboolean searched) {
+static gboolean is_evaluated(const GstStructure *result, gboolean searched) {
   const char *reason = gst_structure_get_string(result, "reason");
   return searched ? g_strcmp0(reason, "no-face") == 0
                   : gst_structure_has_field(result, "p-fake") &&
                         ABS(result_double(result, "p-fake") - 0.25) < 1e-12;
 }
 
-/* The frame passes, unknown, with one warning, or as always; the next one is judged. */
+/* The frame passes, unknown, with one warning, or as always; the next one is evaluated. */
 static void sweep_frame(gboolean searched) {
   gint n = 0;
   guint unknown = 0;
@@ -231,15 +231,15 @@ static void sweep_frame(gboolean searched) {
     GstBuffer *out = rig_frame(&rig, frame, &result);
     hit = disarm();
     assert_non_null(result);
-    const gboolean judged = is_judged(result, searched);
-    assert_true(judged || hit);
-    assert_int_equal(hear_of_memory(rig.bus, FALSE).warnings, !judged);
-    if (!judged)
+    const gboolean evaluated = is_evaluated(result, searched);
+    assert_true(evaluated || hit);
+    assert_int_equal(hear_of_memory(rig.bus, FALSE).warnings, !evaluated);
+    if (!evaluated)
       assert_string_equal(gst_structure_get_string(result, "verdict"), "unknown");
-    unknown += !judged;
+    unknown += !evaluated;
     gst_buffer_unref(out);
     out = rig_frame(&rig, make_frame(&rig, 1, searched), &result);
-    assert_true(is_judged(result, searched));
+    assert_true(is_evaluated(result, searched));
     assert_null(rig_message(&rig, GST_MESSAGE_WARNING | GST_MESSAGE_ERROR));
     assert_int_equal(rig_stat(&rig, "frames-in"), 2);
     gst_buffer_unref(out);
@@ -270,7 +270,7 @@ static void by_file(Twins *twins, const char *path, guint generation) {
   model_publish(twin(generation), path);
 }
 
-/* Until generation 2 judges or a failure is told: the latter only for want of memory. */
+/* Until generation 2 runs or a failure is told: the latter only for want of memory. */
 static gboolean comes(Twins *twins, Told *told) {
   const guint failed = told->failed;
   const gint64 start = g_get_monotonic_time();

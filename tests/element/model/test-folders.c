@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * E37: the folder of a watched model is taken away, made anew, closed, and exchanged through links,
- * as trainers and orchestrators do. The old model judges meanwhile; what is there in the end does.
- */
+ * as trainers and orchestrators do. The old model runs meanwhile; in the end the new one
+ * does. */
 #include "twins.h"
 
 #include <fcntl.h>
@@ -27,7 +27,7 @@ static void publish_in(const char *folder, guint generation) {
   g_free(path);
 }
 
-/* root/models/current/m.safetensors, judged by generation 1. */
+/* root/models/current/m.safetensors, of which generation 1 runs. */
 static void open_place(Place *place, const char *name) {
   *place = (Place){.root = support_path(name)};
   char *models = in(place->root, "models");

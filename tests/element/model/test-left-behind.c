@@ -26,7 +26,7 @@ static void pass_until_swapped(Twins *twins, guint64 swaps) {
   alarm(0);
 }
 
-/* `twins` is judged by generation 2 and can go back to 1. */
+/* `twins` runs generation 2 and can go back to 1. */
 static void open_twice(Twins *twins, const char *watch) {
   twins_open(twins, twin(1));
   gst_element_set_state(twins->rig.element, GST_STATE_READY);

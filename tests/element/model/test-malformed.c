@@ -195,7 +195,7 @@ static void expect_told(Twins *twins, Told *told, guint n) {
   assert_int_equal(rig_stat(&twins->rig, "swap-failures"), n);
 }
 
-/* E32, by the property: each is told once, with its code; generation 1 judges all along. */
+/* E32, by the property: each is told once, with its code; generation 1 runs all along. */
 static void refused_while_frames_flow(void **state) {
   (void)state;
   Twins twins;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * E33: any network follows any other while frames flow: other architecture, input size, number and
- * order of classes, normalisation. Every frame, with all faces in it, is judged by one of them, and
- * what is said is what that one says alone. The argument is for how many networks, in turn, it is
- * tried with all others; xception is among them from ten on. */
+ * order of classes, normalisation. Every frame, with all faces in it, is evaluated by one of them,
+ * and what is said is what that one says alone. The argument is for how many networks, in turn, it
+ * is tried with all others; xception is among them from ten on. */
 #include "models.h"
 
 #include <math.h>
@@ -118,7 +118,7 @@ typedef struct Stream {
   guint n;
 } Stream;
 
-/* One frame; who judged it. */
+/* One frame; which model evaluated it. */
 static guint pass(Stream *stream) {
   const GstStructure *result;
   GstBuffer *frame = gst_buffer_copy(stream->frame);

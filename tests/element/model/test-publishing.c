@@ -49,7 +49,7 @@ static gpointer rage(gpointer data) {
   return NULL;
 }
 
-/* The last one judges in the end, most of the others were never loaded, and none failed. */
+/* The last one runs in the end, most of the others were never loaded, and none failed. */
 static void the_last_of_a_storm_wins(void **state) {
   (void)state;
   for (guint last = 1; last <= 2; last++) {
@@ -74,8 +74,8 @@ static void the_last_of_a_storm_wins(void **state) {
     twins_stay(&twins, last, 500);
     twins_pass_until(&twins, last);
     twins_hear(&twins, &told);
-    print_message("%u renames, %u loads, the last one judges after %u ms, %u frames\n",
-                  storm.renames, told.loaded, ms, twins.number);
+    print_message("%u renames, %u loads, the last one runs after %u ms, %u frames\n", storm.renames,
+                  told.loaded, ms, twins.number);
     assert_int_equal(told.failed + told.degraded + told.warnings, 0);
     assert_true(storm.renames > 100 * n_seconds);
     assert_true(told.loaded <= 5 * n_seconds + 5); /* a version settles for 200 ms */

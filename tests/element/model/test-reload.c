@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * New models while frames flow: which one judged a frame is always said and always true, a bad one
- * changes nothing. */
+ * New models while frames flow: which one evaluated a frame is always said and always true, a bad
+ * one changes nothing. */
 #include "support.h"
 
 #include <glib/gstdio.h>

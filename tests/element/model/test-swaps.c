@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * R01, E34: models replaced thousands of times while frames flow. Every frame comes out once, in
- * order, judged by exactly the model that it names, and nothing is left behind. The argument is the
- * number of replacements. */
+ * order, evaluated by exactly the model that it names, and nothing is left behind. The argument is
+ * the number of replacements. */
 #include "process.h"
 #include "twins.h"
 

@@ -176,7 +176,7 @@ static void after_a_restart(void **state) {
   g_unlink(state_file);
 }
 
-/* A candidate that only judges along may be older, and does not count as used. */
+/* A candidate that only runs along may be older, and does not count as used. */
 static void a_shadow_raises_nothing(void **state) {
   (void)state;
   GstElement *element = detector_new(signed_twins[1], state_file);

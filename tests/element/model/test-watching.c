@@ -24,7 +24,7 @@ typedef struct Place {
   Told told;
 } Place;
 
-/* A stream judged by generation 1, which lies in a folder of its own. */
+/* A stream that runs generation 1, which lies in a folder of its own. */
 static void open_place(Place *place, const char *name) {
   *place = (Place){0};
   place->folder = support_path(name);
@@ -117,7 +117,7 @@ static void publish_text(Place *place, guint number) {
   g_free(text);
 }
 
-/* R10: one warning per bad version, the last good one judges. */
+/* R10: one warning per bad version, the last good one runs. */
 static void good_and_bad(void **state) {
   (void)state;
   Place place;
@@ -192,7 +192,7 @@ static void out_of_memory(void **state) {
   close_place(&place);
 }
 
-/* R17: what comes while no frames flow judges the first one that does. */
+/* R17: what comes while no frames flow evaluates the first one that does. */
 static void in_every_state(void **state) {
   (void)state;
   static const GstState states[] = {GST_STATE_NULL, GST_STATE_READY, GST_STATE_PAUSED};

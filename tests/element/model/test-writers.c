@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * Seven ways to write a model file, the writer killed anywhere on the way: what judges frames is
- * always a whole model, and when there is a whole one at the path, that one. The argument is how
- * often each writer is killed. */
+ * Seven ways to write a model file, the writer killed anywhere on the way: frames are always
+ * evaluated by a whole model, and when there is a whole one at the path, that one. The argument is
+ * how often each writer is killed. */
 #include "twins.h"
 
 #include <fcntl.h>
@@ -47,9 +47,9 @@ static void put(Job *job, int fd, gsize from, gsize n) {
     _exit(1);
 }
 
-static void put_all(Job *job, int fd, gsize patch) {
-  for (gsize at = 0; at < job->size; at += patch)
-    put(job, fd, at, MIN(patch, job->size - at));
+static void put_all(Job *job, int fd, gsize chunk) {
+  for (gsize at = 0; at < job->size; at += chunk)
+    put(job, fd, at, MIN(chunk, job->size - at));
 }
 
 static void must_rename(Job *job, const char *from, const char *to) {

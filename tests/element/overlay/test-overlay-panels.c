@@ -75,7 +75,7 @@ static void test_gone_box(void **state) {
   }
 }
 
-/* Its label says so; what it was judged is not shown as what it is: no bar, no heat. */
+/* Its label says so; what it was classified as is not shown as what it is: no bar, no heat. */
 static void test_gone_panel(void **state) {
   (void)state;
   CoredHeatMap heat;
@@ -201,7 +201,7 @@ static void test_crowd(void **state) {
   done(&shot);
 }
 
-/* As many as coreddetect judges: all have their box, and their strip goes on. */
+/* As many as coreddetect classifies: all have their box, and their strip goes on. */
 static void test_all_faces(void **state) {
   (void)state;
   int boxes[64][4];

@@ -37,7 +37,7 @@ static void test_box_and_panel(void **state) {
   overlay_close(&o);
 }
 
-/* A picture scaled after it was judged: the box follows. */
+/* A picture scaled after it was evaluated: the box follows. */
 static void test_other_size(void **state) {
   (void)state;
   Overlay o;

@@ -32,7 +32,7 @@ static gboolean is_to_be_expected(const gchar *domain, GLogLevelFlags level, con
          ((level & G_LOG_LEVEL_WARNING) || g_str_has_prefix(text, "gst_segment_to_running_time"));
 }
 
-static void judge_log(const gchar *domain, GLogLevelFlags level, const gchar *text, gpointer user) {
+static void check_log(const gchar *domain, GLogLevelFlags level, const gchar *text, gpointer user) {
   if (is_to_be_expected(domain, level, text))
     return;
   g_log_default_handler(domain, level, text, user);
@@ -43,7 +43,7 @@ static void judge_log(const gchar *domain, GLogLevelFlags level, const gchar *te
 void ends_open(Ends *ends) {
   *ends = (Ends){0};
   g_log_set_always_fatal(G_LOG_FATAL_MASK);
-  g_log_set_default_handler(judge_log, NULL);
+  g_log_set_default_handler(check_log, NULL);
   ends->bus = gst_bus_new();
   ends->source = gst_pad_new("source", GST_PAD_SRC);
   gst_pad_set_query_function(ends->source, answer);

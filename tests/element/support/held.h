@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * Frames that can be stopped in the middle of their inference. Their memory makes a thread that
- * maps it to judge the frame wait until it is let through; the thread that calls held_begin() maps
- * freely. So an inference is surely in flight for as long as a test wants. */
+ * maps it to evaluate the frame wait until it is let through; the thread that calls held_begin()
+ * maps freely. So an inference is surely in flight for as long as a test wants. */
 #ifndef TESTS_ELEMENT_SUPPORT_HELD_H
 #define TESTS_ELEMENT_SUPPORT_HELD_H
 

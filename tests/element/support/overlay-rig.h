@@ -26,7 +26,7 @@ GstStructure *overlay_result(GstBuffer *frame);
 /* The frame's result with these faces, taken over, in a frame of that size. */
 void overlay_add_faces(GstBuffer *frame, guint width, guint height, double p, const char *verdict,
                        GValue *faces);
-/* One face, judged. */
+/* One face, classified. */
 void overlay_add_result(GstBuffer *frame, guint width, guint height, double p, const char *verdict,
                         guint x, guint y, guint w, guint h);
 GstBuffer *overlay_through(Overlay *o, GstBuffer *frame);

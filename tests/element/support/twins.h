@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Two models, generation 1 that says 0.25 and generation 2 that says 0.75 to every picture, and
- * a stream that is judged by one of them: every frame pushed must come out at once, in order, with
+ * Two models, generation 1 that says 0.25 and generation 2 that says 0.75 to every picture, and a
+ * stream that is evaluated by one of them: every frame pushed must come out at once, in order, with
  * exactly what the generation that it names says. */
 #ifndef TESTS_ELEMENT_SUPPORT_TWINS_H
 #define TESTS_ELEMENT_SUPPORT_TWINS_H
@@ -24,13 +24,13 @@ typedef struct Twins {
 
 /* A stream with its model at this path. */
 void twins_open(Twins *twins, const char *path);
-/* Checks that every frame was counted and judged. */
+/* Checks that every frame was counted and evaluated. */
 void twins_close(Twins *twins);
-/* One frame; the generation that judged it. */
+/* One frame; the generation that evaluated it. */
 guint twins_pass(Twins *twins);
-/* Frames until this generation judges. */
+/* Frames until this generation runs. */
 void twins_pass_until(Twins *twins, guint generation);
-/* Frames for so long, all judged by this generation. */
+/* Frames for so long, all evaluated by this generation. */
 void twins_stay(Twins *twins, guint generation, guint milliseconds);
 
 typedef struct Told { /* what the bus said */
