@@ -8,7 +8,7 @@
 /* ---- Regions -------------------------------------------------------------------------------- */
 
 void cored_regions_clear(CoredRegions *regions) {
-  regions->n = regions->n_bad = regions->n_left_out = 0;
+  regions->n = regions->n_bad = 0;
 }
 
 static double area(const CoredBox *box) {
@@ -38,8 +38,6 @@ void cored_regions_add(CoredRegions *regions, const CoredRegion *region, gint wi
   while (at > 0 && area(&regions->item[at - 1].box) < area(&item.box))
     at--;
   limit = MIN(limit, CORED_MAX_OBJECTS);
-  if (regions->n == limit)
-    regions->n_left_out++;
   if (at >= limit)
     return;
   if (regions->n < limit)

@@ -26,7 +26,6 @@ typedef struct CoredRegions {
   guint n;
   CoredRegion item[CORED_MAX_OBJECTS]; /* largest first */
   guint n_bad;                         /* empty or outside the frame */
-  guint n_left_out;                    /* beyond max-objects */
 } CoredRegions;
 
 void cored_regions_clear(CoredRegions *regions);
@@ -55,24 +54,24 @@ typedef struct CoredHeatMap {
   guint8 value[CORED_HEAT_MAX * CORED_HEAT_MAX];
 } CoredHeatMap;
 
-typedef enum CoredVerdict { /* in this order, the highest of its faces is that of the frame */
-                            CORED_VERDICT_UNKNOWN,
-                            CORED_VERDICT_REAL,
-                            CORED_VERDICT_FAKE,
-                            CORED_N_VERDICTS
+/* In this order: the highest of its faces is that of the frame. */
+typedef enum CoredVerdict {
+  CORED_VERDICT_UNKNOWN,
+  CORED_VERDICT_REAL,
+  CORED_VERDICT_FAKE,
+  CORED_N_VERDICTS
 } CoredVerdict;
 
-typedef enum CoredReason { /* why a verdict is unknown */
-                           CORED_REASON_NONE,
-                           CORED_REASON_NO_MODEL,
-                           CORED_REASON_NO_FACE,
-                           CORED_REASON_TOO_SMALL,
-                           CORED_REASON_BLURRED,
-                           CORED_REASON_NOT_EVALUATED, /* not yet: skipped by an interval or still
-                                                          being computed */
-                           CORED_REASON_NO_SIGNAL,     /* gap or corrupted buffer */
-                           CORED_REASON_NO_OUTPUT /* the picture could not be read or the output is
-                                                     not finite */
+/* Why a verdict is unknown. */
+typedef enum CoredReason {
+  CORED_REASON_NONE,
+  CORED_REASON_NO_MODEL,
+  CORED_REASON_NO_FACE,
+  CORED_REASON_TOO_SMALL,
+  CORED_REASON_BLURRED,
+  CORED_REASON_NOT_EVALUATED, /* not yet: skipped by an interval or still being computed */
+  CORED_REASON_NO_SIGNAL,     /* gap or corrupted buffer */
+  CORED_REASON_NO_OUTPUT      /* the picture could not be read or the output is not finite */
 } CoredReason;
 
 typedef struct CoredFaceResult {

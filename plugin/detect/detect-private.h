@@ -40,16 +40,17 @@ typedef struct CoredPendingFrame CoredPendingFrame;
 
 /* ---- Statistics ----------------------------------------------------------------------------- */
 
-typedef enum CoredSkip {                  /* why a frame was not evaluated */
-                         CORED_SKIP_NONE, /* it was: inferred */
-                         CORED_SKIP_INTERVAL,
-                         CORED_SKIP_NO_MODEL,
-                         CORED_SKIP_NO_SIGNAL, /* gap or corrupted buffer */
-                         CORED_SKIP_FPS,       /* max-fps */
-                         CORED_SKIP_BUSY,  /* a newer frame came first, or its deadline passed */
-                         CORED_SKIP_QOS,   /* downstream is late */
-                         CORED_SKIP_FLUSH, /* thrown away by a flush or a stop */
-                         CORED_N_SKIPS
+/* Why a frame was not evaluated. */
+typedef enum CoredSkip {
+  CORED_SKIP_NONE, /* it was: inferred */
+  CORED_SKIP_INTERVAL,
+  CORED_SKIP_NO_MODEL,
+  CORED_SKIP_NO_SIGNAL, /* gap or corrupted buffer */
+  CORED_SKIP_FPS,       /* max-fps */
+  CORED_SKIP_BUSY,      /* a newer frame came first, or its deadline passed */
+  CORED_SKIP_QOS,       /* downstream is late */
+  CORED_SKIP_FLUSH,     /* thrown away by a flush or a stop */
+  CORED_N_SKIPS
 } CoredSkip;
 
 /* Latencies in buckets of 1/8 octave: a percentile is exact to 9 %. */
@@ -155,8 +156,7 @@ void cored_detect_count(CoredDetect *self, CoredSkip skip, guint n);
 char *cored_detect_dup_stream_id(CoredDetect *self);
 /* The caller locks, and owns the structure. */
 GstStructure *cored_stats_to_structure(const CoredStats *stats);
-/* Domain and code of a GStreamer message for an engine error, and what to do about it. */
-GQuark cored_error_gst_domain(CoredErrorCode code, gint *gst_code);
+/* What to do about an engine error. */
 const char *cored_error_hint(CoredErrorCode code);
 
 #endif /* CORED_DETECT_DETECT_PRIVATE_H */

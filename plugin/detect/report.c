@@ -32,7 +32,8 @@ char *cored_detect_dup_stream_id(CoredDetect *self) {
 
 /* ---- Errors --------------------------------------------------------------------------------- */
 
-GQuark cored_error_gst_domain(CoredErrorCode code, gint *gst_code) {
+/* Domain and code of a GStreamer message for an engine error. */
+static GQuark gst_domain_of(CoredErrorCode code, gint *gst_code) {
   switch (code) {
   case CORED_ERROR_NOT_FOUND:
     *gst_code = GST_RESOURCE_ERROR_NOT_FOUND;
@@ -103,7 +104,7 @@ void cored_detect_post_error(CoredDetect *self, GstMessageType type, const char 
                              const CoredError *error) {
   const char *code = cored_error_code_name(error->code);
   gint gst_code;
-  const GQuark domain = cored_error_gst_domain(error->code, &gst_code);
+  const GQuark domain = gst_domain_of(error->code, &gst_code);
   gst_element_message_full_with_details(
       GST_ELEMENT(self), type, domain, gst_code,
       g_strdup_printf("%s: %s. %s", what, error->message, cored_error_hint(error->code)),

@@ -200,17 +200,18 @@ static void panel_draw(const Panel *panel, cairo_t *cr, const CoredPainter *pain
 
 /* ---- Layout --------------------------------------------------------------------------------- */
 
-typedef enum Spot { /* the earlier the better */
-                    SPOT_ABOVE,
-                    SPOT_ABOVE_RIGHT, /* flush with the face's right side */
-                    SPOT_BELOW,
-                    SPOT_BELOW_RIGHT,
-                    SPOT_RIGHT,
-                    SPOT_LEFT,
-                    SPOT_RIGHT_LOW, /* flush with the face's lower side */
-                    SPOT_LEFT_LOW,
-                    SPOT_OVER, /* over the face's top */
-                    N_SPOTS
+/* The earlier the better. */
+typedef enum Spot {
+  SPOT_ABOVE,
+  SPOT_ABOVE_RIGHT, /* flush with the face's right side */
+  SPOT_BELOW,
+  SPOT_BELOW_RIGHT,
+  SPOT_RIGHT,
+  SPOT_LEFT,
+  SPOT_RIGHT_LOW, /* flush with the face's lower side */
+  SPOT_LEFT_LOW,
+  SPOT_OVER, /* over the face's top */
+  N_SPOTS
 } Spot;
 
 /* What panels should not cover. */

@@ -11,14 +11,15 @@
 
 #define CORED_MIN_EM 11.0 /* smaller text can hardly be read */
 
-typedef enum CoredShow { /* what is drawn */
-                         CORED_SHOW_BOXES = 1 << 0,
-                         CORED_SHOW_LABELS = 1 << 1,
-                         CORED_SHOW_BAR = 1 << 2,
-                         CORED_SHOW_HISTORY = 1 << 3,
-                         CORED_SHOW_STATUS = 1 << 4,
-                         CORED_SHOW_HEAT = 1 << 5,
-                         CORED_SHOW_ALL = (1 << 6) - 1
+/* What is drawn. */
+typedef enum CoredShow {
+  CORED_SHOW_BOXES = 1 << 0,
+  CORED_SHOW_LABELS = 1 << 1,
+  CORED_SHOW_BAR = 1 << 2,
+  CORED_SHOW_HISTORY = 1 << 3,
+  CORED_SHOW_STATUS = 1 << 4,
+  CORED_SHOW_HEAT = 1 << 5,
+  CORED_SHOW_ALL = (1 << 6) - 1
 } CoredShow;
 
 typedef struct CoredLook {
