@@ -282,8 +282,8 @@ static void reuse_last(CoredDetect *self, const CoredPendingFrame *pending) {
   cored_result_reuse(&self->current, known ? &last : NULL, &pending->upstream, width, height, age);
 }
 
-/* The frame is about to leave: put its result into self->current. Waits for its own
- * result until its deadline, except in mode latest. */
+/* The frame is about to leave: put its result into self->current. Waits for its own result until
+ * its deadline, except in mode latest. */
 static void choose_result(CoredDetect *self, CoredPendingFrame *pending) {
   const gint width = GST_VIDEO_INFO_WIDTH(&self->info), height = GST_VIDEO_INFO_HEIGHT(&self->info);
   gboolean dropped;

@@ -10,7 +10,7 @@
 typedef struct CoredModelSource CoredModelSource;
 
 typedef enum CoredModelEventKind {
-  CORED_MODEL_EVENT_LOADED,    /* a new version */
+  CORED_MODEL_EVENT_LOADED,    /* a new version, or the same one loaded again on request */
   CORED_MODEL_EVENT_RESTORED,  /* after a failure the file is the version in use again */
   CORED_MODEL_EVENT_FAILED,    /* what the file has now cannot be used */
   CORED_MODEL_EVENT_UNWATCHED, /* the file cannot be watched */
