@@ -5,14 +5,16 @@ plugin/meta/meta-fields.c.
 
     metadata.py SOURCE_ROOT [--write]
 
-Compares the tables between "<!-- fields of PLACE -->" and "<!-- end -->" in docs/element.md and the
-lists below "Fields of ..." in plugin/gstcoredmeta.h with it; --write puts them in order."""
+Checks that the table has every field of plugin/meta/meta-fields.h once, in that order, and compares
+the tables between "<!-- fields of PLACE -->" and "<!-- end -->" in docs/element.md and the lists below
+"Fields of ..." in plugin/gstcoredmeta.h with it; --write puts these in order."""
 import os
 import re
 import sys
 import textwrap
 
 TABLE = 'plugin/meta/meta-fields.c'
+FIELDS = 'plugin/meta/meta-fields.h'
 HEADER = 'plugin/gstcoredmeta.h'
 DOCUMENT = 'docs/element.md'
 TYPES = {'BOOLEAN': ('boolean', 'gboolean'), 'UINT': ('uint', 'guint'),
@@ -21,22 +23,38 @@ TYPES = {'BOOLEAN': ('boolean', 'gboolean'), 'UINT': ('uint', 'guint'),
 PLACES = {'result': 'RESULT', 'face': 'FACE', 'param': 'PARAM', 'message': 'MESSAGE'}
 
 
+def declared(root):
+    """The constants of enum CoredMetaField, in their order."""
+    with open(os.path.join(root, FIELDS), encoding='utf-8') as file:
+        text = file.read()
+    return re.findall(r'^  (CORED_FIELD_\w+),$', text[:text.index('CORED_N_FIELDS')], flags=re.M)
+
+
 def fields(root):
     """(name, type, optional, places, unit, what, of_face) of every entry of the table."""
     with open(os.path.join(root, TABLE), encoding='utf-8') as file:
         text = file.read()
     text = text[text.index('cored_meta_fields[CORED_N_FIELDS]'):]
     string = r'((?:"(?:\\.|[^"\\])*"\s*)+)'
-    entry = re.compile(r'\[CORED_FIELD_\w+\] =\s*\{\s*' + string + r',\s*CORED_FIELD_(\w+),\s*CORED_(\w+),\s*'
+    entry = re.compile(r'\[(CORED_FIELD_\w+)\] =\s*\{\s*' + string + r',\s*CORED_FIELD_(\w+),\s*CORED_(\w+),\s*'
                        r'([A-Z| ]+),\s*' + string + r',\s*' + string + r',\s*(NULL|' + string + r')\}')
-    found = []
+    found, constants = [], []
     for match in entry.finditer(text):
-        name, kind, presence, places, unit, what, of_face, _ = match.groups()
+        constant, name, kind, presence, places, unit, what, of_face, _ = match.groups()
         literal = (lambda s: ''.join(re.findall(r'"((?:\\.|[^"\\])*)"', s)).replace('\\"', '"'))
-        found.append((literal(name), kind, presence == 'IF_KNOWN', places.replace(' ', '').split('|'),
+        places = places.replace(' ', '').split('|')
+        if kind not in TYPES or presence not in ('ALWAYS', 'IF_KNOWN') or set(places) - set(PLACES.values()):
+            sys.exit(f'{TABLE}: {constant} has an unknown type, presence or place')
+        constants.append(constant)
+        found.append((literal(name), kind, presence == 'IF_KNOWN', places,
                       literal(unit), literal(what), None if of_face == 'NULL' else literal(of_face)))
     if len(found) != text.count('[CORED_FIELD_'):
         sys.exit(f'{TABLE}: {text.count("[CORED_FIELD_")} entries, {len(found)} understood')
+    if len({f[0] for f in found}) != len(found):
+        sys.exit(f'{TABLE}: two fields have one name')
+    if constants != declared(root):
+        odd = sorted(set(constants) ^ set(declared(root)))
+        sys.exit(f'{TABLE} and {FIELDS} do not have the same fields in one order: {", ".join(odd) or "order"}')
     return found
 
 
@@ -70,7 +88,7 @@ def compare(root, name, pattern, make, write):
     with open(path, encoding='utf-8') as file:
         text = file.read()
     right = re.sub(pattern, lambda m: m.group(1) + make(m.group(2)) + m.group(4), text, flags=re.S)
-    if len(re.findall(pattern, text, flags=re.S)) != len(PLACES):
+    if sorted(match[1] for match in re.findall(pattern, text, flags=re.S)) != sorted(PLACES):
         sys.exit(f'{name}: expected a list for each of {", ".join(PLACES)}')
     if write:
         with open(path, 'w', encoding='utf-8') as file:
@@ -87,6 +105,8 @@ def compare(root, name, pattern, make, write):
 
 
 def main(root, write=None):
+    if write not in (None, '--write'):
+        sys.exit(__doc__)
     table = fields(root)
     compare(root, DOCUMENT, r'(<!-- fields of (\w+) -->\n)(.*?)(<!-- end -->)',
             lambda place: document_table(table, place), write)
