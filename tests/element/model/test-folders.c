@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * E37: the folder of a watched model is taken away, made anew, closed, and exchanged through links,
- * as trainers and orchestrators do. The old model runs meanwhile; in the end the new one
- * does. */
+ * as trainers and orchestrators do. The old model runs meanwhile; in the end the new one does. */
 #include "twins.h"
 
 #include <fcntl.h>
