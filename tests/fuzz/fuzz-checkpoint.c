@@ -108,10 +108,10 @@ static void load_edit(FuzzInput in) {
 
 static void load_entry(const char *key, FuzzInput in) {
   const char *const old = (const char *)right.file + 8, *const end = old + right.header_size;
-  char *const value = strndup((const char *)in.data, in.size);
+  char *const value = fuzz_text(&in);
   const char *at = memmem(old, right.header_size, key, strlen(key));
   CoredText header = {0};
-  fuzz_expect(at && value);
+  fuzz_expect(at);
   at += strlen(key) + 2;
   cored_text_add_bytes(&header, old, (size_t)(at - old));
   cored_text_add_json_string(&header, value);

@@ -70,9 +70,9 @@ static void load_value(const uint8_t *data, size_t size) {
   };
   if (size < 1)
     return;
-  char *const value = strndup((const char *)data + 1, size - 1);
+  char *const value = fuzz_text(&(FuzzInput){data + 1, size - 1});
   CoredText header = {0};
-  if (value && model_seed_set(base(), keys[data[0] % (sizeof keys / sizeof *keys)], value, &header))
+  if (model_seed_set(base(), keys[data[0] % (sizeof keys / sizeof *keys)], value, &header))
     load_header(header.s, header.n, base()->data, base()->data_size);
   free(value);
   cored_text_clear(&header);

@@ -55,8 +55,8 @@ static void load(const char *header, size_t n, const void *data, size_t data_siz
 
 static void load_setting(const char *key, FuzzInput in) {
   CoredText header = {0};
-  char *const value = strndup((const char *)in.data, in.size);
-  if (value && model_seed_set(base(), key, value, &header))
+  char *const value = fuzz_text(&in);
+  if (model_seed_set(base(), key, value, &header))
     load(header.s, header.n, base()->data, base()->data_size);
   free(value);
   cored_text_clear(&header);

@@ -70,6 +70,17 @@ static inline const uint8_t *fuzz_bytes(FuzzInput *in, size_t max, size_t *n) {
   return at;
 }
 
+/* What is left, as a text of its own that ends with a NUL; the caller frees it. Not strndup(): ASan
+ * with strict_string_checks takes that of bytes without a NUL for reading past their end. */
+static inline char *fuzz_text(const FuzzInput *in) {
+  char *const text = malloc(in->size + 1);
+  fuzz_expect(text);
+  if (in->size)
+    memcpy(text, in->data, in->size);
+  text[in->size] = '\0';
+  return text;
+}
+
 /* A file that a target makes out of its input. */
 typedef struct FuzzFile {
   uint8_t bytes[1 << 16];

@@ -71,9 +71,8 @@ mkdir -p "$out/findings" "$out/corpus"
   [ -x "$program" ] && [ -f "$program" ] && targets+=("${program##*/fuzz-}")
 done
 
-# Leaks that are libraries' and known are listed; the process that HDF5 runs in has limits of its own. Without
-# strict_string_checks: with it LLVM 14 takes every strndup of bytes without a NUL for an overflow.
-export ASAN_OPTIONS=detect_stack_use_after_return=1:allocator_may_return_null=1
+# Leaks that are libraries' and known are listed; the process that HDF5 runs in has limits of its own.
+export ASAN_OPTIONS=strict_string_checks=1:detect_stack_use_after_return=1:allocator_may_return_null=1
 export LSAN_OPTIONS=suppressions=$PWD/tests/lsan.supp:print_suppressions=0
 export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1:suppressions=$PWD/tests/ubsan.supp
 
