@@ -35,8 +35,15 @@ static const CoredParams defaults = {
 
 /* ---- Enumerations and flags ------------------------------------------------------------------ */
 
+/* The type, which is registered when it is asked for first. */
+static GType enum_type(gsize *type, const char *name, const GEnumValue *values) {
+  if (g_once_init_enter(type))
+    g_once_init_leave(type, g_enum_register_static(name, values));
+  return (GType)*type;
+}
+
 GType cored_region_mode_get_type(void) {
-  static GType type;
+  static gsize type;
   static const GEnumValue values[] = {
       {CORED_REGION_MODE_AUTO,
        "Regions from upstream, else faces that the element finds, else (without a face detector) "
@@ -45,13 +52,11 @@ GType cored_region_mode_get_type(void) {
       {CORED_REGION_MODE_FULL_FRAME, "The whole frame as one region", "full-frame"},
       {CORED_REGION_MODE_ROI_LIST, "Only regions from upstream", "roi-list"},
       {0, NULL, NULL}};
-  if (g_once_init_enter(&type))
-    g_once_init_leave(&type, g_enum_register_static("CoredRegionMode", values));
-  return type;
+  return enum_type(&type, "CoredRegionMode", values);
 }
 
 GType cored_mode_get_type(void) {
-  static GType type;
+  static gsize type;
   static const GEnumValue values[] = {
       {CORED_MODE_AUTO, "latest when the source is live, else sync", "auto"},
       {CORED_MODE_SYNC, "Every frame that is due is evaluated before it is pushed", "sync"},
@@ -61,24 +66,20 @@ GType cored_mode_get_type(void) {
        "latest"},
       {CORED_MODE_DELAY, "Frames are pushed after 'delay', each with its own result", "delay"},
       {0, NULL, NULL}};
-  if (g_once_init_enter(&type))
-    g_once_init_leave(&type, g_enum_register_static("CoredMode", values));
-  return type;
+  return enum_type(&type, "CoredMode", values);
 }
 
 GType cored_face_detector_get_type(void) {
-  static GType type;
+  static gsize type;
   static const GEnumValue values[] = {
       {CORED_FACE_DETECTOR_NONE, "Do not search for faces", "none"},
       {CORED_FACE_DETECTOR_CASCADE, "LBP or Haar cascade (face-cascade)", "cascade"},
       {0, NULL, NULL}};
-  if (g_once_init_enter(&type))
-    g_once_init_leave(&type, g_enum_register_static("CoredFaceDetector", values));
-  return type;
+  return enum_type(&type, "CoredFaceDetector", values);
 }
 
 GType cored_attach_when_get_type(void) {
-  static GType type;
+  static gsize type;
   static const GEnumValue values[] = {
       {CORED_ATTACH_ALWAYS, "Every frame", "always"},
       {CORED_ATTACH_INFERRED,
@@ -86,13 +87,11 @@ GType cored_attach_when_get_type(void) {
        "inferred"},
       {CORED_ATTACH_ALERT, "Frames with a face about which there is an alert", "alert"},
       {0, NULL, NULL}};
-  if (g_once_init_enter(&type))
-    g_once_init_leave(&type, g_enum_register_static("CoredAttachWhen", values));
-  return type;
+  return enum_type(&type, "CoredAttachWhen", values);
 }
 
 GType cored_metadata_flags_get_type(void) {
-  static GType type;
+  static gsize type;
   static const GFlagsValue values[] = {
       {CORED_METADATA_CUSTOM, "Custom meta CoredMeta on the buffer", "custom"},
       {CORED_METADATA_ROI, "Parameter 'cored' on region-of-interest metas", "roi"},
@@ -102,7 +101,7 @@ GType cored_metadata_flags_get_type(void) {
       {0, NULL, NULL}};
   if (g_once_init_enter(&type))
     g_once_init_leave(&type, g_flags_register_static("CoredMetadataFlags", values));
-  return type;
+  return (GType)type;
 }
 
 /* ---- Properties ----------------------------------------------------------------------------- */
