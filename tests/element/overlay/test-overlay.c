@@ -259,6 +259,13 @@ static void test_heat_fields(void **state) {
   memset(large, 0, sizeof large);
   cored_heat_map_set(&heat, large, 4, 4, &(CoredBox){0, 0, 1, 1});
   assert_int_equal(heat.rows, 0);
+  for (int i = 0; i < 6; i++) {
+    float broken[6];
+    memcpy(broken, map, sizeof broken);
+    broken[i] = i % 2 ? NAN : INFINITY;
+    cored_heat_map_set(&heat, broken, 2, 3, &(CoredBox){0, 0, 1, 1});
+    assert_int_equal(heat.rows, 0);
+  }
 }
 
 /* From coreddetect to the picture: places of the face change colour, places outside do not. */
