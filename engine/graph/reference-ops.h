@@ -132,32 +132,10 @@ static void REAL(batch_norm)(const Forward *call) {
 
 /* ---- Activation ------------------------------------------------------------------------------ */
 
-/* A NaN stays a NaN in every one of them. */
-static double REAL(sigmoid)(double x) {
-  return 1.0 / (1.0 + exp(-x));
-}
-
-static double REAL(activate)(CoredActivation act, double x) {
-  switch (act.kind) {
-  case CORED_ACT_NONE:
-  case CORED_N_ACTS:
-    return x;
-  case CORED_ACT_CLAMP:
-    return x < (double)act.low ? (double)act.low : x > (double)act.high ? (double)act.high : x;
-  case CORED_ACT_LEAKY_RELU:
-    return x < 0 ? x * (double)act.slope : x;
-  case CORED_ACT_SWISH:
-    return x * REAL(sigmoid)(x);
-  case CORED_ACT_SIGMOID:
-    return REAL(sigmoid)(x);
-  }
-  return x;
-}
-
 static void REAL(activation)(const Forward *call) {
   const size_t count = REAL(count_of)(call);
   for (size_t i = 0; i < count; i++)
-    call->y[i] = (real)REAL(activate)(call->node->act, (double)call->x[0][i]);
+    call->y[i] = (real)cored_activate(call->node->act, (double)call->x[0][i]);
 }
 
 /* ---- Pooling --------------------------------------------------------------------------------- */

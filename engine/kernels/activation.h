@@ -13,7 +13,6 @@ typedef enum CoredAct {
   CORED_ACT_LEAKY_RELU, /* x < 0 ? slope * x : x */
   CORED_ACT_SWISH,      /* x / (1 + exp(-x)) */
   CORED_ACT_SIGMOID,    /* 1 / (1 + exp(-x)) */
-  CORED_N_ACTS
 } CoredAct;
 
 typedef struct CoredActivation {
@@ -35,6 +34,23 @@ typedef struct CoredActivation {
 
 static inline bool cored_activation_is_relu(CoredActivation a) {
   return a.kind == CORED_ACT_CLAMP && a.low == 0.0f && a.high == INFINITY;
+}
+
+/* One value, in double: what kernels and training are compared with. */
+static inline double cored_activate(CoredActivation act, double x) {
+  switch (act.kind) {
+  case CORED_ACT_NONE:
+    return x;
+  case CORED_ACT_CLAMP:
+    return x < (double)act.low ? (double)act.low : x > (double)act.high ? (double)act.high : x;
+  case CORED_ACT_LEAKY_RELU:
+    return x < 0.0 ? (double)act.slope * x : x;
+  case CORED_ACT_SWISH:
+    return x * (1.0 / (1.0 + exp(-x)));
+  case CORED_ACT_SIGMOID:
+    return 1.0 / (1.0 + exp(-x));
+  }
+  return x;
 }
 
 #endif /* CORED_KERNELS_ACTIVATION_H */

@@ -10,7 +10,6 @@
 static float act_value(CoredActivation act, float x) {
   switch (act.kind) {
   case CORED_ACT_NONE:
-  case CORED_N_ACTS:
     return x;
   case CORED_ACT_CLAMP:
     return x < act.low ? act.low : x > act.high ? act.high : x;

@@ -163,7 +163,6 @@ VF_INLINE vf vf_act(CoredAct kind, VfAct a, vf x) {
   const vf one = vf_splat(1.0f);
   switch (kind) {
   case CORED_ACT_NONE:
-  case CORED_N_ACTS:
     return x;
   case CORED_ACT_CLAMP:
     return vf_min(a.high, vf_max(a.low, x));

@@ -6,7 +6,6 @@
  * Zhou et al. 2016, "Learning deep features for discriminative localization". */
 #include "plan/activation-map.h"
 
-#include <math.h>
 #include <stdlib.h>
 
 #include "base/error.h"
@@ -59,23 +58,6 @@ void cored_activation_map_clear(CoredActivationMap *activation_map) {
   activation_map->direction = NULL;
 }
 
-static double activate(CoredActivation act, double x) {
-  switch (act.kind) {
-  case CORED_ACT_NONE:
-  case CORED_N_ACTS:
-    break;
-  case CORED_ACT_CLAMP:
-    return fmin(fmax(x, (double)act.low), (double)act.high);
-  case CORED_ACT_LEAKY_RELU:
-    return x > 0. ? x : (double)act.slope * x;
-  case CORED_ACT_SWISH:
-    return x / (1. + exp(-x));
-  case CORED_ACT_SIGMOID:
-    return 1. / (1. + exp(-x));
-  }
-  return x;
-}
-
 bool cored_plan_activation_map(const CoredPlan *plan, const CoredOutput *output, int index,
                                float *map) {
   const CoredActivationMap *const e = &plan->activation_map;
@@ -87,7 +69,7 @@ bool cored_plan_activation_map(const CoredPlan *plan, const CoredOutput *output,
   for (size_t p = 0; p < cells; p++, f += e->channels) {
     double sum = 0.;
     for (int c = 0; c < e->channels; c++)
-      sum += (double)e->direction[c] * activate(e->act, (double)f[c]);
+      sum += (double)e->direction[c] * cored_activate(e->act, (double)f[c]);
     map[p] = (float)sum;
   }
   return true;

@@ -120,7 +120,6 @@ static inline CoredActivation test_act(int i) {
 static inline double act_exact(CoredActivation act, double x) {
   switch (act.kind) {
   case CORED_ACT_NONE:
-  case CORED_N_ACTS:
     return x;
   case CORED_ACT_CLAMP:
     return fmin(fmax(x, (double)act.low), (double)act.high);

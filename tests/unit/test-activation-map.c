@@ -91,6 +91,40 @@ static void check_network(const char *network, int side, const char *bias) {
   cored_model_unref(model);
 }
 
+/* A feature that is not a number shows in its cell, and there alone. */
+static void check_nan(const char *network, int side) {
+  CoredError error;
+  CoredModel *const model = model_new(network, side);
+  CoredPlan *const plan = cored_plan_new(model, NULL, &error);
+  CoredSession *const session = session_new(model, true);
+  float map[MAX_PLACES], broken[MAX_PLACES];
+  CoredOutput out;
+  fill_input(session, side);
+  cored_session_run(session, cored_session_input(session), 1, &out);
+  const int places = out.feature_h * out.feature_w, channels = out.feature_c;
+  assert_in_range(places, 4, MAX_PLACES);
+  assert_true(cored_plan_activation_map(plan, &out, 0, map));
+  float *const features = malloc((size_t)(places * channels) * sizeof *features);
+  assert_non_null(features);
+  memcpy(features, out.features, (size_t)(places * channels) * sizeof *features);
+  features[2 * channels + 1] = NAN;
+  out.features = features;
+  assert_true(cored_plan_activation_map(plan, &out, 0, broken));
+  for (int p = 0; p < places; p++)
+    assert_true(p == 2 ? isnan(broken[p]) : broken[p] == map[p]);
+  free(features);
+  cored_session_free(session);
+  cored_plan_unref(plan);
+  cored_model_unref(model);
+}
+
+static void test_nan(void **state) {
+  (void)state;
+  check_nan("xception", 96);
+  check_nan("efficientnet-b0", 128);
+  check_nan("cored-compact", 96);
+}
+
 static void test_maps(void **state) {
   (void)state;
   check_network("xception", 96, "last_linear.bias");
@@ -125,6 +159,7 @@ static void test_without_map(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_maps),
+      cmocka_unit_test(test_nan),
       cmocka_unit_test(test_without_map),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -33,7 +33,6 @@ static Cell activation_cell(CoredActivation a) {
   Cell cell = {""};
   switch (a.kind) {
   case CORED_ACT_NONE:
-  case CORED_N_ACTS:
     break;
   case CORED_ACT_CLAMP:
     if (cored_activation_is_relu(a))

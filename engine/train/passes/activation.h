@@ -17,7 +17,6 @@ static inline real REAL(sigmoid)(real x) {
 static inline real REAL(act_value)(CoredAct kind, REAL(Act) act, real z) {
   switch (kind) {
   case CORED_ACT_NONE:
-  case CORED_N_ACTS:
     return z;
   case CORED_ACT_CLAMP:
     return z < act.low ? act.low : z > act.high ? act.high : z;
@@ -35,7 +34,6 @@ static inline real REAL(act_value)(CoredAct kind, REAL(Act) act, real z) {
 static inline real REAL(act_slope)(CoredAct kind, REAL(Act) act, real z) {
   switch (kind) {
   case CORED_ACT_NONE:
-  case CORED_N_ACTS:
     return 1;
   case CORED_ACT_CLAMP:
     return z > act.low && z < act.high ? 1 : 0;

@@ -123,7 +123,6 @@ static void REAL(norm_apply_task)(void *context, int task, int thread) {
   real *const y = b->pass->y + begin * b->c;
   switch (b->pass->act.kind) {
   case CORED_ACT_NONE:
-  case CORED_N_ACTS:
     REAL(norm_apply)(b, x, y, rows, CORED_ACT_NONE);
     return;
   case CORED_ACT_CLAMP:
@@ -179,7 +178,6 @@ static void REAL(norm_dsum_task)(void *context, int task, int thread) {
   memset(sum, 0, 2 * b->c * sizeof *sum);
   switch (b->pass->act.kind) {
   case CORED_ACT_NONE:
-  case CORED_N_ACTS:
     REAL(norm_dsum)(b, x, dy, rows, sum, moment, CORED_ACT_NONE);
     return;
   case CORED_ACT_CLAMP:
@@ -234,7 +232,6 @@ static void REAL(norm_dx_task)(void *context, int task, int thread) {
   real *const dx = b->pass->dx[0] + begin * b->c;
   switch (b->pass->act.kind) {
   case CORED_ACT_NONE:
-  case CORED_N_ACTS:
     REAL(norm_dx_act)(b, x, dy, dx, rows, CORED_ACT_NONE);
     return;
   case CORED_ACT_CLAMP:

@@ -65,7 +65,6 @@ static void REAL(activation_forward_task)(void *context, int task, int thread) {
     REAL(activate)(&a, CORED_ACT_SIGMOID);
     break;
   case CORED_ACT_NONE:
-  case CORED_N_ACTS:
     REAL(activate)(&a, CORED_ACT_NONE);
     break;
   }
@@ -117,7 +116,6 @@ static void REAL(activation_backward_task)(void *context, int task, int thread) 
     REAL(activate_backward)(&a, CORED_ACT_SIGMOID);
     break;
   case CORED_ACT_NONE:
-  case CORED_N_ACTS:
     REAL(activate_backward)(&a, CORED_ACT_NONE);
     break;
   }
