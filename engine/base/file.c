@@ -15,7 +15,7 @@
 #include "base/block.h"
 #include "base/error.h"
 
-#define BLOCK_SIZE ((size_t)1 << 20) /* of reading back and of one write */
+#define MOST_AT_ONCE ((size_t)1 << 20) /* bytes of one read or write */
 
 void cored_bytes_clear(CoredBytes *bytes) {
   cored_block_free(bytes->data, bytes->size, 1);
@@ -91,7 +91,7 @@ static bool check_size(const char *path, const struct stat *st, uint64_t min_byt
 static ssize_t read_cancellable(int fd, uint8_t *data, size_t size, const int *cancel) {
   size_t n = 0;
   while (n < size && !cored_cancelled(cancel)) {
-    const ssize_t got = read(fd, data + n, size - n < BLOCK_SIZE ? size - n : BLOCK_SIZE);
+    const ssize_t got = read(fd, data + n, size - n < MOST_AT_ONCE ? size - n : MOST_AT_ONCE);
     if (got < 0 && errno != EINTR)
       return -1;
     if (got == 0)
@@ -233,7 +233,7 @@ no_memory:
 
 static bool write_all(int fd, const uint8_t *data, size_t size) {
   while (size > 0) {
-    const ssize_t n = write(fd, data, size < BLOCK_SIZE ? size : BLOCK_SIZE);
+    const ssize_t n = write(fd, data, size < MOST_AT_ONCE ? size : MOST_AT_ONCE);
     if (n < 0 && errno == EINTR)
       continue;
     if (n <= 0) {
@@ -272,14 +272,14 @@ static bool read_back(int fd, const Target *target, const uint8_t hash[crypto_ha
   posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
   if (lseek(fd, 0, SEEK_SET) != 0)
     return fail_errno(error, CORED_ERROR_WRITE, target->path, "reading back failed");
-  uint8_t *const block = malloc(BLOCK_SIZE);
+  uint8_t *const block = malloc(MOST_AT_ONCE);
   if (!block)
     return cored_error_set(error, CORED_ERROR_NO_MEMORY, "%s: no memory to read it back",
                            target->path);
   crypto_hash_sha256_state state;
   crypto_hash_sha256_init(&state);
   ssize_t n;
-  while ((n = read_full(fd, block, BLOCK_SIZE)) > 0)
+  while ((n = read_full(fd, block, MOST_AT_ONCE)) > 0)
     crypto_hash_sha256_update(&state, block, (unsigned long long)n);
   free(block);
   uint8_t found[crypto_hash_sha256_BYTES];

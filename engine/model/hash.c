@@ -89,17 +89,18 @@ static const CoredEntry *digits_entry(const CoredSafetensors *st, const char *ke
   return entry;
 }
 
-#define BLOCK_SIZE ((size_t)1 << 20) /* between two looks at cancel: some milliseconds */
+#define HASHED_AT_ONCE ((size_t)1 << 20) /* bytes between two looks at cancel: some ms */
 
 /* False when the caller gave up. */
 static bool hash_data(const CoredSafetensors *st, const int *cancel, char hex[CORED_HASH_SIZE]) {
   crypto_hash_sha256_state state;
   crypto_hash_sha256_init(&state);
-  for (size_t done = 0; done < st->data_size; done += BLOCK_SIZE) {
+  for (size_t done = 0; done < st->data_size; done += HASHED_AT_ONCE) {
     const size_t left = st->data_size - done;
     if (cored_cancelled(cancel))
       return false;
-    crypto_hash_sha256_update(&state, st->data + done, left < BLOCK_SIZE ? left : BLOCK_SIZE);
+    crypto_hash_sha256_update(&state, st->data + done,
+                              left < HASHED_AT_ONCE ? left : HASHED_AT_ONCE);
   }
   finish(&state, hex);
   return true;

@@ -20,7 +20,7 @@
 #define SECRET_HEAD "cored-secret-key-1 "
 #define REVOKED_HEAD "revoked "
 #define KEY_FILE_MAX 65536
-#define BLOCK_SIZE ((size_t)1 << 20) /* between two looks at cancel */
+#define HASHED_AT_ONCE ((size_t)1 << 20) /* bytes between two looks at cancel */
 
 /* ---- Keys ------------------------------------------------------------------------------------ */
 
@@ -301,7 +301,7 @@ static bool hash_file(const CoredBytes *bytes, const uint8_t *digits, const int 
   const uint8_t *p = digits + sizeof zeros;
   const uint8_t *const end = bytes->data + bytes->size;
   while (p < end && !cored_cancelled(cancel)) {
-    const size_t n = (size_t)(end - p) < BLOCK_SIZE ? (size_t)(end - p) : BLOCK_SIZE;
+    const size_t n = (size_t)(end - p) < HASHED_AT_ONCE ? (size_t)(end - p) : HASHED_AT_ONCE;
     crypto_sign_ed25519ph_update(state, p, n);
     p += n;
   }

@@ -13,7 +13,7 @@
 #include "graph/ops.h"
 #include "networks/registry.h"
 
-/* ---- Matching -------------------------------------------------------------------------------- */
+/* ---- Names in order -------------------------------------------------------------------------- */
 
 /* Names sorted for look-up: tensor i of the input has name names[j].name with names[j].index i. */
 typedef struct Name {
@@ -36,8 +36,7 @@ static Name *sort_tensors(const CoredTensorView *tensors, size_t n) {
   return names;
 }
 
-/* ---- Matching names
- * ---------------------------------------------------------------------------------- */
+/* ---- Matching names -------------------------------------------------------------------------- */
 
 #define LISTED 8 /* names in a message */
 

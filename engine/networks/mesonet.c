@@ -52,8 +52,7 @@ static int head(CoredGraph *g, int x) {
   return cored_graph_dense(g, cored_graph_dropout(g, x, 0.5f), 1, "fc2");
 }
 
-/* ---- Meso-4 -----------------------------------------------------------------------------------
- */
+/* ---- Meso-4 ---------------------------------------------------------------------------------- */
 
 static int build_meso4(CoredGraph *g, int n_classes) {
   (void)n_classes; /* always 2 */
@@ -78,8 +77,7 @@ const CoredNetwork cored_network_meso4 = {
     .build = build_meso4,
 };
 
-/* ---- MesoInception-4 ---------------------------------------------------------------------------
- */
+/* ---- MesoInception-4 ------------------------------------------------------------------------- */
 
 typedef struct Inception {
   int a, b, c, d; /* channels of the four branches */

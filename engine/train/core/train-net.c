@@ -15,7 +15,7 @@
 enum { range_size = 65536 };
 
 /* What the layout says of a node. */
-typedef struct Step {
+typedef struct NodeLayout {
   const CoredPasses *passes; /* NULL for the input */
   CoredPassShape shape;
   bool merged;            /* an activation that its batch norm does */
@@ -25,12 +25,12 @@ typedef struct Step {
   int value, grad, saved; /* buffers; -1: none */
   int scratch[2];         /* forward's and backward's */
   bool add[4];            /* backward adds to the gradient of input k */
-} Step;
+} NodeLayout;
 
 typedef struct Layout {
   const CoredTrainNetParams *params;
   CoredShape *shapes;
-  Step *steps;
+  NodeLayout *nodes;
   /* Pieces of the arena, in numbers. Node i runs forward at time i, the loss comes at n_nodes, node
    * i runs backward at 2 n_nodes - i. */
   CoredBuffer *buffers;
@@ -108,22 +108,22 @@ static float drop_rate(const CoredTrainNetParams *params, const CoredNode *node)
   return largest > 0 ? node->rate / largest * (float)params->drop_connect : 0;
 }
 
-static void fill_steps(Layout *layout) {
+static void fill_nodes(Layout *layout) {
   const CoredGraph *const graph = graph_of(layout);
   int param = 0;
   for (int i = 0; i < graph->n_nodes; i++) {
     const CoredNode *const node = &graph->nodes[i];
-    Step *const step = &layout->steps[i];
-    step->passes = cored_passes_get(node, layout->params->cpu);
-    step->shape = (CoredPassShape){.node = node,
-                                   .n = layout->params->max_batch,
-                                   .threads = cored_thread_pool_threads(layout->params->pool),
-                                   .out = layout->shapes[i]};
+    NodeLayout *const at = &layout->nodes[i];
+    at->passes = cored_passes_get(node, layout->params->cpu);
+    at->shape = (CoredPassShape){.node = node,
+                                 .n = layout->params->max_batch,
+                                 .threads = cored_thread_pool_threads(layout->params->pool),
+                                 .out = layout->shapes[i]};
     for (int j = 0; j < node->n_inputs; j++)
-      step->shape.in[j] = layout->shapes[node->input[j]];
-    step->rate = drop_rate(layout->params, node);
-    step->value = step->grad = step->saved = step->scratch[0] = step->scratch[1] = -1;
-    step->param = param;
+      at->shape.in[j] = layout->shapes[node->input[j]];
+    at->rate = drop_rate(layout->params, node);
+    at->value = at->grad = at->saved = at->scratch[0] = at->scratch[1] = -1;
+    at->param = param;
     while (param < graph->n_params && graph->params[param].node == i)
       param++;
   }
@@ -140,15 +140,15 @@ static void merge_activations(Layout *layout) {
     if (graph->nodes[source].op != CORED_OP_BATCH_NORM || layout->consumers[source] != 1 ||
         is_read_by_losses(layout, source))
       continue;
-    layout->steps[i].merged = true;
-    layout->steps[source].act = node->act;
+    layout->nodes[i].merged = true;
+    layout->nodes[source].act = node->act;
   }
 }
 
 /* May node write its output over its first input? */
 static bool works_in_place(const Layout *layout, int index) {
   const CoredGraph *const graph = graph_of(layout);
-  const CoredPasses *const passes = layout->steps[index].passes;
+  const CoredPasses *const passes = layout->nodes[index].passes;
   const int source = graph->nodes[index].input[0];
   if (!passes->in_place || layout->consumers[source] != 1 || is_read_by_losses(layout, source) ||
       graph->nodes[source].op == CORED_OP_INPUT)
@@ -156,65 +156,65 @@ static bool works_in_place(const Layout *layout, int index) {
   if (!layout->params->training)
     return true;
   const bool source_needs_y =
-      !layout->steps[source].merged && layout->steps[source].passes->needs_y;
+      !layout->nodes[source].merged && layout->nodes[source].passes->needs_y;
   return !passes->needs_x[0] && !source_needs_y;
 }
 
 static void plan_value(Layout *layout, int i) {
   const CoredGraph *const graph = graph_of(layout);
   const CoredNode *const node = &graph->nodes[i];
-  Step *const step = &layout->steps[i];
-  if (step->merged || works_in_place(layout, i))
-    step->value = layout->steps[node->input[0]].value;
+  NodeLayout *const at = &layout->nodes[i];
+  if (at->merged || works_in_place(layout, i))
+    at->value = layout->nodes[node->input[0]].value;
   else
-    step->value = new_buffer(layout, value_count(layout, i), i, i);
-  extend(layout, step->value, is_read_by_losses(layout, i) ? graph->n_nodes : i);
-  if (step->merged)
+    at->value = new_buffer(layout, value_count(layout, i), i, i);
+  extend(layout, at->value, is_read_by_losses(layout, i) ? graph->n_nodes : i);
+  if (at->merged)
     return;
   for (int j = 0; j < node->n_inputs; j++)
-    extend(layout, layout->steps[node->input[j]].value, i);
-  const CoredPasses *const passes = step->passes;
+    extend(layout, layout->nodes[node->input[j]].value, i);
+  const CoredPasses *const passes = at->passes;
   const int last = layout->params->training ? backward_time(layout, i) : i;
   if (passes->saved_count)
-    step->saved = new_buffer(layout, passes->saved_count(&step->shape), i, last);
+    at->saved = new_buffer(layout, passes->saved_count(&at->shape), i, last);
 }
 
 /* No gradient comes to a node that leads neither to the features nor to the logits. */
-static bool runs_backward(const Step *step) {
-  return !step->merged && step->grad >= 0;
+static bool runs_backward(const NodeLayout *at) {
+  return !at->merged && at->grad >= 0;
 }
 
 /* Keep what backward reads. */
 static void keep_values(Layout *layout, int i) {
   const CoredNode *const node = &graph_of(layout)->nodes[i];
-  const Step *const step = &layout->steps[i];
-  if (!runs_backward(step))
+  const NodeLayout *const at = &layout->nodes[i];
+  if (!runs_backward(at))
     return;
   for (int j = 0; j < node->n_inputs; j++)
-    if (step->passes->needs_x[j])
-      extend(layout, layout->steps[node->input[j]].value, backward_time(layout, i));
-  if (step->passes->needs_y)
-    extend(layout, step->value, backward_time(layout, i));
+    if (at->passes->needs_x[j])
+      extend(layout, layout->nodes[node->input[j]].value, backward_time(layout, i));
+  if (at->passes->needs_y)
+    extend(layout, at->value, backward_time(layout, i));
 }
 
 /* Node i hands gradients to its inputs: the first to do so brings the buffer, the others add. */
 static void plan_gradients(Layout *layout, int i) {
   const CoredGraph *const graph = graph_of(layout);
   const CoredNode *const node = &graph->nodes[i];
-  Step *const step = &layout->steps[i];
+  NodeLayout *const at = &layout->nodes[i];
   const int now = backward_time(layout, i);
-  if (step->grad < 0)
+  if (at->grad < 0)
     return;
   for (int j = 0; j < node->n_inputs; j++) {
     const int source = node->input[j];
-    Step *const from = &layout->steps[source];
+    NodeLayout *const from = &layout->nodes[source];
     if (graph->nodes[source].op == CORED_OP_INPUT)
       continue;
-    const bool in_place = step->merged || (j == 0 && step->passes->in_place);
+    const bool in_place = at->merged || (j == 0 && at->passes->in_place);
     if (from->grad >= 0)
-      step->add[j] = true;
+      at->add[j] = true;
     else if (in_place && layout->consumers[source] == 1)
-      from->grad = step->grad;
+      from->grad = at->grad;
     else
       from->grad = new_buffer(layout, value_count(layout, source), now, now);
     extend(layout, from->grad, backward_time(layout, source));
@@ -222,14 +222,13 @@ static void plan_gradients(Layout *layout, int i) {
 }
 
 static void plan_scratch(Layout *layout, int i) {
-  Step *const step = &layout->steps[i];
-  if (step->merged || !step->passes->scratch_count)
+  NodeLayout *const at = &layout->nodes[i];
+  if (at->merged || !at->passes->scratch_count)
     return;
-  const size_t count = step->passes->scratch_count(&step->shape);
-  step->scratch[0] = new_buffer(layout, count, i, i);
+  const size_t count = at->passes->scratch_count(&at->shape);
+  at->scratch[0] = new_buffer(layout, count, i, i);
   if (layout->params->training)
-    step->scratch[1] =
-        new_buffer(layout, count, backward_time(layout, i), backward_time(layout, i));
+    at->scratch[1] = new_buffer(layout, count, backward_time(layout, i), backward_time(layout, i));
 }
 
 static bool make_layout(Layout *layout, CoredError *error) {
@@ -237,7 +236,7 @@ static bool make_layout(Layout *layout, CoredError *error) {
   if (!cored_graph_shapes(graph, layout->params->h, layout->params->w, layout->shapes, error))
     return false;
   count_consumers(layout);
-  fill_steps(layout);
+  fill_nodes(layout);
   merge_activations(layout);
   for (int i = 1; i < graph->n_nodes; i++) {
     plan_value(layout, i);
@@ -246,7 +245,7 @@ static bool make_layout(Layout *layout, CoredError *error) {
   if (layout->params->training) {
     const int outputs[2] = {graph->features, graph->logits};
     for (int i = 0; i < 2; i++)
-      layout->steps[outputs[i]].grad =
+      layout->nodes[outputs[i]].grad =
           new_buffer(layout, value_count(layout, outputs[i]), graph->n_nodes,
                      backward_time(layout, outputs[i]));
     for (int i = graph->n_nodes - 1; i > 0; i--) {
@@ -265,14 +264,14 @@ static bool allocate(CoredTrainNet *net) {
   const size_t nodes = (size_t)p->graph->n_nodes;
   Layout *const layout = &net->layout;
   layout->shapes = calloc(nodes, sizeof *layout->shapes);
-  layout->steps = calloc(nodes, sizeof *layout->steps);
+  layout->nodes = calloc(nodes, sizeof *layout->nodes);
   layout->consumers = calloc(nodes, sizeof *layout->consumers);
   layout->buffers = calloc(5 * nodes, sizeof *layout->buffers);
   net->offsets = calloc((size_t)p->graph->n_params + 1, sizeof *net->offsets);
   if (CORED_REAL_IS_DOUBLE)
     net->converted =
         calloc((size_t)p->max_batch * (size_t)p->h * (size_t)p->w * 3, sizeof *net->converted);
-  return layout->shapes && layout->steps && layout->consumers && layout->buffers && net->offsets &&
+  return layout->shapes && layout->nodes && layout->consumers && layout->buffers && net->offsets &&
          (net->converted || !CORED_REAL_IS_DOUBLE);
 }
 
@@ -331,7 +330,7 @@ void cored_train_net_free(CoredTrainNet *net) {
   if (!net)
     return;
   free(net->layout.shapes);
-  free(net->layout.steps);
+  free(net->layout.nodes);
   free(net->layout.consumers);
   free(net->layout.buffers);
   free(net->offsets);
@@ -372,7 +371,7 @@ static CoredReal *buffer_of(const CoredTrainNet *net, int buffer) {
 }
 
 static CoredReal *value_of(const CoredTrainNet *net, int node) {
-  return buffer_of(net, net->layout.steps[node].value);
+  return buffer_of(net, net->layout.nodes[node].value);
 }
 
 /* The images of a run as the passes take them. */
@@ -389,27 +388,27 @@ static const CoredReal *input_of(CoredTrainNet *net, const CoredTrainNetRun *run
 static CoredPassReal make_pass(const CoredTrainNet *net, const CoredTrainNetRun *run, int index,
                                bool backward) {
   const CoredGraph *const graph = net->params.graph;
-  const Step *const step = &net->layout.steps[index];
+  const NodeLayout *const at = &net->layout.nodes[index];
   const CoredNode *const node = &graph->nodes[index];
   CoredPassReal pass = {.node = node,
                         .n = run->n,
-                        .out = step->shape.out,
+                        .out = at->shape.out,
                         .y = value_of(net, index),
-                        .saved = buffer_of(net, step->saved),
-                        .act = step->act,
+                        .saved = buffer_of(net, at->saved),
+                        .act = at->act,
                         .batch_stats = run->batch_stats,
-                        .rate = run->dropout ? step->rate : 0.0f,
+                        .rate = run->dropout ? at->rate : 0.0f,
                         .first = run->first,
                         .pool = net->params.pool,
-                        .scratch = buffer_of(net, step->scratch[backward])};
+                        .scratch = buffer_of(net, at->scratch[backward])};
   uint32_t bits[4];
   cored_philox_bits(run->key, (uint64_t)index, bits);
   pass.key = (uint64_t)bits[0] << 32 | bits[1];
   for (int i = 0; i < node->n_inputs; i++) {
-    pass.in[i] = step->shape.in[i];
+    pass.in[i] = at->shape.in[i];
     pass.x[i] = node->input[i] == 0 ? net->input : value_of(net, node->input[i]);
   }
-  for (int i = step->param, j = 0; i < graph->n_params && graph->params[i].node == index; i++, j++)
+  for (int i = at->param, j = 0; i < graph->n_params && graph->params[i].node == index; i++, j++)
     pass.params[j] = run->block + net->offsets[i];
   return pass;
 }
@@ -418,14 +417,14 @@ void cored_train_net_forward(CoredTrainNet *net, const CoredTrainNetRun *run) {
   const CoredGraph *const graph = net->params.graph;
   net->input = input_of(net, run);
   for (int i = 1; i < graph->n_nodes; i++) {
-    const Step *const step = &net->layout.steps[i];
-    if (step->merged)
+    const NodeLayout *const at = &net->layout.nodes[i];
+    if (at->merged)
       continue;
     CoredPassReal pass = make_pass(net, run, i, false);
     if (graph->nodes[i].op == CORED_OP_BATCH_NORM && run->running)
       for (int j = 0; j < 2; j++)
-        pass.running[j] = run->running + net->offsets[step->param + 2 + j];
-    step->passes->CORED_REAL(forward)(&pass);
+        pass.running[j] = run->running + net->offsets[at->param + 2 + j];
+    at->passes->CORED_REAL(forward)(&pass);
   }
   if (!net->params.training)
     return;
@@ -447,11 +446,11 @@ int cored_train_net_find_nonfinite(CoredTrainNet *net, const CoredTrainNetRun *r
   for (int i = 0; i < graph->n_nodes; i++) {
     const CoredShape s = net->layout.shapes[i];
     const size_t count = (size_t)run->n * (size_t)s.h * (size_t)s.w * (size_t)s.c;
-    if (net->layout.steps[i].merged)
+    if (net->layout.nodes[i].merged)
       continue;
     if (i > 0) {
       CoredPassReal pass = make_pass(net, run, i, false);
-      net->layout.steps[i].passes->CORED_REAL(forward)(&pass);
+      net->layout.nodes[i].passes->CORED_REAL(forward)(&pass);
     }
     if (!all_finite(i == 0 ? net->input : value_of(net, i), count))
       return i;
@@ -466,24 +465,24 @@ const CoredReal *cored_train_net_output(const CoredTrainNet *net, int node, Core
 }
 
 CoredReal *cored_train_net_output_gradient(const CoredTrainNet *net, int node) {
-  return buffer_of(net, net->layout.steps[node].grad);
+  return buffer_of(net, net->layout.nodes[node].grad);
 }
 
 void cored_train_net_backward(CoredTrainNet *net, const CoredTrainNetRun *run,
                               CoredReal *gradients) {
   const CoredGraph *const graph = net->params.graph;
   for (int i = graph->n_nodes - 1; i > 0; i--) {
-    const Step *const step = &net->layout.steps[i];
-    if (!runs_backward(step))
+    const NodeLayout *const at = &net->layout.nodes[i];
+    if (!runs_backward(at))
       continue;
     CoredPassReal pass = make_pass(net, run, i, true);
-    pass.dy = buffer_of(net, step->grad);
+    pass.dy = buffer_of(net, at->grad);
     for (int j = 0; j < graph->nodes[i].n_inputs; j++) {
-      pass.dx[j] = buffer_of(net, net->layout.steps[graph->nodes[i].input[j]].grad);
-      pass.add[j] = step->add[j];
+      pass.dx[j] = buffer_of(net, net->layout.nodes[graph->nodes[i].input[j]].grad);
+      pass.add[j] = at->add[j];
     }
-    for (int j = step->param, k = 0; j < graph->n_params && graph->params[j].node == i; j++, k++)
+    for (int j = at->param, k = 0; j < graph->n_params && graph->params[j].node == i; j++, k++)
       pass.dparams[k] = gradients + net->offsets[j];
-    step->passes->CORED_REAL(backward)(&pass);
+    at->passes->CORED_REAL(backward)(&pass);
   }
 }

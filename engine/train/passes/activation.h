@@ -31,7 +31,7 @@ static inline real REAL(act_value)(CoredAct kind, REAL(Act) act, real z) {
 }
 
 /* d act / dz at z. */
-static inline real REAL(act_slope)(CoredAct kind, REAL(Act) act, real z) {
+static inline real REAL(act_derivative)(CoredAct kind, REAL(Act) act, real z) {
   switch (kind) {
   case CORED_ACT_NONE:
     return 1;

@@ -163,7 +163,7 @@ REAL(norm_dsum)(const REAL(Norm) * b, const real *x, const real *dy, size_t rows
   const REAL(Act) act = REAL(act_of)(b->pass->act);
   for (size_t i = 0; i < rows; i++, x += c, dy += c)
     for (size_t j = 0; j < c; j++) {
-      const real dz = dy[j] * REAL(act_slope)(kind, act, scale[j] * x[j] + shift[j]);
+      const real dz = dy[j] * REAL(act_derivative)(kind, act, scale[j] * x[j] + shift[j]);
       sum[j] += dz;
       moment[j] += dz * (x[j] - mean[j]);
     }
@@ -207,7 +207,7 @@ static inline __attribute__((always_inline)) void REAL(norm_dx)(const REAL(Norm)
   for (size_t i = 0; i < rows; i++, x += c, dy += c, dx += c) {
     INDEPENDENT
     for (size_t j = 0; j < c; j++) {
-      const real dz = dy[j] * REAL(act_slope)(kind, act, scale[j] * x[j] + shift[j]);
+      const real dz = dy[j] * REAL(act_derivative)(kind, act, scale[j] * x[j] + shift[j]);
       const real d = scale[j] * (dz - k0[j] - (x[j] - mean[j]) * k1[j]);
       dx[j] = add ? dx[j] + d : d;
     }

@@ -71,7 +71,7 @@ static void REAL(activation_forward_task)(void *context, int task, int thread) {
 }
 
 /* act' from the output, but for swish, whose output does not tell. */
-static inline real REAL(slope_from_output)(CoredAct kind, REAL(Act) act, real y) {
+static inline real REAL(derivative_from_output)(CoredAct kind, REAL(Act) act, real y) {
   switch (kind) {
   case CORED_ACT_SIGMOID:
     return y * (1 - y);
@@ -92,8 +92,8 @@ static inline __attribute__((always_inline)) void REAL(activate_backward)(const 
   real *const dx = a->out;
   INDEPENDENT
   for (size_t i = 0; i < a->n; i++) {
-    const real d = kind == CORED_ACT_SWISH ? REAL(act_slope)(kind, act, x[i])
-                                           : REAL(slope_from_output)(kind, act, y[i]);
+    const real d = kind == CORED_ACT_SWISH ? REAL(act_derivative)(kind, act, x[i])
+                                           : REAL(derivative_from_output)(kind, act, y[i]);
     dx[i] = keep != 0 ? dx[i] + dy[i] * d : dy[i] * d;
   }
 }
