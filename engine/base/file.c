@@ -22,7 +22,8 @@ void cored_bytes_clear(CoredBytes *bytes) {
   *bytes = (CoredBytes){0};
 }
 
-const char *cored_path_hint(const char *path) {
+/* What to say behind the name of a file that is not there: "", or that a URI is no path. */
+static const char *path_hint(const char *path) {
   if (strncmp(path, "file://", 7) == 0)
     return ": expected a path, found a URI: leave out 'file://'";
   return strstr(path, "://") ? ": expected a path, found a URI" : "";
@@ -30,7 +31,7 @@ const char *cored_path_hint(const char *path) {
 
 static bool fail_errno(CoredError *error, CoredErrorCode code, const char *path, const char *what) {
   char reason[128];
-  const char *const hint = errno == ENOENT || errno == ENOTDIR ? cored_path_hint(path) : "";
+  const char *const hint = errno == ENOENT || errno == ENOTDIR ? path_hint(path) : "";
   return cored_error_set(error, code, "%s: %s: %s%s", path, what,
                          strerror_r(errno, reason, sizeof reason), hint);
 }

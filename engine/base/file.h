@@ -18,8 +18,6 @@ void cored_bytes_clear(CoredBytes *bytes);
  * CoredModelLoadParams. */
 bool cored_file_read(const char *path, uint64_t min_bytes, uint64_t max_bytes, const int *cancel,
                      CoredBytes *bytes, CoredError *error);
-/* What to say behind the name of a file that is not there: "", or that a URI is no path. */
-const char *cored_path_hint(const char *path);
 /* Was *cancel set? cancel may be NULL. */
 bool cored_cancelled(const int *cancel);
 /* The error of it. Returns false. */

@@ -20,9 +20,37 @@ static bool fail_at(CoredJson *j, const char *p, CoredErrorCode code, const char
   return false;
 }
 
+/* The token that begins with c, in words; "": none does. */
+static const char *kind_of(char c) {
+  switch (c) {
+  case '{':
+    return "an object";
+  case '[':
+    return "an array";
+  case '"':
+    return "a string";
+  case 't':
+  case 'f':
+    return "true or false";
+  case 'n':
+    return "null";
+  case '}':
+    return "'}'";
+  case ']':
+    return "']'";
+  case ',':
+    return "','";
+  case ':':
+    return "':'";
+  case 0:
+    return "the end";
+  }
+  return c == '-' || (c >= '0' && c <= '9') ? "a number" : "";
+}
+
 bool cored_json_fail(CoredJson *j, CoredErrorCode code, const char *expected) {
   char text[256];
-  const char *found = j->p < j->end ? cored_json_kind(*j->p) : "the end";
+  const char *found = j->p < j->end ? kind_of(*j->p) : "the end";
   if (j->p < j->end && !*found)
     snprintf(text, sizeof text, "expected %s, found byte 0x%02x", expected, (unsigned char)*j->p);
   else
@@ -80,33 +108,6 @@ char cored_json_peek(CoredJson *j) {
     return 0;
   skip_space(j);
   return j->p < j->end ? *j->p : 0;
-}
-
-const char *cored_json_kind(char c) {
-  switch (c) {
-  case '{':
-    return "an object";
-  case '[':
-    return "an array";
-  case '"':
-    return "a string";
-  case 't':
-  case 'f':
-    return "true or false";
-  case 'n':
-    return "null";
-  case '}':
-    return "'}'";
-  case ']':
-    return "']'";
-  case ',':
-    return "','";
-  case ':':
-    return "':'";
-  case 0:
-    return "the end";
-  }
-  return c == '-' || (c >= '0' && c <= '9') ? "a number" : "";
 }
 
 bool cored_json_expect(CoredJson *j, char c) {
@@ -252,7 +253,7 @@ bool cored_json_uint(CoredJson *j, CoredErrorCode code, uint64_t *value) {
   const char c = cored_json_peek(j);
   if (j->failed)
     return false;
-  if (strcmp(cored_json_kind(c), "a number") != 0)
+  if (strcmp(kind_of(c), "a number") != 0)
     return cored_json_fail(j, code, "a non-negative whole number");
   char *const at = j->p;
   char copy[64];
@@ -269,7 +270,7 @@ bool cored_json_double(CoredJson *j, CoredErrorCode code, double *value) {
   const char c = cored_json_peek(j);
   if (j->failed)
     return false;
-  if (strcmp(cored_json_kind(c), "a number") != 0)
+  if (strcmp(kind_of(c), "a number") != 0)
     return cored_json_fail(j, code, "a number");
   char *const at = j->p;
   char copy[64];

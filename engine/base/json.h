@@ -41,8 +41,6 @@ bool cored_json_fail(CoredJson *j, CoredErrorCode code, const char *expected);
 
 /* First character of the next token (`{`, `[`, `"`, a digit, `-`, a letter), 0 at the end. */
 char cored_json_peek(CoredJson *j);
-/* What cored_json_peek saw, in words: "an object", "a number", ... */
-const char *cored_json_kind(char c);
 /* Take the punctuation c. */
 bool cored_json_expect(CoredJson *j, char c);
 /* In an object or array whose opening bracket was taken: is there another member? Takes the comma

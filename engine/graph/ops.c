@@ -122,20 +122,20 @@ static bool concat_shape(const CoredNode *node, const CoredShape in[4], CoredSha
 /* ---- The table ------------------------------------------------------------------------------- */
 
 static const CoredOpInfo ops[CORED_N_OPS] = {
-    [CORED_OP_INPUT] = {"input", 0, 0, no_params, input_shape},
-    [CORED_OP_CONV] = {"conv", 1, 1, conv_params, window_shape},
-    [CORED_OP_DEPTHWISE] = {"depthwise", 1, 1, depthwise_params, window_shape},
-    [CORED_OP_BATCH_NORM] = {"batch_norm", 1, 1, batch_norm_params, same_shape},
-    [CORED_OP_ACTIVATION] = {"activation", 1, 1, no_params, same_shape},
-    [CORED_OP_MAX_POOL] = {"max_pool", 1, 1, no_params, window_shape},
-    [CORED_OP_GLOBAL_AVG_POOL] = {"global_avg_pool", 1, 1, no_params, global_shape},
-    [CORED_OP_FLATTEN] = {"flatten", 1, 1, no_params, flatten_shape},
-    [CORED_OP_DENSE] = {"dense", 1, 1, dense_params, dense_shape},
-    [CORED_OP_ADD] = {"add", 2, 2, no_params, add_shape},
-    [CORED_OP_SCALE] = {"scale", 2, 2, no_params, scale_shape},
-    [CORED_OP_CONCAT] = {"concat", 2, 4, no_params, concat_shape},
-    [CORED_OP_DROPOUT] = {"dropout", 1, 1, no_params, same_shape},
-    [CORED_OP_DROP_CONNECT] = {"drop_connect", 1, 1, no_params, same_shape},
+    [CORED_OP_INPUT] = {"input", no_params, input_shape},
+    [CORED_OP_CONV] = {"conv", conv_params, window_shape},
+    [CORED_OP_DEPTHWISE] = {"depthwise", depthwise_params, window_shape},
+    [CORED_OP_BATCH_NORM] = {"batch_norm", batch_norm_params, same_shape},
+    [CORED_OP_ACTIVATION] = {"activation", no_params, same_shape},
+    [CORED_OP_MAX_POOL] = {"max_pool", no_params, window_shape},
+    [CORED_OP_GLOBAL_AVG_POOL] = {"global_avg_pool", no_params, global_shape},
+    [CORED_OP_FLATTEN] = {"flatten", no_params, flatten_shape},
+    [CORED_OP_DENSE] = {"dense", dense_params, dense_shape},
+    [CORED_OP_ADD] = {"add", no_params, add_shape},
+    [CORED_OP_SCALE] = {"scale", no_params, scale_shape},
+    [CORED_OP_CONCAT] = {"concat", no_params, concat_shape},
+    [CORED_OP_DROPOUT] = {"dropout", no_params, same_shape},
+    [CORED_OP_DROP_CONNECT] = {"drop_connect", no_params, same_shape},
 };
 
 const CoredOpInfo *cored_op_info(CoredOp op) {

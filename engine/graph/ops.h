@@ -22,7 +22,6 @@ typedef struct CoredParamSpec {
 
 typedef struct CoredOpInfo {
   const char *name; /* "conv" */
-  int min_inputs, max_inputs;
   /* Writes the specs in file order and returns their number. */
   int (*params)(const CoredNode *node, CoredParamSpec specs[CORED_MAX_LAYER_PARAMS]);
   /* Output shape of the node; false when the input is too small or does not fit. */

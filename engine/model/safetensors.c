@@ -424,12 +424,6 @@ void cored_safetensors_clear(CoredSafetensors *st) {
   *st = (CoredSafetensors){0};
 }
 
-const CoredTensorView *cored_safetensors_tensor(const CoredSafetensors *st, const char *name) {
-  const CoredTensorView key = {.name = name};
-  return st->n_tensors ? bsearch(&key, st->tensors, st->n_tensors, sizeof *st->tensors, by_name)
-                       : NULL;
-}
-
 const CoredEntry *cored_safetensors_entry(const CoredSafetensors *st, const char *key) {
   const CoredEntry entry = {.key = key};
   return st->n_metadata

@@ -31,7 +31,6 @@ bool cored_safetensors_parse(CoredSafetensors *st, const uint8_t *bytes, size_t 
 /* Free the lists; fine on a zeroed object. */
 void cored_safetensors_clear(CoredSafetensors *st);
 /* NULL where there is none. */
-const CoredTensorView *cored_safetensors_tensor(const CoredSafetensors *st, const char *name);
 const CoredEntry *cored_safetensors_entry(const CoredSafetensors *st, const char *key);
 
 /* The header (with the 8 bytes of its length) of a file that holds these tensors in this order,

@@ -24,7 +24,7 @@
 
 /* ---- Keys ------------------------------------------------------------------------------------ */
 
-void cored_key_id(const uint8_t public_key[32], char id[CORED_KEY_ID_HEX + 1]) {
+static void key_id(const uint8_t public_key[32], char id[CORED_KEY_ID_HEX + 1]) {
   uint8_t hash[crypto_hash_sha256_BYTES];
   crypto_hash_sha256(hash, public_key, 32);
   cored_hex_format(hash, CORED_KEY_ID_HEX / 2, id);
@@ -34,7 +34,7 @@ void cored_key_id(const uint8_t public_key[32], char id[CORED_KEY_ID_HEX + 1]) {
 
 void cored_secret_key_init(CoredSecretKey *key, const uint8_t seed[32]) {
   crypto_sign_ed25519_seed_keypair(key->public_key, key->secret, seed);
-  cored_key_id(key->public_key, key->id);
+  key_id(key->public_key, key->id);
 }
 
 void cored_secret_key_clear(CoredSecretKey *key) {
@@ -119,7 +119,7 @@ bool cored_keys_new(const char *secret_path, const char *public_path, const char
   cored_hex_format(seed, 32, hex);
   snprintf(secret_line, sizeof secret_line, "%s%s\n", SECRET_HEAD, hex);
   cored_hex_format(key.public_key, 32, hex);
-  cored_key_id(key.public_key, id);
+  key_id(key.public_key, id);
   snprintf(public_line, sizeof public_line, "# key %s\n%s%s%s%s\n", id, PUBLIC_HEAD, hex,
            comment ? " " : "", comment ? comment : "");
   const CoredChunk chunk = {public_line, strlen(public_line)};
@@ -163,7 +163,7 @@ static bool parse_public(CoredTrust *trust, const char *line) {
       (digits[64] && digits[64] != ' '))
     return false;
   CoredPublicKey *const key = &trust->keys[trust->n_keys++];
-  cored_key_id(key->public_key, key->id);
+  key_id(key->public_key, key->id);
   return true;
 }
 

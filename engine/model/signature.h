@@ -46,7 +46,6 @@ struct CoredTrust {
 
 bool cored_trust_has(const CoredTrust *trust, const char *id);
 bool cored_trust_revoked(const CoredTrust *trust, const char *id);
-void cored_key_id(const uint8_t public_key[32], char id[CORED_KEY_ID_HEX + 1]);
 
 /* ---- Signatures ------------------------------------------------------------------------------ */
 

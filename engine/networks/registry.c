@@ -43,7 +43,8 @@ static const struct {
     {"xceptionnet", "xception"},
 };
 
-const CoredNetwork *cored_network_named(const char *name) {
+/* As people write it: an id or an alias, in any case ("Xception", "Efficient"). */
+static const CoredNetwork *find_named(const char *name) {
   for (size_t i = 0; name && i < sizeof networks / sizeof *networks; i++)
     if (strcasecmp(networks[i]->id, name) == 0)
       return networks[i];
@@ -95,7 +96,7 @@ static void list_names(char *out, size_t size) {
 }
 
 const char *cored_network_from_name(const char *name, CoredError *error) {
-  const CoredNetwork *const network = cored_network_named(name);
+  const CoredNetwork *const network = find_named(name);
   char names[600];
   if (network)
     return network->id;

@@ -21,8 +21,6 @@ typedef struct CoredNetwork {
 
 const CoredNetwork *cored_network_at(size_t index);     /* NULL past the end */
 const CoredNetwork *cored_network_find(const char *id); /* NULL when there is none */
-/* As people write it: an id or an alias, in any case ("Xception", "Efficient"). */
-const CoredNetwork *cored_network_named(const char *name);
 
 /* The finished graph of a network; the caller frees it with cored_graph_free. */
 CoredGraph *cored_network_graph(const CoredNetwork *network, int n_classes, CoredError *error);

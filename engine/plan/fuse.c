@@ -96,7 +96,7 @@ static bool take_node(const Fuser *f, CoredFusedOp *op, int node, unsigned can) 
     return take_add(f, op, node, can);
   case CORED_OP_DROPOUT:
   case CORED_OP_DROP_CONNECT:
-    take(op, node, CORED_FUSED_NOTHING);
+    op->last = node; /* nothing at inference */
     return true;
   default:
     return false;

@@ -17,11 +17,10 @@
 
 /* What became of a node behind an op's own: y = post(act(fold(op(x)) + residual)). */
 typedef enum CoredFusedRole {
-  CORED_FUSED_FOLD,    /* batch norm, into the op's weights */
-  CORED_FUSED_ADD,     /* the residual */
-  CORED_FUSED_ACT,     /* the activation */
-  CORED_FUSED_POST,    /* batch norm behind the activation or the residual */
-  CORED_FUSED_NOTHING, /* does nothing at inference: dropout, drop-connect */
+  CORED_FUSED_FOLD, /* batch norm, into the op's weights */
+  CORED_FUSED_ADD,  /* the residual */
+  CORED_FUSED_ACT,  /* the activation */
+  CORED_FUSED_POST, /* batch norm behind the activation or the residual */
 } CoredFusedRole;
 
 typedef struct CoredFusedNode {

@@ -12,6 +12,9 @@
 #include "model/model.h"
 #include "base/text.h"
 
+#define DEFAULT_SEED 2020
+#define DEFAULT_TOLERANCE 0.001
+
 /* ---- Pictures ------------------------------------------------------------------------------- */
 
 static uint64_t splitmix64(uint64_t seed, uint64_t index) {
@@ -27,7 +30,8 @@ uint8_t cored_self_test_byte(uint64_t seed, uint32_t y, uint32_t x, uint32_t c) 
   return (uint8_t)((3 * (splitmix64(seed, block) >> 56) + (splitmix64(seed, pixel) >> 56)) / 4);
 }
 
-void cored_self_test_input(uint64_t seed, const CoredModelInfo *info, float *out) {
+/* The picture as network input [input_height, input_width, 3]. */
+static void fill_input(uint64_t seed, const CoredModelInfo *info, float *out) {
   for (int y = 0; y < info->input_height; y++)
     for (int x = 0; x < info->input_width; x++)
       for (int c = 0; c < 3; c++) {
@@ -54,7 +58,7 @@ static bool run_plan(CoredPlan *plan, uint64_t seed, Outputs *outputs, CoredErro
   float *const input = cored_session_input(session);
   for (int i = 0; i < PICTURES; i++) {
     CoredOutput output;
-    cored_self_test_input(seed + (uint64_t)i, info, input);
+    fill_input(seed + (uint64_t)i, info, input);
     cored_session_run(session, input, 1, &output);
     memcpy(outputs->logits[i], output.logits, (size_t)info->n_classes * sizeof *output.logits);
   }
@@ -110,12 +114,11 @@ static bool check_outputs(const CoredModelInfo *info, const Outputs *outputs, co
 
 bool cored_self_test_compute(const CoredModel *model, CoredSelfTest *self_test, CoredError *error) {
   Outputs outputs;
-  if (!run_pictures(model, NULL, CORED_SELF_TEST_SEED, &outputs, error) ||
+  if (!run_pictures(model, NULL, DEFAULT_SEED, &outputs, error) ||
       !check_outputs(&model->info, &outputs, "new model", error))
     return false;
-  *self_test = (CoredSelfTest){.seed = CORED_SELF_TEST_SEED,
-                               .tolerance = CORED_SELF_TEST_TOLERANCE,
-                               .n_logits = model->info.n_classes};
+  *self_test = (CoredSelfTest){
+      .seed = DEFAULT_SEED, .tolerance = DEFAULT_TOLERANCE, .n_logits = model->info.n_classes};
   memcpy(self_test->logits, outputs.logits[0], sizeof self_test->logits);
   return true;
 }

@@ -6,9 +6,6 @@
 
 #include "model/metadata.h"
 
-#define CORED_SELF_TEST_SEED 2020
-#define CORED_SELF_TEST_TOLERANCE 0.001
-
 typedef struct CoredSelfTest {
   uint64_t seed;
   double tolerance;
@@ -18,8 +15,6 @@ typedef struct CoredSelfTest {
 
 /* The byte of row y, column x, channel c of the picture of a seed. */
 uint8_t cored_self_test_byte(uint64_t seed, uint32_t y, uint32_t x, uint32_t c);
-/* The picture as network input [input_height, input_width, 3]. */
-void cored_self_test_input(uint64_t seed, const CoredModelInfo *info, float *out);
 
 /* Run the pictures of the default seed and of the one after it; fills the self-test. Refuses an
  * output that is not finite or does not move (M34). */

@@ -86,8 +86,6 @@ static void add_fused(Cell *cell, const CoredFusedGraph *fused, const CoredFused
   case CORED_FUSED_ACT:
     add(cell, activation_cell(n->act).s, "");
     break;
-  case CORED_FUSED_NOTHING:
-    break;
   }
 }
 
