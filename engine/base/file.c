@@ -141,6 +141,22 @@ static bool read_open(int fd, const char *path, uint64_t min_bytes, uint64_t max
   return false;
 }
 
+char *cored_bytes_text(const CoredBytes *bytes, CoredErrorCode code, const char *path,
+                       CoredError *error) {
+  char *const text = malloc(bytes->size + 1);
+  if (!text) {
+    cored_error_set(error, CORED_ERROR_NO_MEMORY, "%s: no memory for its text", path);
+    return NULL;
+  }
+  memcpy(text, bytes->data, bytes->size);
+  text[bytes->size] = '\0';
+  if (strlen(text) == bytes->size)
+    return text;
+  cored_error_set(error, code, "%s: expected text, found a NUL byte", path);
+  free(text);
+  return NULL;
+}
+
 bool cored_file_read(const char *path, uint64_t min_bytes, uint64_t max_bytes, const int *cancel,
                      CoredBytes *bytes, CoredError *error) {
   *bytes = (CoredBytes){0};

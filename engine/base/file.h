@@ -18,6 +18,10 @@ void cored_bytes_clear(CoredBytes *bytes);
  * CoredModelLoadParams. */
 bool cored_file_read(const char *path, uint64_t min_bytes, uint64_t max_bytes, const int *cancel,
                      CoredBytes *bytes, CoredError *error);
+/* The bytes with a NUL behind them, which the caller frees. NULL with *error set: without memory,
+ * or with `code` where there is a NUL among them. path is for messages. */
+char *cored_bytes_text(const CoredBytes *bytes, CoredErrorCode code, const char *path,
+                       CoredError *error);
 /* Was *cancel set? cancel may be NULL. */
 bool cored_cancelled(const int *cancel);
 /* The error of it. Returns false. */

@@ -106,16 +106,6 @@ static bool check_mode(const char *path, CoredError *error) {
                          path, (unsigned)st.st_mode & 07777);
 }
 
-/* With a NUL behind it; NULL without memory. */
-static char *text_of(const CoredBytes *bytes) {
-  char *const text = malloc(bytes->size + 1);
-  if (!text)
-    return NULL;
-  memcpy(text, bytes->data, bytes->size);
-  text[bytes->size] = '\0';
-  return text;
-}
-
 /* A file that is not there yet has no floors. */
 static bool read_floors(Floors *floors, const char *path, CoredError *error) {
   CoredBytes bytes;
@@ -127,12 +117,8 @@ static bool read_floors(Floors *floors, const char *path, CoredError *error) {
       return true;
     return cored_error_set(error, reading.code, "%s", reading.message);
   }
-  char *const text = text_of(&bytes);
-  bool ok = text || cored_error_set(error, CORED_ERROR_NO_MEMORY, "%s: no memory", path);
-  if (ok && strlen(text) != bytes.size)
-    ok = cored_error_set(error, CORED_ERROR_TRUST_STATE, "%s: expected text, found a NUL byte",
-                         path);
-  ok = ok && check_mode(path, error) && parse(floors, text, path, error);
+  char *const text = cored_bytes_text(&bytes, CORED_ERROR_TRUST_STATE, path, error);
+  const bool ok = text && check_mode(path, error) && parse(floors, text, path, error);
   free(text);
   cored_bytes_clear(&bytes);
   return ok;

@@ -213,15 +213,8 @@ static void drop_revoked(CoredTrust *trust) {
 
 static bool parse_trust(CoredTrust *trust, const CoredBytes *bytes, const char *path,
                         CoredError *error) {
-  char *const text = malloc(bytes->size + 1);
-  if (!text)
-    return cored_error_set(error, CORED_ERROR_NO_MEMORY, "%s: no memory for its text", path);
-  memcpy(text, bytes->data, bytes->size);
-  text[bytes->size] = '\0';
-  bool ok =
-      strlen(text) == bytes->size ||
-      cored_error_set(error, CORED_ERROR_KEY_FILE, "%s: expected text, found a NUL byte", path);
-  ok = ok && parse_lines(trust, text, path, error);
+  char *const text = cored_bytes_text(bytes, CORED_ERROR_KEY_FILE, path, error);
+  const bool ok = text && parse_lines(trust, text, path, error);
   free(text);
   if (!ok)
     return false;
