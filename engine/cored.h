@@ -275,7 +275,7 @@ typedef struct CoredPlanParams {
 
 typedef struct CoredSessionParams {
   int max_batch; /* 1..1024; 0 means 1 */
-  int threads;   /* 1..64; 0 means one per online CPU */
+  int threads;   /* 1..64; 0 means one per CPU this process may use */
   bool features; /* also give the backbone's features */
 } CoredSessionParams;
 

@@ -7,8 +7,10 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <dirent.h>
 #include <math.h>
 #include <pthread.h>
+#include <sched.h>
 #include <cmocka.h>
 
 #include "tiny-trainer.h"
@@ -60,6 +62,37 @@ static void threads_do_not_matter(void **state) {
     cored_trainer_free(one);
     cored_trainer_free(three);
   }
+}
+
+static int count_threads(void) {
+  DIR *const tasks = opendir("/proc/self/task");
+  assert_non_null(tasks);
+  int n = 0;
+  for (const struct dirent *entry; (entry = readdir(tasks));)
+    n += entry->d_name[0] != '.';
+  closedir(tasks);
+  return n;
+}
+
+/* 0 threads: one per CPU that the process may use, however many there are. */
+static void the_cpus_of_the_process_count(void **state) {
+  (void)state;
+  cpu_set_t all, one;
+  assert_int_equal(sched_getaffinity(0, sizeof all, &all), 0);
+  int cpu = 0;
+  while (!CPU_ISSET(cpu, &all))
+    cpu++;
+  CPU_ZERO(&one);
+  CPU_SET(cpu, &one);
+  CoredTrainParams params = small_params(CORED_METHOD_CORED, 1);
+  params.threads = 0;
+  const int before = count_threads();
+  assert_int_equal(sched_setaffinity(0, sizeof one, &one), 0);
+  CoredTrainer *const trainer = open_trainer(&params);
+  const int during = count_threads();
+  assert_int_equal(sched_setaffinity(0, sizeof all, &all), 0);
+  assert_int_equal(during, before);
+  cored_trainer_free(trainer);
 }
 
 static void a_restored_run_goes_on_with_the_same_bits(void **state) {
@@ -388,6 +421,7 @@ static void a_teacher_may_be_any_that_answers(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(threads_do_not_matter),
+      cmocka_unit_test(the_cpus_of_the_process_count),
       cmocka_unit_test(a_restored_run_goes_on_with_the_same_bits),
       cmocka_unit_test(halves_accumulate_to_the_whole),
       cmocka_unit_test(two_processes_equal_one),

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "train/core/optimizer.h"
 
+#include "base/block.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +13,7 @@ struct CoredOptimizer {
   const CoredParamRange *ranges;
   int n_ranges;
   double *range_sums;
+  size_t count; /* of each of the moments */
   CoredReal *moments[CORED_OPTIMIZER_MOMENTS];
 };
 
@@ -22,25 +25,19 @@ typedef struct Step {
   double bias1, bias2; /* AdamW: 1 - beta^t */
 } Step;
 
-static CoredReal *new_block(size_t count) {
-  CoredReal *const block = aligned_alloc(64, count * sizeof *block);
-  if (block)
-    memset(block, 0, count * sizeof *block);
-  return block;
-}
-
 CoredOptimizer *cored_optimizer_new(const CoredOptimizerParams *params, const CoredTrainNet *net) {
   CoredOptimizer *const optimizer = calloc(1, sizeof *optimizer);
   if (!optimizer)
     return NULL;
   optimizer->params = *params;
   optimizer->pool = cored_train_net_params(net)->pool;
+  optimizer->count = cored_train_net_block_count(net);
   optimizer->ranges = cored_train_net_ranges(net, &optimizer->n_ranges);
   optimizer->range_sums = calloc((size_t)optimizer->n_ranges, sizeof *optimizer->range_sums);
   bool ok = optimizer->range_sums != NULL;
   const int n_moments = params->kind == CORED_OPTIMIZER_ADAMW ? 2 : params->momentum > 0;
   for (int i = 0; ok && i < n_moments; i++)
-    ok = (optimizer->moments[i] = new_block(cored_train_net_block_count(net))) != NULL;
+    ok = (optimizer->moments[i] = cored_block_new(optimizer->count, sizeof(CoredReal))) != NULL;
   if (ok)
     return optimizer;
   cored_optimizer_free(optimizer);
@@ -51,7 +48,7 @@ void cored_optimizer_free(CoredOptimizer *optimizer) {
   if (!optimizer)
     return;
   for (int i = 0; i < CORED_OPTIMIZER_MOMENTS; i++)
-    free(optimizer->moments[i]);
+    cored_block_free(optimizer->moments[i], optimizer->count, sizeof(CoredReal));
   free(optimizer->range_sums);
   free(optimizer);
 }

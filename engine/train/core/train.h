@@ -52,7 +52,7 @@ typedef CoredTeacher *CoredTeacherNew(const CoredTeacherParams *params, CoredErr
 typedef struct CoredTrainParams {
   int input_width, input_height; /* 0: the student's */
   int max_batch;                 /* samples of one accumulate, 1..4096 */
-  int threads;                   /* 1..64; 0 means one per online CPU */
+  int threads;                   /* 1..64; 0 means one per CPU this process may use */
   unsigned cpu;                  /* CoredCpu flags to use at most */
   uint64_t seed;                 /* of dropout and drop-connect */
 

@@ -3,6 +3,7 @@
  * and shows its state as named tensors. */
 #include "train/core/trainer.h"
 
+#include "base/block.h"
 #include "base/dtype.h"
 #include "base/error.h"
 #include "base/random.h"
@@ -15,10 +16,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
-
-enum { huge_page = 2 << 20 };
 
 /* Kept as one array so that a checkpoint sees them as one tensor; the last: the teacher's stores
  * are summed over processes. */
@@ -33,6 +30,7 @@ struct CoredTrainer {
   CoredTrainNet *eval;                          /* student or teacher in evaluation mode */
   CoredReal *arena;                             /* both nets' memory */
   CoredReal *block, *gradients, *teacher_block; /* teacher_block: NULL without a teacher */
+  size_t arena_count, block_count;              /* numbers of the arena, and of each block */
   CoredTeacher *teacher;
   CoredObjective *objective;
   CoredOptimizer *optimizer;
@@ -170,10 +168,6 @@ static void resolve_params(CoredTrainer *trainer, const CoredTrainParams *params
   p->input_width = p->input_width ? p->input_width : trainer->info.input_width;
   p->input_height = p->input_height ? p->input_height : trainer->info.input_height;
   p->new_teacher = p->new_teacher ? p->new_teacher : cored_teacher_new_session;
-  if (p->threads == 0) {
-    const long cpus = sysconf(_SC_NPROCESSORS_ONLN);
-    p->threads = cpus < 1 ? 1 : cpus > 64 ? 64 : (int)cpus;
-  }
   if (p->batch_norm == CORED_BATCH_NORM_DEFAULT)
     p->batch_norm = p->method == CORED_METHOD_CORED && has_teacher ? CORED_BATCH_NORM_FROZEN
                                                                    : CORED_BATCH_NORM_TRAIN;
@@ -199,26 +193,23 @@ static bool make_nets(CoredTrainer *trainer, CoredError *error) {
   return trainer->eval != NULL;
 }
 
-static size_t arena_size(const CoredTrainer *trainer) {
-  const size_t a = cored_train_net_arena_count(trainer->net);
-  const size_t b = cored_train_net_arena_count(trainer->eval);
-  return ((a > b ? a : b) * sizeof(CoredReal) + huge_page - 1) / huge_page * huge_page;
+static CoredReal *new_block(const CoredTrainer *trainer) {
+  return cored_block_new(trainer->block_count, sizeof(CoredReal));
 }
 
-static CoredReal *new_block(const CoredTrainer *trainer) {
-  const size_t size = cored_train_net_block_count(trainer->net) * sizeof(CoredReal);
-  CoredReal *const block = aligned_alloc(64, size);
-  if (block)
-    memset(block, 0, size);
-  return block;
+static void free_block(const CoredTrainer *trainer, CoredReal *block) {
+  cored_block_free(block, trainer->block_count, sizeof *block);
 }
 
 static bool allocate(CoredTrainer *trainer, bool has_teacher) {
   const CoredTrainParams *const p = &trainer->params;
-  trainer->arena = aligned_alloc(huge_page, arena_size(trainer));
+  const size_t training = cored_train_net_arena_count(trainer->net);
+  const size_t evaluation = cored_train_net_arena_count(trainer->eval);
+  trainer->arena_count = training > evaluation ? training : evaluation;
+  trainer->block_count = cored_train_net_block_count(trainer->net);
+  trainer->arena = cored_block_new(trainer->arena_count, sizeof *trainer->arena);
   if (!trainer->arena)
     return false;
-  madvise(trainer->arena, arena_size(trainer), MADV_HUGEPAGE); /* speed only */
   cored_train_net_set_arena(trainer->net, trainer->arena);
   cored_train_net_set_arena(trainer->eval, trainer->arena);
   trainer->block = new_block(trainer);
@@ -312,7 +303,7 @@ static bool trainer_open(CoredTrainer *trainer, const CoredModel *student,
     return cored_error_set(error, CORED_ERROR_NO_MEMORY,
                            "training: no memory (%zu MiB for activations alone); a smaller batch "
                            "needs less",
-                           arena_size(trainer) >> 20);
+                           trainer->arena_count * sizeof(CoredReal) >> 20);
   return copy_weights(trainer, student, trainer->block, error) &&
          (!teacher || copy_weights(trainer, teacher, trainer->teacher_block, error)) &&
          open_teacher(trainer, error);
@@ -340,10 +331,10 @@ void cored_trainer_free(CoredTrainer *trainer) {
   cored_objective_free(trainer->objective);
   cored_optimizer_free(trainer->optimizer);
   free(trainer->scores);
-  free(trainer->block);
-  free(trainer->gradients);
-  free(trainer->teacher_block);
-  free(trainer->arena);
+  free_block(trainer, trainer->block);
+  free_block(trainer, trainer->gradients);
+  free_block(trainer, trainer->teacher_block);
+  cored_block_free(trainer->arena, trainer->arena_count, sizeof *trainer->arena);
   free(trainer->state);
   free(trainer->state_names);
   cored_train_net_free(trainer->net);
@@ -357,8 +348,7 @@ size_t cored_trainer_memory(const CoredTrainer *trainer) {
   int blocks = 2 + (trainer->teacher_block != NULL);
   for (int i = 0; i < CORED_OPTIMIZER_MOMENTS; i++)
     blocks += cored_optimizer_moment(trainer->optimizer, i) != NULL;
-  return arena_size(trainer) +
-         (size_t)blocks * cored_train_net_block_count(trainer->net) * sizeof(CoredReal) +
+  return (trainer->arena_count + (size_t)blocks * trainer->block_count) * sizeof(CoredReal) +
          (trainer->teacher ? trainer->teacher->memory(trainer->teacher) : 0) +
          cored_objective_memory(trainer->objective);
 }
