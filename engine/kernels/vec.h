@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * Vectors of CORED_LANES floats over GCC's vector extension: 8 lanes are one AVX2 register, 16 one
  * AVX-512 register or, to test the 16-lane source on a machine without it, two AVX2 registers.
- * Included by the files compiled per instruction set only. */
+ * Included by the files compiled per instruction set only, each with CORED_ISA, its name,
+ * CORED_LANES and the flags that the compiler needs. */
 #ifndef CORED_KERNELS_VEC_H
 #define CORED_KERNELS_VEC_H
 
@@ -9,10 +10,15 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "kernels/kernels.h"
+#include "kernels/activation.h"
 
 #define VF_BYTES (CORED_LANES * 4)
 #define VF_INLINE static inline __attribute__((always_inline))
+
+/* prefix_ISA */
+#define VF_PASTE_(prefix, isa) prefix##_##isa
+#define VF_PASTE(prefix, isa) VF_PASTE_(prefix, isa)
+#define VF_NAME(prefix) VF_PASTE(prefix, CORED_ISA)
 
 typedef float vf __attribute__((vector_size(VF_BYTES)));
 typedef int32_t vi __attribute__((vector_size(VF_BYTES)));

@@ -261,8 +261,8 @@ static void set_source(Emitter *e, const CoredFusedOp *op, CoredStep *step, Core
 
 static void set_matrix(Emitter *e, const CoredFusedOp *op, CoredStep *step) {
   CoredAffine fold = affine_of(e, op, CORED_FUSED_FOLD);
-  if (!e->no_memory && !cored_fold_gemm(&e->blob, e->plan->kernels, e->graph, e->params, op->node,
-                                        &fold, &step->gemm))
+  if (!e->no_memory && !cored_fold_gemm(&e->blob, &e->plan->kernels.gemm.shape, e->graph, e->params,
+                                        op->node, &fold, &step->gemm))
     e->no_memory = true;
   cored_affine_clear(&fold);
 }

@@ -77,11 +77,10 @@ static void transpose(const CoredNode *node, int k, const float *weight, const C
   }
 }
 
-bool cored_fold_gemm(CoredBlob *blob, const CoredKernels *kernels, const CoredGraph *graph,
+bool cored_fold_gemm(CoredBlob *blob, const CoredGemmShape *shape, const CoredGraph *graph,
                      const float *const *params, int node, const CoredAffine *affine,
                      CoredGemm *gemm) {
   const CoredNode *const conv = &graph->nodes[node];
-  const CoredGemmShape *const shape = &kernels->gemm_shape;
   const size_t padded = cored_gemm_padded(shape, conv->channels);
   float *const packed = take_floats(blob, cored_gemm_packed_size(shape, gemm->k, conv->channels));
   float *const bias = take_floats(blob, padded);

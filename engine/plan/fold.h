@@ -29,7 +29,7 @@ bool cored_affine_batch_norm(CoredAffine *affine, const CoredGraph *graph,
 
 /* Packed matrix of CONV or DENSE `node` with the affine applied to its output, and its padded bias.
  * In the matrix k = (i * kernel + j) * in_channels + c. */
-bool cored_fold_gemm(CoredBlob *blob, const CoredKernels *kernels, const CoredGraph *graph,
+bool cored_fold_gemm(CoredBlob *blob, const CoredGemmShape *shape, const CoredGraph *graph,
                      const float *const *params, int node, const CoredAffine *affine,
                      CoredGemm *gemm);
 /* [kernel * kernel][channels] weights of DEPTHWISE `node`, its bias, and zeros. */

@@ -29,7 +29,7 @@ static CoredPlan *build_plan(const CoredGraph *graph, const float *const *params
   }
   plan->references = 1;
   plan->info = *info;
-  plan->kernels = cored_kernels(asked->cpu & cored_cpu_flags());
+  cored_kernels_init(&plan->kernels, asked->cpu & cored_cpu_flags());
   plan->n_classes = graph->n_classes;
   plan->one_output = graph->logit_channels == 1;
   CoredFusedGraph fused = {0};

@@ -75,7 +75,7 @@ struct CoredPlan {
   int references; /* atomic */
   int n_named;
   CoredModelInfo info;
-  const CoredKernels *kernels;
+  CoredKernels kernels;
   int n_classes;
   bool one_output; /* logits has one channel z and stands for (0, z) */
   CoredValue *values;

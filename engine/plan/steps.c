@@ -86,8 +86,8 @@ static void scale_rows(const CoredStep *step, const CoredContext *context, const
   const CoredEpilogue e = {.scale = data_of(context, step->factors, lines->image),
                            .shift = step->depthwise.zeros};
   const float *const x = data_of(context, step->in[0], lines->image);
-  context->plan->kernels->pointwise(&e, x + (size_t)lines->y0 * (size_t)in.w * (size_t)in.c, in.c,
-                                    rows, in.c, (lines->y1 - lines->y0) * in.w, in.c);
+  context->plan->kernels.rows.pointwise(&e, x + (size_t)lines->y0 * (size_t)in.w * (size_t)in.c,
+                                        in.c, rows, in.c, (lines->y1 - lines->y0) * in.w, in.c);
 }
 
 /* Channels [c0, c1) of the rows; rows is where line y0 goes. */
@@ -97,7 +97,7 @@ static void depthwise_rows(const CoredStep *step, const CoredContext *context,
   d.x = data_of(context, step->in[0], lines->image);
   d.out = rows;
   d.out_row0 = lines->y0;
-  context->plan->kernels->depthwise(&d, lines->y0, lines->y1, c0, c1);
+  context->plan->kernels.rows.depthwise(&d, lines->y0, lines->y1, c0, c1);
 }
 
 static void prepare_rows(const CoredStep *step, const CoredContext *context, const LineRange *lines,
@@ -145,7 +145,7 @@ static void run_lines(const CoredStep *step, const CoredContext *context) {
         prepare_rows(step, context, &band, context->scratch);
         g.a = context->scratch;
       }
-      context->plan->kernels->gemm(&g, 0, (band.y1 - band.y0) * out.w, 0, g.n);
+      context->plan->kernels.gemm.run(&g, 0, (band.y1 - band.y0) * out.w, 0, g.n);
     }
   }
 }
@@ -159,9 +159,9 @@ static void run_pixels(const CoredStep *step, const CoredContext *context, int p
   CoredGemm g = bind(step, context, 0, 0);
   g.a = data_of(context, step->in[0], 0);
   int from, to;
-  cored_thread_pool_part(pixels, context->plan->kernels->gemm_shape.rows, context->thread,
+  cored_thread_pool_part(pixels, context->plan->kernels.gemm.shape.rows, context->thread,
                          context->n_threads, &from, &to);
-  context->plan->kernels->gemm(&g, from, to, 0, g.n);
+  context->plan->kernels.gemm.run(&g, from, to, 0, g.n);
 }
 
 /* All threads prepare the rows of all images in the shared value. */
@@ -196,10 +196,10 @@ static void run_columns(const CoredStep *step, const CoredContext *context, int 
     g.a = data_of(context, step->in[0], 0);
   }
   int from, to;
-  cored_thread_pool_part(g.n, context->plan->kernels->gemm_shape.columns, context->thread,
+  cored_thread_pool_part(g.n, context->plan->kernels.gemm.shape.columns, context->thread,
                          context->n_threads, &from, &to);
   if (from < to)
-    context->plan->kernels->gemm(&g, 0, pixels, from, to);
+    context->plan->kernels.gemm.run(&g, 0, pixels, from, to);
 }
 
 /* By lines every thread reads the whole matrix, by channels every thread reads the whole map: the
@@ -236,7 +236,7 @@ void cored_step_depthwise(const CoredStep *step, const CoredContext *context) {
     d.x = data_of(context, step->in[0], part.image);
     d.out = data_of(context, step->out, part.image);
     d.epilogue = epilogue_of(step, context, &step->depthwise.epilogue, part.image);
-    context->plan->kernels->depthwise(&d, part.y0, part.y1, c0, c1);
+    context->plan->kernels.rows.depthwise(&d, part.y0, part.y1, c0, c1);
   }
 }
 
@@ -260,7 +260,7 @@ void cored_step_max_pool(const CoredStep *step, const CoredContext *context) {
         .out_w = out.w,
         .epilogue = epilogue_of(step, context, &step->epilogue, part.image),
     };
-    context->plan->kernels->max_pool(&pool, part.y0, part.y1);
+    context->plan->kernels.rows.max_pool(&pool, part.y0, part.y1);
   }
 }
 
@@ -271,9 +271,9 @@ void cored_step_sum_pixels(const CoredStep *step, const CoredContext *context) {
   int c0, c1;
   cored_thread_pool_part(in.c, CHANNEL_GRAIN, context->thread, context->n_threads, &c0, &c1);
   for (int i = 0; i < context->n && c0 < c1; i++)
-    context->plan->kernels->sum_pixels(data_of(context, step->in[0], i), in.c, pixels, c0, c1,
-                                       step->in_act, 1.0f / (float)pixels,
-                                       data_of(context, step->out, i));
+    context->plan->kernels.rows.sum_pixels(data_of(context, step->in[0], i), in.c, pixels, c0, c1,
+                                           step->in_act, 1.0f / (float)pixels,
+                                           data_of(context, step->out, i));
 }
 
 /* Elementwise: what could not be fused into a neighbour. */
@@ -286,8 +286,9 @@ void cored_step_pointwise(const CoredStep *step, const CoredContext *context) {
   if (e.residual)
     e.residual += from * e.residual_pixel;
   const ptrdiff_t offset = (ptrdiff_t)from * s.c;
-  context->plan->kernels->pointwise(&e, data_of(context, step->in[0], 0) + offset, s.c,
-                                    data_of(context, step->out, 0) + offset, s.c, to - from, s.c);
+  context->plan->kernels.rows.pointwise(&e, data_of(context, step->in[0], 0) + offset, s.c,
+                                        data_of(context, step->out, 0) + offset, s.c, to - from,
+                                        s.c);
 }
 
 /* One factor per image and channel. */
@@ -300,9 +301,9 @@ void cored_step_scale(const CoredStep *step, const CoredContext *context) {
     const CoredEpilogue e = {.scale = data_of(context, step->factors, part.image),
                              .shift = step->depthwise.zeros};
     const ptrdiff_t offset = (ptrdiff_t)part.y0 * s.w * s.c;
-    context->plan->kernels->pointwise(&e, data_of(context, step->in[0], part.image) + offset, s.c,
-                                      data_of(context, step->out, part.image) + offset, s.c,
-                                      (part.y1 - part.y0) * s.w, s.c);
+    context->plan->kernels.rows.pointwise(&e, data_of(context, step->in[0], part.image) + offset,
+                                          s.c, data_of(context, step->out, part.image) + offset,
+                                          s.c, (part.y1 - part.y0) * s.w, s.c);
   }
 }
 
@@ -316,7 +317,7 @@ void cored_step_concat(const CoredStep *step, const CoredContext *context) {
   for (int i = 0; i < step->n_in; i++) {
     const int c = shape_of(context, step->in[i]).c;
     const float *const x = data_of(context, step->in[i], 0) + (ptrdiff_t)from * c;
-    context->plan->kernels->pointwise(&copy, x, c, y, out.c, to - from, c);
+    context->plan->kernels.rows.pointwise(&copy, x, c, y, out.c, to - from, c);
     y += c;
   }
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Time of single kernels on the shapes the networks have, every table this CPU runs.
+ * Time of single kernels on the shapes the networks have, every variant this CPU runs.
  *
  * Columns: kernel, table, shape, microseconds of the fastest call (processor time, operands warm
  * in whatever cache they fit), GFLOP/s, ratio to plain C. The operands of the first product lie in
@@ -70,7 +70,7 @@ typedef struct GemmCall {
 
 static void run_gemm(const CoredKernels *kernels, const void *arg) {
   const GemmCall *const call = arg;
-  kernels->gemm(&call->gemm, 0, call->rows, 0, call->gemm.n);
+  kernels->gemm.run(&call->gemm, 0, call->rows, 0, call->gemm.n);
 }
 
 static void bench_gemm(const GemmCase *c) {
@@ -88,11 +88,11 @@ static void bench_gemm(const GemmCase *c) {
   snprintf(shape, sizeof shape, "%dx%dx%d", c->m, c->k, c->n);
   double plain = 0.0;
   unsigned cpu;
-  for (int i = 0; cored_kernels_at(i, &cpu); i++) {
-    const CoredKernels *const kernels = cored_kernels_at(i, &cpu);
+  CoredKernels kernels;
+  for (int i = 0; cored_kernels_at(i, &kernels, &cpu); i++) {
     if ((cpu & cored_cpu_flags()) != cpu)
       continue;
-    cored_gemm_pack(&kernels->gemm_shape, b, c->n, c->k, c->n, packed);
+    cored_gemm_pack(&kernels.gemm.shape, b, c->n, c->k, c->n, packed);
     const GemmCall call = {{.a = a,
                             .a_pixel = c->k,
                             .line = c->m,
@@ -106,9 +106,9 @@ static void bench_gemm(const GemmCase *c) {
                             .c_pixel = c->n,
                             .epilogue = {.bias = bias}},
                            c->m};
-    const double t = fastest(run_gemm, kernels, &call);
+    const double t = fastest(run_gemm, &kernels, &call);
     plain = i == 0 ? t : plain;
-    print("gemm", kernels, shape, t, (double)c->m * c->k * c->n, plain);
+    print("gemm", &kernels, shape, t, (double)c->m * c->k * c->n, plain);
   }
   free(a);
   free(b);
@@ -119,7 +119,7 @@ static void bench_gemm(const GemmCase *c) {
 
 static void run_depthwise(const CoredKernels *kernels, const void *arg) {
   const CoredDepthwise *const d = arg;
-  kernels->depthwise(d, 0, (d->h + d->stride - 1) / d->stride, 0, d->channels);
+  kernels->rows.depthwise(d, 0, (d->h + d->stride - 1) / d->stride, 0, d->channels);
 }
 
 static void bench_depthwise(const DepthwiseCase *c) {
@@ -148,13 +148,13 @@ static void bench_depthwise(const DepthwiseCase *c) {
   snprintf(shape, sizeof shape, "%dx%dx%d k%d s%d", c->h, c->w, c->c, c->kernel, c->stride);
   double plain = 0.0;
   unsigned cpu;
-  for (int i = 0; cored_kernels_at(i, &cpu); i++) {
-    const CoredKernels *const kernels = cored_kernels_at(i, &cpu);
+  CoredKernels kernels;
+  for (int i = 0; cored_kernels_at(i, &kernels, &cpu); i++) {
     if ((cpu & cored_cpu_flags()) != cpu)
       continue;
-    const double t = fastest(run_depthwise, kernels, &d);
+    const double t = fastest(run_depthwise, &kernels, &d);
     plain = i == 0 ? t : plain;
-    print("depthwise", kernels, shape, t, (double)taps * out_h * out_w * c->c, plain);
+    print("depthwise", &kernels, shape, t, (double)taps * out_h * out_w * c->c, plain);
   }
   free(x);
   free(out);

@@ -103,7 +103,7 @@ static void time_session(const Options *o, const Case *c, CoredPlan *plan, int t
   }
   const double middle = median(times, o->reps), flops = 2.0 * plan_macs(plan) * c->batch;
   printf("%-16s %5d %5d %7d %-8s %10.3f %10.3f %8.1f %10.1f\n", c->network, c->size, c->batch,
-         threads, plan->kernels->isa, middle * 1e3, times[0] * 1e3, flops / middle * 1e-9,
+         threads, plan->kernels.isa, middle * 1e3, times[0] * 1e3, flops / middle * 1e-9,
          (double)cored_session_memory(session) / (1 << 20));
   free(times);
   cored_session_free(session);

@@ -186,15 +186,15 @@ static inline void assert_bounded(const char *what, float got, Bounded want) {
              fabs((double)got - want.value), want.error);
 }
 
-/* Every table that the CPU (and CORED_CPU_MASK) allows, plain C first. */
-#define FOR_EACH_TABLE(kernels)                                                                    \
-  for (int table_ = 0; table_ < 8; table_++)                                                       \
-    for (const CoredKernels *kernels = usable_table(table_); kernels; kernels = NULL)
+/* Every variant that the CPU (and CORED_CPU_MASK) allows, plain C first. */
+#define FOR_EACH_VARIANT(kernels)                                                                  \
+  for (int variant_ = 0; variant_ < 8; variant_++)                                                 \
+    for (CoredKernels of_, *kernels = usable_variant(variant_, &of_); kernels; kernels = NULL)
 
-static inline const CoredKernels *usable_table(int index) {
+static inline CoredKernels *usable_variant(int index, CoredKernels *kernels) {
   unsigned cpu = 0;
-  const CoredKernels *const kernels = cored_kernels_at(index, &cpu);
-  return kernels && (cpu & cored_cpu_flags()) == cpu ? kernels : NULL;
+  return cored_kernels_at(index, kernels, &cpu) && (cpu & cored_cpu_flags()) == cpu ? kernels
+                                                                                    : NULL;
 }
 
 #endif /* TESTS_KERNELS_HARNESS_H */

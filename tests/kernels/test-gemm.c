@@ -47,8 +47,8 @@ static void make_case(Rng *rng, const CoredKernels *kernels, GemmCase *t) {
   t->b = buffer_random(rng, (size_t)t->k * (size_t)t->n);
   g->c_pixel = t->n + rng_int(rng, 0, 3);
   t->c = buffer_new((size_t)t->m * (size_t)g->c_pixel);
-  t->packed = buffer_new(cored_gemm_packed_size(&kernels->gemm_shape, t->k, t->n));
-  cored_gemm_pack(&kernels->gemm_shape, t->b.data, t->n, t->k, t->n, t->packed.data);
+  t->packed = buffer_new(cored_gemm_packed_size(&kernels->gemm.shape, t->k, t->n));
+  cored_gemm_pack(&kernels->gemm.shape, t->b.data, t->n, t->k, t->n, t->packed.data);
   g->a = t->a.data;
   g->b = t->packed.data;
   g->c = t->c.data;
@@ -56,7 +56,7 @@ static void make_case(Rng *rng, const CoredKernels *kernels, GemmCase *t) {
   g->n = t->n;
   g->chunks = t->chunks;
   g->blocks = t->blocks;
-  g->epilogue = random_epilogue(rng, t->n, cored_gemm_padded(&kernels->gemm_shape, t->n),
+  g->epilogue = random_epilogue(rng, t->n, cored_gemm_padded(&kernels->gemm.shape, t->n),
                                 (size_t)t->m, &t->arrays);
 }
 
@@ -104,24 +104,24 @@ static void check_split(Rng *rng, const CoredKernels *kernels, const GemmCase *t
   const Buffer again = buffer_new(t->c.count);
   CoredGemm g = t->g;
   g.c = again.data;
-  const int columns = kernels->gemm_shape.columns, row = rng_int(rng, 0, t->m);
+  const int columns = kernels->gemm.shape.columns, row = rng_int(rng, 0, t->m);
   const int col = rng_int(rng, 0, t->n / columns) * columns;
-  kernels->gemm(&g, row, t->m, col, t->n);
-  kernels->gemm(&g, 0, row, 0, col);
-  kernels->gemm(&g, 0, row, col, t->n);
-  kernels->gemm(&g, row, t->m, 0, col);
+  kernels->gemm.run(&g, row, t->m, col, t->n);
+  kernels->gemm.run(&g, 0, row, 0, col);
+  kernels->gemm.run(&g, 0, row, col, t->n);
+  kernels->gemm.run(&g, row, t->m, 0, col);
   assert_memory_equal(again.data, t->c.data, t->c.count * sizeof(float));
   buffer_free(again);
 }
 
 static void test_random(void **state) {
   (void)state;
-  FOR_EACH_TABLE(kernels) {
+  FOR_EACH_VARIANT(kernels) {
     Rng rng = {SEED};
     for (int i = 0; i < ROUNDS; i++) {
       GemmCase t;
       make_case(&rng, kernels, &t);
-      kernels->gemm(&t.g, 0, t.m, 0, t.n);
+      kernels->gemm.run(&t.g, 0, t.m, 0, t.n);
       check_values(kernels, &t);
       check_split(&rng, kernels, &t);
       free_case(&t);
@@ -133,14 +133,14 @@ static void test_random(void **state) {
 static void test_large(void **state) {
   (void)state;
   enum { m = 700, k = 900, n = 150 };
-  FOR_EACH_TABLE(kernels) {
+  FOR_EACH_VARIANT(kernels) {
     Rng rng = {SEED};
     const Buffer a = buffer_random(&rng, m * k), b = buffer_random(&rng, k * n);
     const Buffer c = buffer_new(m * n), v = buffer_random(&rng, n);
-    const Buffer packed = buffer_new(cored_gemm_packed_size(&kernels->gemm_shape, k, n));
-    const Buffer bias = buffer_new(cored_gemm_padded(&kernels->gemm_shape, n));
+    const Buffer packed = buffer_new(cored_gemm_packed_size(&kernels->gemm.shape, k, n));
+    const Buffer bias = buffer_new(cored_gemm_padded(&kernels->gemm.shape, n));
     memset(bias.data, 0, bias.count * sizeof(float));
-    cored_gemm_pack(&kernels->gemm_shape, b.data, n, k, n, packed.data);
+    cored_gemm_pack(&kernels->gemm.shape, b.data, n, k, n, packed.data);
     const CoredGemmChunk chunks[2] = {{0, 450}, {450, 450}};
     const int blocks[3] = {0, 1, 2};
     const CoredGemm g = {.a = a.data,
@@ -155,7 +155,7 @@ static void test_large(void **state) {
                          .c = c.data,
                          .c_pixel = n,
                          .epilogue = {.bias = bias.data}};
-    kernels->gemm(&g, 0, m, 0, n);
+    kernels->gemm.run(&g, 0, m, 0, n);
     double bv[k];
     for (int i = 0; i < k; i++) {
       bv[i] = 0.0;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Depthwise convolution, pooling and elementwise kernels of every table against double arithmetic.
+ * Depthwise convolution, pooling and elementwise kernels of every variant against double
+ * arithmetic.
  */
 #include "harness.h"
 
@@ -104,8 +105,8 @@ static void check_depthwise_split(Rng *rng, const CoredKernels *kernels, const D
     d.epilogue.residual = t->d.epilogue.residual;
     if (d.epilogue.residual)
       d.epilogue.residual += line * d.epilogue.residual_pixel;
-    kernels->depthwise(&d, y, y + 1, 0, c);
-    kernels->depthwise(&d, y, y + 1, c, d.channels);
+    kernels->rows.depthwise(&d, y, y + 1, 0, c);
+    kernels->rows.depthwise(&d, y, y + 1, c, d.channels);
   }
   assert_memory_equal(again.data, t->out.data, t->out.count * sizeof(float));
   buffer_free(again);
@@ -113,12 +114,12 @@ static void check_depthwise_split(Rng *rng, const CoredKernels *kernels, const D
 
 static void test_depthwise(void **state) {
   (void)state;
-  FOR_EACH_TABLE(kernels) {
+  FOR_EACH_VARIANT(kernels) {
     Rng rng = {SEED};
     for (int i = 0; i < ROUNDS; i++) {
       DepthwiseCase t;
       make_depthwise(&rng, &t);
-      kernels->depthwise(&t.d, 0, t.out_h, 0, t.d.channels);
+      kernels->rows.depthwise(&t.d, 0, t.out_h, 0, t.d.channels);
       check_depthwise(kernels, &t);
       check_depthwise_split(&rng, kernels, &t);
       free_depthwise(&t);
@@ -157,7 +158,7 @@ static void check_pool(Rng *rng, const CoredKernels *kernels) {
   p.out = out.data;
   for (int with = 0; with < 2; with++) {
     p.epilogue = with ? e : (CoredEpilogue){0};
-    kernels->max_pool(&p, 0, out_h);
+    kernels->rows.max_pool(&p, 0, out_h);
     for (size_t i = 0; i < pixels * c; i++) {
       const int pixel = (int)(i / c), ch = (int)(i % c);
       const float m = max_exact(&p, pixel / p.out_w, pixel % p.out_w, ch);
@@ -176,7 +177,7 @@ static void check_pool(Rng *rng, const CoredKernels *kernels) {
 
 static void test_max_pool(void **state) {
   (void)state;
-  FOR_EACH_TABLE(kernels) {
+  FOR_EACH_VARIANT(kernels) {
     Rng rng = {SEED};
     for (int i = 0; i < ROUNDS; i++)
       check_pool(&rng, kernels);
@@ -192,14 +193,14 @@ static void check_pointwise(Rng *rng, const CoredKernels *kernels) {
   EpilogueArrays arrays;
   const CoredEpilogue e =
       random_epilogue(rng, c, (size_t)c, (size_t)(pixels ? pixels : 1), &arrays);
-  kernels->pointwise(&e, x.data, c + gap, y.data, c + gap, pixels, c);
+  kernels->rows.pointwise(&e, x.data, c + gap, y.data, c + gap, pixels, c);
   for (int p = 0; p < pixels; p++)
     for (int j = 0; j < c; j++) {
       const int i = p * (c + gap) + j;
       const Bounded b = {(double)x.data[i] + (double)e.bias[j], 8 * UNIT_ROUNDOFF};
       assert_bounded(kernels->isa, y.data[i], epilogue_exact(&e, p, j, b));
     }
-  kernels->pointwise(&e, x.data, c + gap, x.data, c + gap, pixels, c); /* in place */
+  kernels->rows.pointwise(&e, x.data, c + gap, x.data, c + gap, pixels, c); /* in place */
   for (int p = 0; p < pixels; p++)
     assert_memory_equal(x.data + p * (c + gap), y.data + p * (c + gap), (size_t)c * sizeof(float));
   epilogue_free(&arrays);
@@ -209,7 +210,7 @@ static void check_pointwise(Rng *rng, const CoredKernels *kernels) {
 
 static void test_pointwise(void **state) {
   (void)state;
-  FOR_EACH_TABLE(kernels) {
+  FOR_EACH_VARIANT(kernels) {
     Rng rng = {SEED};
     for (int i = 0; i < ROUNDS; i++)
       check_pointwise(&rng, kernels);
@@ -220,13 +221,13 @@ static void test_pointwise(void **state) {
 static void test_activations(void **state) {
   (void)state;
   enum { n = 4001 };
-  FOR_EACH_TABLE(kernels) {
+  FOR_EACH_VARIANT(kernels) {
     const Buffer x = buffer_new(n), y = buffer_new(n);
     for (int i = 0; i < n; i++)
       x.data[i] = (float)(i - n / 2) * 0.04f; /* -80..80 */
     for (int a = 0; a < N_TEST_ACTS; a++) {
       const CoredEpilogue e = {.act = test_act(a)};
-      kernels->pointwise(&e, x.data, n, y.data, n, 1, n);
+      kernels->rows.pointwise(&e, x.data, n, y.data, n, 1, n);
       for (int i = 0; i < n; i++) {
         const double want = act_exact(e.act, (double)x.data[i]);
         const Bounded b = {want, 6 * UNIT_ROUNDOFF * fabs(want) + 1e-37};
@@ -241,12 +242,12 @@ static void test_activations(void **state) {
 /* NaN stays NaN, infinities go to their limits. */
 static void test_special_values(void **state) {
   (void)state;
-  FOR_EACH_TABLE(kernels) {
+  FOR_EACH_VARIANT(kernels) {
     for (int a = 0; a < N_TEST_ACTS; a++) {
       const float x[3] = {NAN, INFINITY, 1000.0f};
       float y[3];
       const CoredEpilogue e = {.act = test_act(a)};
-      kernels->pointwise(&e, x, 3, y, 3, 1, 3);
+      kernels->rows.pointwise(&e, x, 3, y, 3, 1, 3);
       assert_true(isnan(y[0]));
       const bool sigmoid = e.act.kind == CORED_ACT_SIGMOID;
       const bool bounded = e.act.kind == CORED_ACT_CLAMP && !isinf(e.act.high);
@@ -262,8 +263,8 @@ static void check_sum(Rng *rng, const CoredKernels *kernels) {
             split = rng_int(rng, 0, c / 16) * 16;
   const CoredActivation act = test_act(rng_int(rng, 0, N_TEST_ACTS - 1));
   const Buffer x = buffer_random(rng, (size_t)(pixels * c)), out = buffer_new((size_t)c);
-  kernels->sum_pixels(x.data, c, pixels, 0, split, act, 0.5f, out.data);
-  kernels->sum_pixels(x.data, c, pixels, split, c, act, 0.5f, out.data);
+  kernels->rows.sum_pixels(x.data, c, pixels, 0, split, act, 0.5f, out.data);
+  kernels->rows.sum_pixels(x.data, c, pixels, split, c, act, 0.5f, out.data);
   for (int j = 0; j < c; j++) {
     double sum = 0.0, size = 0.0;
     for (int p = 0; p < pixels; p++) {
@@ -280,7 +281,7 @@ static void check_sum(Rng *rng, const CoredKernels *kernels) {
 
 static void test_sum_pixels(void **state) {
   (void)state;
-  FOR_EACH_TABLE(kernels) {
+  FOR_EACH_VARIANT(kernels) {
     Rng rng = {SEED};
     for (int i = 0; i < ROUNDS; i++)
       check_sum(&rng, kernels);

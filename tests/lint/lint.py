@@ -307,7 +307,7 @@ def check_symbols(root, *libraries):
 
 def tier_of(path):
     """The tier of an object file of the engine, "engine/libcored-core.a.p/model_weights.c.o" or
-    "engine/kernels/libkernels-avx2.a.p/kernels-simd.c.o"."""
+    "engine/kernels/libkernels-avx2.a.p/gemm-simd.c.o"."""
     folder, name = os.path.split(path)
     parts = folder.split(os.sep)
     tier = parts[1] if parts[1] in TIERS else name.split('_')[0]

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT
- * Matrix product on packed weights, for any vector width. Included once per instruction set.
+ * Matrix product on packed weights, for any vector width. Compiled once per instruction set
+ * (vec.h).
  *
  * A register tile of GEMM_ROWS pixels x GEMM_VECTORS vectors of output channels; for every k one
  * element of each row is broadcast against GEMM_VECTORS vectors of the packed panel. Rows are read
  * where they lie. One block of a panel (block k x columns) stays in the first cache while all rows
  * of a row block pass over it (Goto and van de Geijn 2008, with the roles of A and B exchanged). */
-#ifndef CORED_KERNELS_GEMM_SIMD_H
-#define CORED_KERNELS_GEMM_SIMD_H
+#include "kernels/gemm.h"
 
 #include <math.h>
 
-#include "kernels/vec.h"
+#include "kernels/epilogue-simd.h"
 
 #if CORED_LANES == 16
 #define GEMM_ROWS 8
@@ -122,9 +122,6 @@ static GemmTileFn *const gemm_tiles[GEMM_ROWS][GEMM_VECTORS] = {
             GEMM_TILE_ENTRY(7) GEMM_TILE_ENTRY(8)
 #endif
 };
-
-static void pointwise_rows(const CoredEpilogue *e, const float *x, ptrdiff_t x_pixel, float *y,
-                           ptrdiff_t y_pixel, int pixels, int channels);
 
 /* What of the epilogue a tile does itself, and the rest for pointwise_rows(). */
 typedef struct GemmFinish {
@@ -297,4 +294,8 @@ static void gemm(const CoredGemm *g, int row0, int row1, int col0, int col1) {
   }
 }
 
-#endif /* CORED_KERNELS_GEMM_SIMD_H */
+void VF_NAME(cored_gemm_set)(CoredGemmKernels *kernels) {
+  kernels->shape =
+      (CoredGemmShape){.rows = GEMM_ROWS, .columns = GEMM_COLUMNS, .lanes = CORED_LANES};
+  kernels->run = gemm;
+}
