@@ -13,7 +13,7 @@ AddressSanitizer and UBSan, from its seeds and the corpus of earlier runs in bui
 Findings end up in build-fuzz/findings/; build/tests/fuzz/fuzz-TARGET --replay FILE runs one again.
 A line per target tells executions, edges reached, size of the corpus and findings.
 
-  --seconds N   how long each target runs; a week over all 17 targets is 35000
+  --seconds N   how long each target runs; a week over all 18 targets is 33000
   --coverage    afterwards replay the corpora in a build with gcov and list the lines reached
 Exit status: 0 nothing was found, 1 something was, or the build failed, 2 usage.
 TXT

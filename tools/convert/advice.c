@@ -42,12 +42,13 @@ const char *cored_advice(CoredRefusalCode code) {
   case CORED_REFUSAL_H5_SUPERBLOCK:
   case CORED_REFUSAL_H5_DAMAGED:
   case CORED_REFUSAL_H5_CRASH:
+  case CORED_REFUSAL_ONNX_TRUNCATED:
     return "the file is damaged or cut short: compare its size with the source's and get it again";
   case CORED_REFUSAL_FORMAT_UNKNOWN:
   case CORED_REFUSAL_TAR:
   case CORED_REFUSAL_UNSUPPORTED:
-    return "read are files of torch.save (.pth, .pt, .ckpt), Keras HDF5 files (.h5) and "
-           "safetensors";
+    return "read are files of torch.save (.pth, .pt, .ckpt), Keras HDF5 files (.h5), ONNX models "
+           "and safetensors";
   case CORED_REFUSAL_PTH_NO_PICKLE:
   case CORED_REFUSAL_PTH_PICKLE_SIZE:
   case CORED_REFUSAL_PTH_TOP_FOLDERS:
@@ -141,6 +142,30 @@ const char *cored_advice(CoredRefusalCode code) {
     return "Keras files are read of Meso-4 and MesoInception-4 only; weights of other networks "
            "have "
            "to come from PyTorch";
+  case CORED_REFUSAL_ONNX_EXTERNAL:
+    return "write the model into one file: in Python, onnx.save(onnx.load('FILE'), 'one.onnx')";
+  case CORED_REFUSAL_ONNX_SUBGRAPH:
+  case CORED_REFUSAL_ONNX_FUNCTION:
+  case CORED_REFUSAL_ONNX_SPARSE:
+  case CORED_REFUSAL_ONNX_SEGMENT:
+  case CORED_REFUSAL_ONNX_DTYPE:
+  case CORED_REFUSAL_ONNX_LIMIT:
+  case CORED_REFUSAL_ONNX_FOLDED:
+    return "import the PyTorch weights (.pth) that the model was exported from; or export it again "
+           "in float32 and with its names: torch.onnx.export(model, x, 'model.onnx', "
+           "training=torch.onnx.TrainingMode.PRESERVE, do_constant_folding=False, dynamo=False)";
+  case CORED_REFUSAL_ONNX_VARINT:
+  case CORED_REFUSAL_ONNX_WIRE:
+  case CORED_REFUSAL_ONNX_FIELD:
+  case CORED_REFUSAL_ONNX_TWICE:
+  case CORED_REFUSAL_ONNX_VERSION:
+  case CORED_REFUSAL_ONNX_NO_GRAPH:
+  case CORED_REFUSAL_ONNX_TEXT:
+  case CORED_REFUSAL_ONNX_NODE:
+  case CORED_REFUSAL_ONNX_DUPLICATE:
+  case CORED_REFUSAL_ONNX_DATA:
+    return "no exporter writes such a file: it is damaged, of a version that is not known yet, or "
+           "no ONNX model; get it again, or import the PyTorch weights that it was exported from";
   case CORED_REFUSAL_NETWORK_UNKNOWN:
   case CORED_REFUSAL_PARAMETERS:
     return "name the network with --network, and change names with --strip, --rename and --drop; "

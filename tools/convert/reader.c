@@ -7,6 +7,7 @@
 
 #include "model/safetensors.h"
 #include "tools/convert/h5.h"
+#include "tools/convert/onnx.h"
 
 /* The shortest input that any of the readers could accept is longer; this only keeps empty files
  * and scraps from being called an unknown format. */
@@ -97,12 +98,20 @@ static bool zip_of_arrays(const CoredBytes *bytes) {
          memcmp(bytes->data + 30 + length - 4, ".npy", 4) == 0;
 }
 
-/* ModelProto begins with ir_version (field 1, a small number), then producer_name (2), graph (7) or
- * opset_import (8); a SavedModel of TensorFlow begins alike. */
-static bool is_onnx(const CoredBytes *bytes) {
+/* A message of protocol buffers that begins with a small number as field 1, then a text, a message
+ * or a number as one of the next fields. */
+static bool is_protobuf(const CoredBytes *bytes) {
   const uint8_t *b = bytes->data;
   return bytes->size >= 4 && b[0] == 0x08 && b[1] >= 1 && b[1] <= 32 &&
-         (b[2] == 0x12 || b[2] == 0x3a || b[2] == 0x42 || b[2] == 0x1a || b[2] == 0x22);
+         (b[2] == 0x12 || b[2] == 0x1a || b[2] == 0x22 || b[2] == 0x28 || b[2] == 0x32 ||
+          b[2] == 0x3a || b[2] == 0x42);
+}
+
+/* ModelProto begins with ir_version, which was 3 in 2017; then the producer (2, 3), domain,
+ * version and description (4 to 6), the graph (7) or the operators' versions (8). A SavedModel of
+ * TensorFlow begins alike, with a 1. */
+static bool is_onnx(const CoredBytes *bytes) {
+  return is_protobuf(bytes) && bytes->data[1] >= 3;
 }
 
 /* What a file is that is none of ours, and what to do about it; NULL when nobody knows. */
@@ -125,15 +134,16 @@ static const char *odd_format(const CoredBytes *bytes) {
   if (text_starts(bytes, "{") || text_starts(bytes, "["))
     return "a JSON text, perhaps a model's settings or the error of a download; the weights are "
            "another file";
-  if (is_onnx(bytes))
-    return "an ONNX model (or another file of protocol buffers), a program whose weights lost "
-           "their "
-           "names: take the PyTorch weights that it was exported from";
+  if (is_protobuf(bytes) && !is_onnx(bytes))
+    return "a SavedModel of TensorFlow or another file of protocol buffers, which is not read: get "
+           "the weights from the model that it was made of";
   return NULL;
 }
 
 CoredFormat cored_format_of(const CoredBytes *bytes, CoredRefusal *refusal) {
   const char *odd = bytes->size > 0 ? odd_format(bytes) : NULL;
+  if (is_onnx(bytes))
+    return CORED_FORMAT_ONNX;
   for (size_t i = 0; !odd && i < sizeof magics / sizeof *magics; i++) {
     const Magic *m = &magics[i];
     if (bytes->size < m->offset + m->length ||
@@ -151,7 +161,7 @@ CoredFormat cored_format_of(const CoredBytes *bytes, CoredRefusal *refusal) {
   else
     cored_refuse(
         refusal, CORED_REFUSAL_FORMAT_UNKNOWN,
-        "neither a PyTorch file nor HDF5 nor safetensors (first bytes %02x %02x %02x %02x)",
+        "neither a PyTorch file nor HDF5, ONNX or safetensors (first bytes %02x %02x %02x %02x)",
         bytes->data[0], bytes->data[1], bytes->data[2], bytes->data[3]);
   return CORED_FORMAT_UNKNOWN;
 }
@@ -221,6 +231,8 @@ bool cored_reader_read(const CoredBytes *bytes, const CoredReadOptions *options,
 #endif
   case CORED_FORMAT_SAFETENSORS:
     return read_safetensors(bytes, file, refusal);
+  case CORED_FORMAT_ONNX:
+    return cored_onnx_read_weights(bytes, options->survey, file, refusal);
   case CORED_FORMAT_UNKNOWN:
     break;
   }

@@ -103,6 +103,25 @@
   X(H5_DEPTH, "groups are nested too deep or in a cycle (M71)")                                    \
   X(KERAS_LAYOUT, "layer_names or weight_names are missing or malformed (M77)")                    \
   X(KERAS_LAYERS, "the layers are not those of a registered network (M77)")                        \
+  X(ONNX_TRUNCATED, "a field reaches beyond its message (M80)")                                    \
+  X(ONNX_VARINT, "a number has more than 64 bits (M80)")                                           \
+  X(ONNX_WIRE, "a field without a number, or of a type that no ONNX file has (M81)")               \
+  X(ONNX_FIELD, "a field is of the wrong type, or of none that its message has (M81)")             \
+  X(ONNX_TWICE, "a field that counts once is there twice (M82)")                                   \
+  X(ONNX_VERSION, "the version of the format is unknown (M83)")                                    \
+  X(ONNX_NO_GRAPH, "there is no graph in the model (M83)")                                         \
+  X(ONNX_TEXT, "a text is not UTF-8 or has a NUL in it (M84)")                                     \
+  X(ONNX_LIMIT, "more nodes, names or tensors than any network needs (M85)")                       \
+  X(ONNX_NODE, "a node without an operator or an output (M86)")                                    \
+  X(ONNX_DUPLICATE, "two values or attributes have the same name (M87)")                           \
+  X(ONNX_SUBGRAPH, "a graph inside the graph (M88)")                                               \
+  X(ONNX_FUNCTION, "operators that the file defines itself (M88)")                                 \
+  X(ONNX_SPARSE, "sparse tensors (M89)")                                                           \
+  X(ONNX_SEGMENT, "a segment of a tensor (M89)")                                                   \
+  X(ONNX_EXTERNAL, "values in another file (M90)")                                                 \
+  X(ONNX_DTYPE, "an element type that weights do not have (M91)")                                  \
+  X(ONNX_DATA, "a tensor has not the values that its shape needs (M92)")                           \
+  X(ONNX_FOLDED, "weights without names, because the exporter folded the batch norms (M93)")       \
   X(UNSUPPORTED, "this build was made without support for the format")                             \
   X(NETWORK_UNKNOWN, "no registered network has these parameters")                                 \
   X(PARAMETERS, "parameters are missing, unknown, misshapen or of the wrong type (M30-M32)")       \

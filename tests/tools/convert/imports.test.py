@@ -411,7 +411,7 @@ def test_other_files(folder):
         b'<HTML><body>404</body></html>': 'a web page',
         b'<?xml version="1.0"?><Error><Code>AccessDenied</Code></Error>': 'an XML text',
         b'{"message": "Not Found", "status": 404}': 'a JSON text',
-        b'\x08\x07\x12\x07pytorch\x1a\x051.13.1:\xff\x01': 'an ONNX model',
+        b'\x08\x01\x12\x07\x0a\x05serve': 'a SavedModel of TensorFlow',
         b'\x93NUMPY\x01\x00v\x00{}': 'NumPy array',
         b'\x1f\x8b\x08\x00\x00\x00\x00\x00': 'gunzip',
         b'\xff\xd8\xff\xe0\x00\x10JFIF\x00\x01': 'JPEG picture',

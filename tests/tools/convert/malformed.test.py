@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Every malformed PyTorch file is refused with its own code, by inspect and by import, quickly and
-without output; files that are right are read.
+"""Every malformed PyTorch, Keras or ONNX file is refused with its own code, by inspect and by import,
+quickly and without output; files that are right are read.
 
-    malformed.test.py CONVERT [h5]
+    malformed.test.py CONVERT [h5|onnx]
 """
 import json
 import subprocess
@@ -58,6 +58,8 @@ def main():
         except ImportError as missing:
             print('skipped:', missing)
             return 77
+    elif 'onnx' in sys.argv:
+        from malformed_onnx import all_cases, random_files
     else:
         from malformed_pth import all_cases
         random_files = list  # test-convert changes every byte of those
