@@ -27,7 +27,7 @@ static guint warm_after(void) {
 }
 
 static void check_growth(const Twins *stream, const char *what, double before) {
-  const double grown = process_resident_mib() - before;
+  const double grown = process_kept_mib() - before;
   print_message("%s: %u frames (%u + %u), slowest exchange %u us, %.2f MiB grown\n", what,
                 stream->number, stream->seen[1], stream->seen[2],
                 (guint)rig_stat((Rig *)&stream->rig, "max-swap-us"), grown);
@@ -61,7 +61,7 @@ static void exchange_many(Exchange *exchange, const char *what) {
     twins_pass_until(&stream, i % 2 ? 1 : 2);
     loaded += read_bus(&stream);
     if (i == warm_after())
-      before = process_resident_mib();
+      before = process_kept_mib();
   }
   check_growth(&stream, what, before);
   assert_int_equal(loaded, n_swaps + 2);
@@ -100,7 +100,7 @@ static void a_model_before_every_frame(void **state) {
     twins_pass(&stream);
     read_bus(&stream);
     if (i == warm_after())
-      before = process_resident_mib();
+      before = process_kept_mib();
   }
   by_property(stream.rig.element, 2);
   twins_pass_until(&stream, 2);

@@ -25,6 +25,16 @@ gdouble process_resident_mib(void) {
   return (gdouble)resident * (gdouble)sysconf(_SC_PAGESIZE) / MIB;
 }
 
+gdouble process_kept_mib(void) {
+  gdouble least = G_MAXDOUBLE;
+  for (guint i = 0; i < 20; i++) {
+    malloc_trim(0);
+    least = MIN(least, process_resident_mib());
+    g_usleep(10000);
+  }
+  return least;
+}
+
 gdouble process_allocated_mib(void) {
   const struct mallinfo2 info = mallinfo2();
   return (gdouble)(info.uordblks + info.hblkhd) / MIB;

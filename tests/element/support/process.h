@@ -6,6 +6,9 @@
 #include <glib.h>
 
 gdouble process_resident_mib(void);
+/* The least of it within 0.2 s, without what is free: a retired model that is on its way out, and
+ * pages that the allocator keeps for later, are not counted. */
+gdouble process_kept_mib(void);
 gdouble process_allocated_mib(void); /* in use by malloc, all arenas */
 /* The same once other threads have freed what they were told to: the least of some looks. */
 gdouble process_settled_mib(void);
