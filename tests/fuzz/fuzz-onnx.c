@@ -200,6 +200,9 @@ size_t cored_fuzz_seed(size_t index, uint8_t *out, size_t max) {
       FUZZ_SEED("\1\5\0\2\0\1i\7\1\3\6\3\1\2\3\1\26\4Conv\1x\1i\1y\101\4pads\4\0\0\1\1\4meta"),
       /* a constant, a text */
       FUZZ_SEED("\1\5\0\1\1\45\10Constant\1x\1y\2\5value\0\1\1\1\3\4abcd\7\4mode\0\3"),
+      /* metadata of a model of ours */
+      FUZZ_SEED("\1\5\0\0\21\12\14cored.format\22\1"
+                "1"),
       /* a number of an attribute, changed afterwards */
       FUZZ_SEED("\1\5\0\1\1\25\4Relu\1x\1y\0\5group\1\0\0\0\20\0\377"),
   };

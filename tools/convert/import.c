@@ -8,6 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "model/format.h"
 #include "model/hash.h"
 #include "networks/registry.h"
 #include "tools/convert/advice.h"
@@ -54,19 +55,62 @@ static bool find_class(const CoredModelInfo *info, const char *label, const char
                       "no label is '%s'; say with %s which class that is", label, option);
 }
 
-static bool fill_info(const CoredImportOptions *o, const CoredImportMatch *match,
+/* The file was exported from a model, and says what that was. */
+static bool states_info(const CoredLooseFile *file) {
+  return file->metadata.n > 0;
+}
+
+/* What the file says of itself. Its hash is that of another file; the right one is computed. */
+static bool read_info(const CoredLooseFile *file, const CoredImportMatch *match,
                       CoredModelInfo *info, CoredRefusal *refusal) {
+  static const char any_hash[] = "0000000000000000000000000000000000000000000000000000000000000000";
+  CoredMetadata metadata = {0};
+  CoredError error = {0};
+  bool ok = cored_metadata_copy(&metadata, &file->metadata) &&
+            cored_metadata_set(&metadata, CORED_KEY_SHA256, any_hash);
+  if (!ok)
+    cored_refuse(refusal, CORED_REFUSAL_NO_MEMORY, "no memory for the metadata");
+  else if (!(ok = cored_info_read(info, &metadata, "file", &error)))
+    cored_refuse_error(refusal, &error);
+  cored_metadata_clear(&metadata);
+  if (ok && (strcmp(info->network, match->network) != 0 || info->n_classes != match->n_classes))
+    ok = cored_refuse(refusal, CORED_REFUSAL_SETTINGS,
+                      "the file's metadata speak of %s with %d classes, its weights are of %s with "
+                      "%d",
+                      info->network, info->n_classes, match->network, match->n_classes);
+  return ok;
+}
+
+/* The network's own, and labels that have to be told where there is no usual order. */
+static bool guess_info(const CoredImportOptions *o, const CoredImportMatch *match,
+                       CoredModelInfo *info, CoredRefusal *refusal) {
   CoredError error = {0};
   if (!cored_model_info_init(info, match->network, match->n_classes, &error))
     return cored_refuse_error(refusal, &error);
-  const char *labels = o->labels ? o->labels : match->one_output ? "real,fake" : NULL;
-  if (info->n_classes > 2 && !labels)
+  if (info->n_classes > 2 && !o->labels)
     return cored_refuse(refusal, CORED_REFUSAL_SETTINGS,
                         "the network has %d classes; name them with --labels", info->n_classes);
-  if (labels && !set_labels(info, labels, refusal))
-    return false;
-  if (!find_class(info, o->fake ? o->fake : "fake", "--fake", &info->fake_class, refusal) ||
-      !find_class(info, o->real ? o->real : "real", "--real", &info->real_class, refusal))
+  const char *labels = o->labels || !match->one_output ? NULL : "real,fake";
+  return !labels || set_labels(info, labels, refusal);
+}
+
+/* Which classes are shown as fake and as real. What the file says of that holds as long as its
+ * labels do. */
+static bool set_classes(const CoredImportOptions *o, bool stated, CoredModelInfo *info,
+                        CoredRefusal *refusal) {
+  const bool kept = stated && !o->labels;
+  return ((kept && !o->fake) ||
+          find_class(info, o->fake ? o->fake : "fake", "--fake", &info->fake_class, refusal)) &&
+         ((kept && !o->real) ||
+          find_class(info, o->real ? o->real : "real", "--real", &info->real_class, refusal));
+}
+
+static bool fill_info(const CoredImportOptions *o, const CoredLooseFile *file,
+                      const CoredImportMatch *match, CoredModelInfo *info, CoredRefusal *refusal) {
+  const bool stated = states_info(file);
+  if (!(stated ? read_info(file, match, info, refusal) : guess_info(o, match, info, refusal)) ||
+      (o->labels && !set_labels(info, o->labels, refusal)) ||
+      !set_classes(o, stated, info, refusal))
     return false;
   if (o->input_width > 0)
     info->input_width = o->input_width;
@@ -194,6 +238,16 @@ static bool add_source(CoredModel **model, const char *path, const CoredBytes *b
          add_metadata(model, "source_sha256", hash, refusal);
 }
 
+/* Entries that are no settings: what the model was told beside. */
+static bool add_stated(CoredModel **model, const CoredLooseFile *file, CoredRefusal *refusal) {
+  for (size_t i = 0; i < file->metadata.n; i++) {
+    const CoredPair *pair = &file->metadata.pairs[i];
+    if (!cored_info_owns_key(pair->key) && !add_metadata(model, pair->key, pair->value, refusal))
+      return false;
+  }
+  return true;
+}
+
 static CoredModel *build_model(const char *path, const CoredBytes *bytes,
                                const CoredImportOptions *options, const CoredLooseFile *file,
                                const CoredImportMatch *match, CoredRefusal *refusal) {
@@ -202,10 +256,14 @@ static CoredModel *build_model(const char *path, const CoredBytes *bytes,
   CoredError error = {0};
   if (!info)
     cored_refuse(refusal, CORED_REFUSAL_NO_MEMORY, "no memory for the model");
-  else if (fill_info(options, match, info, refusal) &&
+  else if (fill_info(options, file, match, info, refusal) &&
            !(model = cored_model_new(info, match->views, match->n_views, &error)))
     cored_refuse_error(refusal, &error);
   free(info);
+  if (model && !add_stated(&model, file, refusal)) {
+    cored_model_unref(model);
+    return NULL;
+  }
   if (model && !add_source(&model, path, bytes, file->format, refusal)) {
     cored_model_unref(model);
     model = NULL;
@@ -220,6 +278,13 @@ static void move_lines(CoredLines *to, CoredLines *from) {
       return; /* the report gets shorter, nothing else */
 }
 
+/* NULL where the file says none that there is. */
+static const char *stated_network(const CoredLooseFile *file) {
+  const char *id = cored_metadata_get(&file->metadata, CORED_KEY_NETWORK);
+  const CoredNetwork *network = id ? cored_network_find(id) : NULL;
+  return network ? network->id : NULL;
+}
+
 static CoredModel *import_bytes(const char *path, const CoredBytes *bytes,
                                 const CoredImportOptions *options, CoredLooseFile *file,
                                 CoredImportReport *report, CoredRefusal *refusal) {
@@ -227,6 +292,8 @@ static CoredModel *import_bytes(const char *path, const CoredBytes *bytes,
   if (!cored_reader_read(bytes, &options->read, cored_keras_max_data(), file, refusal) ||
       !cored_names_edit(file, &options->names, &file->notes, refusal))
     return NULL;
+  if (!network)
+    network = stated_network(file);
   cored_hints_name(path, &file->hints);
   if (strcmp(file->format, "Keras HDF5") == 0 &&
       !cored_keras_rename(file, options->network, &network, refusal))
@@ -235,7 +302,8 @@ static CoredModel *import_bytes(const char *path, const CoredBytes *bytes,
   CoredModel *model = NULL;
   if (cored_import_match(file, network, &match, refusal))
     model = build_model(path, bytes, options, file, &match, refusal);
-  if (model && !report_assumed(options, cored_model_info(model), &file->hints, &report->assumed)) {
+  if (model && !states_info(file) &&
+      !report_assumed(options, cored_model_info(model), &file->hints, &report->assumed)) {
     cored_refuse(refusal, CORED_REFUSAL_NO_MEMORY, "no memory for the report");
     cored_model_unref(model);
     model = NULL;

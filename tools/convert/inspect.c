@@ -119,6 +119,13 @@ static void describe_safetensors(const CoredBytes *bytes, json_t *out) {
 
 /* ---- Foreign files --------------------------------------------------------------------------- */
 
+static json_t *json_metadata(const CoredMetadata *metadata) {
+  json_t *object = json_object();
+  for (size_t i = 0; i < metadata->n; i++)
+    json_object_set_new(object, metadata->pairs[i].key, json_string(metadata->pairs[i].value));
+  return object;
+}
+
 static void describe_loose(const CoredLooseFile *file, json_t *out) {
   json_t *tensors = json_array();
   for (size_t i = 0; i < file->n_tensors; i++) {
@@ -127,6 +134,8 @@ static void describe_loose(const CoredLooseFile *file, json_t *out) {
                           json_tensor(t->name, cored_scalar_name(t->scalar), t->dims, t->rank));
   }
   json_object_set_new(out, "tensors", tensors);
+  if (file->metadata.n > 0)
+    json_object_set_new(out, "metadata", json_metadata(&file->metadata));
   if (file->globals.n > 0)
     json_object_set_new(out, "globals", json_lines(&file->globals));
   if (file->refused.n > 0)

@@ -140,6 +140,7 @@ void cored_loose_clear(CoredLooseFile *file) {
   cored_lines_clear(&file->globals);
   cored_lines_clear(&file->refused);
   cored_lines_clear(&file->notes);
+  cored_metadata_clear(&file->metadata);
   for (size_t i = 0; i < sizeof file->owned / sizeof *file->owned; i++)
     free(file->owned[i]);
   *file = (CoredLooseFile){0};

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "cored.h"
+#include "model/metadata.h"
 #include "tools/convert/hints.h"
 #include "tools/convert/refusal.h"
 #include "tools/convert/lines.h"
@@ -53,12 +54,14 @@ typedef struct CoredLooseFile {
   const char *format;  /* "PyTorch zip", "PyTorch legacy stream", "Keras HDF5" */
   CoredLoose *tensors; /* in the order of the file */
   size_t n_tensors, capacity;
-  CoredLines globals; /* names that the pickle asks for */
-  CoredLines refused; /* what was refused; only when the file was surveyed */
-  CoredLines notes;   /* what was left out or chosen on the way */
-  char taken[96];     /* key of the dictionary that holds them; "" at the top of the file */
-  CoredHints hints;   /* classes and input that the file speaks of */
-  void *owned[2];     /* memory that the tensors point into */
+  CoredLines globals;     /* names that the pickle asks for */
+  CoredLines refused;     /* what was refused; only when the file was surveyed */
+  CoredLines notes;       /* what was left out or chosen on the way */
+  char taken[96];         /* key of the dictionary that holds them; "" at the top of the file */
+  CoredHints hints;       /* classes and input that the file speaks of */
+  CoredMetadata metadata; /* of a file that was exported from a model: what the model says of
+                           * itself */
+  void *owned[2];         /* memory that the tensors point into */
 } CoredLooseFile;
 
 /* Product of dims in *count: rank 0..8, each dimension 1..2^31-1, no overflow. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * cored-convert: foreign weights in, PyTorch files out, and a look into either. */
+ * cored-convert: foreign weights in, PyTorch and ONNX files out, and a look into either. */
 #include <errno.h>
 #include <getopt.h>
 #include <locale.h>
@@ -14,6 +14,7 @@
 #include "tools/convert/cli.h"
 #include "tools/convert/import.h"
 #include "tools/convert/inspect.h"
+#include "tools/convert/onnx-write.h"
 #include "tools/convert/pth-write.h"
 #include "tools/convert/sign.h"
 
@@ -26,6 +27,7 @@ static const char main_help[] =
     "  import FILE -o OUT.safetensors   turn a PyTorch (.pth, .pth.tar), Keras (.h5), ONNX or\n"
     "                                   plain safetensors weight file into a model\n"
     "  export MODEL -o OUT.pth          write a model as a file that torch.load reads\n"
+    "  export MODEL -o OUT.onnx         write a model for ONNX Runtime, OpenVINO and the like\n"
     "  inspect FILE...                  show what is in a weight file of any of these formats\n"
     "  keygen -o NAME                   make a pair of keys for signing\n"
     "  sign --key FILE MODEL            sign a model\n"
@@ -62,12 +64,16 @@ static const char import_help[] =
     "      --version             print the version\n";
 
 static const char export_help[] =
-    "Usage: cored-convert export [OPTION]... MODEL -o OUT.pth\n"
+    "Usage: cored-convert export [OPTION]... MODEL -o OUT.pth|OUT.onnx\n"
     "\n"
-    "Write the weights of a model under their published names for torch.load.\n"
+    "Write the weights of a model under their published names for torch.load; or, where the name\n"
+    "ends in .onnx, the whole network for programs that run ONNX models, with OUT.onnx.modelinfo\n"
+    "(for GStreamer's onnxinference) and OUT.onnx.labels.txt (the classes) beside it.\n"
     "\n"
     "  -o, --output=FILE         the file to write\n"
     "      --overwrite           replace it, as a whole or not at all, if it is there already\n"
+    "      --onnx                write ONNX, whatever the name\n"
+    "      --no-logits           ONNX: the probabilities are the only output\n"
     "      --layout=LAYOUT       state-dict (default), or checkpoint: the dictionary under\n"
     "                            'state_dict' beside epoch, best_epoch, best_acc, optimizer\n"
     "  -q, --quiet               print errors only\n"
@@ -156,6 +162,8 @@ enum {
   OPT_IGNORE_CRC,
   OPT_MAX_BYTES,
   OPT_LAYOUT,
+  OPT_ONNX,
+  OPT_NO_LOGITS,
   OPT_JSON,
   OPT_PLAN
 };
@@ -329,9 +337,9 @@ static int command_import(int argc, char **argv) {
 /* ---- export ---------------------------------------------------------------------------------- */
 
 typedef struct ExportArgs {
-  const char *output;
+  const char *output, *layout_name; /* as it was given, NULL: it was not */
   CoredPthLayout layout;
-  bool quiet, overwrite;
+  bool onnx, no_logits, quiet, overwrite;
 } ExportArgs;
 
 static int export_model(const char *input, const ExportArgs *args) {
@@ -342,7 +350,8 @@ static int export_model(const char *input, const ExportArgs *args) {
     cored_cli_advise(cored_advice_for_model(input, &error));
     return EXIT_FAILED;
   }
-  bool ok = cored_pth_write(model, args->output, args->layout, &error);
+  const bool ok = args->onnx ? cored_onnx_write(model, args->output, args->no_logits, &error)
+                             : cored_pth_write(model, args->output, args->layout, &error);
   if (ok && !args->quiet)
     printf("%s: %s, %zu tensors\n", cored_show(args->output).text, cored_model_info(model)->network,
            cored_model_n_tensors(model));
@@ -351,17 +360,62 @@ static int export_model(const char *input, const ExportArgs *args) {
             : cored_cli_fail(args->output, cored_error_code_name(error.code), error.message);
 }
 
+/* All files of the export. */
+static bool may_export(const ExportArgs *args) {
+  static const char *const suffixes[] = {"", CORED_ONNX_MODELINFO_SUFFIX, CORED_ONNX_LABELS_SUFFIX};
+  for (size_t i = 0; i < (args->onnx ? sizeof suffixes / sizeof *suffixes : 1); i++) {
+    char *path = NULL;
+    if (asprintf(&path, "%s%s", args->output, suffixes[i]) < 0)
+      return false;
+    const bool may = cored_cli_may_write(path, args->overwrite);
+    free(path);
+    if (!may)
+      return false;
+  }
+  return true;
+}
+
 static int run_export(const char *argument, const ExportArgs *args) {
-  char *input =
-      cored_cli_may_write(args->output, args->overwrite) ? cored_cli_model(argument) : NULL;
+  char *input = may_export(args) ? cored_cli_model(argument) : NULL;
   const int status = input ? export_model(input, args) : EXIT_FAILED;
   free(input);
   return status;
 }
 
+/* EXIT_USAGE for a layout that there is not. */
+static int set_layout(ExportArgs *args, const char *name) {
+  args->layout_name = name;
+  args->layout = strcasecmp(name, "checkpoint") == 0 ? CORED_PTH_CHECKPOINT : CORED_PTH_STATE_DICT;
+  if (args->layout == CORED_PTH_CHECKPOINT || strcasecmp(name, "state-dict") == 0)
+    return EXIT_DONE;
+  return cored_cli_usage("export", "--layout: expected state-dict|checkpoint, found", name);
+}
+
+static bool ends_in_onnx(const char *path) {
+  const char *dot = strrchr(path, '.');
+  return dot && strcasecmp(dot, ".onnx") == 0;
+}
+
+/* What has to be there and what goes together; decides on the format. */
+static int settle_export(ExportArgs *args, int n_files) {
+  if (n_files != 1)
+    return cored_cli_usage("export", "expected one model to read", NULL);
+  if (!args->output)
+    return cored_cli_usage("export", "expected -o FILE", NULL);
+  args->onnx |= ends_in_onnx(args->output);
+  if (args->onnx && args->layout_name)
+    return cored_cli_usage("export", "--layout is for PyTorch files, not for ONNX", NULL);
+  if (!args->onnx && args->no_logits)
+    return cored_cli_usage("export", "--no-logits is for ONNX; the output does not end in .onnx",
+                           NULL);
+  return EXIT_DONE;
+}
+
 static int command_export(int argc, char **argv) {
   static const struct option options[] = {{"output", required_argument, NULL, 'o'},
                                           {"layout", required_argument, NULL, OPT_LAYOUT},
+                                          {"onnx", no_argument, NULL, OPT_ONNX},
+                                          {"no-logits", no_argument, NULL, OPT_NO_LOGITS},
                                           {"overwrite", no_argument, NULL, OPT_OVERWRITE},
                                           {"quiet", no_argument, NULL, 'q'},
                                           {"help", no_argument, NULL, 'h'},
@@ -379,18 +433,13 @@ static int command_export(int argc, char **argv) {
       args.output = optarg;
     args.quiet |= c == 'q';
     args.overwrite |= c == OPT_OVERWRITE;
-    if (c == OPT_LAYOUT) {
-      args.layout =
-          strcasecmp(optarg, "checkpoint") == 0 ? CORED_PTH_CHECKPOINT : CORED_PTH_STATE_DICT;
-      if (args.layout == CORED_PTH_STATE_DICT && strcasecmp(optarg, "state-dict") != 0)
-        return cored_cli_usage("export", "--layout: expected state-dict|checkpoint, found", optarg);
-    }
+    args.onnx |= c == OPT_ONNX;
+    args.no_logits |= c == OPT_NO_LOGITS;
+    if (c == OPT_LAYOUT && set_layout(&args, optarg) != EXIT_DONE)
+      return EXIT_USAGE;
   }
-  if (argc - optind != 1)
-    return cored_cli_usage("export", "expected one model to read", NULL);
-  if (!args.output)
-    return cored_cli_usage("export", "expected -o FILE", NULL);
-  return run_export(argv[optind], &args);
+  const int status = settle_export(&args, argc - optind);
+  return status == EXIT_DONE ? run_export(argv[optind], &args) : status;
 }
 
 /* ---- inspect --------------------------------------------------------------------------------- */

@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "model/format.h"
+#include "tools/convert/onnx-graph.h"
 #include "tools/convert/onnx.h"
 
 /* "onnx::Conv_610" or "610": what PyTorch's exporter calls a tensor that it computed itself. */
@@ -53,6 +55,26 @@ static bool drop_integers(CoredLooseFile *file) {
   return dropped == 0 || cored_lines_add(&file->notes, "%zu tensors of integers left out", dropped);
 }
 
+/* The entries of a file that cored-convert wrote, less those that are there for other programs. In
+ * any other file they mean nothing here. */
+static bool take_metadata(const CoredOnnx *onnx, CoredMetadata *metadata) {
+  bool ok = true;
+  if (!cored_onnx_metadata(onnx, CORED_KEY_FORMAT))
+    return true;
+  for (size_t i = 0; i < onnx->n_metadata && ok; i++) {
+    const CoredOnnxEntry *entry = &onnx->metadata[i];
+    if (cored_onnx_is(entry->key, CORED_ONNX_PROBABILITIES) ||
+        cored_onnx_is(entry->key, CORED_ONNX_LOGITS))
+      continue;
+    char *key = strndup(entry->key.at ? entry->key.at : "", entry->key.length);
+    char *value = strndup(entry->value.at ? entry->value.at : "", entry->value.length);
+    ok = key && value && cored_metadata_set(metadata, key, value);
+    free(key);
+    free(value);
+  }
+  return ok;
+}
+
 bool cored_onnx_read_weights(const CoredBytes *bytes, bool survey, CoredLooseFile *file,
                              CoredRefusal *refusal) {
   CoredOnnx onnx = {0};
@@ -62,8 +84,8 @@ bool cored_onnx_read_weights(const CoredBytes *bytes, bool survey, CoredLooseFil
     *file = onnx.initializers;
     file->format = "ONNX";
     onnx.initializers = (CoredLooseFile){0};
-    ok = drop_integers(file) ||
-         cored_refuse(refusal, CORED_REFUSAL_NO_MEMORY, "no memory for notes");
+    ok = (drop_integers(file) && take_metadata(&onnx, &file->metadata)) ||
+         cored_refuse(refusal, CORED_REFUSAL_NO_MEMORY, "no memory for notes and metadata");
   }
   cored_onnx_clear(&onnx);
   return ok;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * A strict reader of ONNX files. Numbers of fields and enumerations: onnx.proto3 of ONNX 1.23. */
+ * A strict reader of ONNX files. */
 #include "tools/convert/onnx.h"
 
 #include <inttypes.h>
@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tools/convert/onnx-fields.h"
 #include "tools/convert/protobuf.h"
 
 /* IR versions. Before 3 nothing says which operators are meant; what comes after 14 is not known
@@ -16,67 +17,6 @@
 
 #define MAX_METADATA 4096 /* entries: as many as a model file may have */
 #define MAX_ATTRIBUTES 64 /* of one node */
-
-enum { /* fields of the messages, by the name that the standard gives them */
-       MODEL_IR_VERSION = 1,
-       MODEL_PRODUCER_NAME = 2,
-       MODEL_GRAPH = 7,
-       MODEL_OPSET_IMPORT = 8,
-       MODEL_METADATA_PROPS = 14,
-       MODEL_TRAINING_INFO = 20,
-       MODEL_FUNCTIONS = 25,
-       OPSET_DOMAIN = 1,
-       OPSET_VERSION = 2,
-       ENTRY_KEY = 1,
-       ENTRY_VALUE = 2,
-       GRAPH_NODE = 1,
-       GRAPH_INITIALIZER = 5,
-       GRAPH_INPUT = 11,
-       GRAPH_OUTPUT = 12,
-       GRAPH_SPARSE_INITIALIZER = 15,
-       NODE_INPUT = 1,
-       NODE_OUTPUT = 2,
-       NODE_NAME = 3,
-       NODE_OP_TYPE = 4,
-       NODE_ATTRIBUTE = 5,
-       NODE_DOMAIN = 7,
-       ATTRIBUTE_NAME = 1,
-       ATTRIBUTE_F = 2,
-       ATTRIBUTE_I = 3,
-       ATTRIBUTE_S = 4,
-       ATTRIBUTE_T = 5,
-       ATTRIBUTE_G = 6,
-       ATTRIBUTE_INTS = 8,
-       ATTRIBUTE_GRAPHS = 11,
-       ATTRIBUTE_TYPE = 20,
-       ATTRIBUTE_REFERENCE = 21,
-       ATTRIBUTE_SPARSE_TENSOR = 22,
-       ATTRIBUTE_SPARSE_TENSORS = 23,
-       TENSOR_DIMS = 1,
-       TENSOR_DATA_TYPE = 2,
-       TENSOR_SEGMENT = 3,
-       TENSOR_FLOAT_DATA = 4,
-       TENSOR_INT32_DATA = 5,
-       TENSOR_STRING_DATA = 6,
-       TENSOR_INT64_DATA = 7,
-       TENSOR_NAME = 8,
-       TENSOR_RAW_DATA = 9,
-       TENSOR_DOUBLE_DATA = 10,
-       TENSOR_UINT64_DATA = 11,
-       TENSOR_DOC_STRING = 12,
-       TENSOR_EXTERNAL_DATA = 13,
-       TENSOR_DATA_LOCATION = 14,
-       TENSOR_METADATA_PROPS = 16,
-       VALUE_NAME = 1,
-       VALUE_TYPE = 2,
-       TYPE_TENSOR = 1,
-       TYPE_TENSOR_SHAPE = 2,
-       SHAPE_DIM = 1,
-       DIM_VALUE = 1
-};
-
-/* Values of an attribute's type. */
-enum { TYPE_FLOAT = 1, TYPE_INT, TYPE_STRING, TYPE_TENSOR_VALUE, TYPE_INTS = 7 };
 
 /* Integers that are written as varints and have to be spread out: one tensor's. */
 typedef struct Packed {
@@ -147,11 +87,16 @@ typedef struct DataType {
 } DataType;
 
 static const DataType data_types[] = {
-    {1, CORED_SCALAR_F32, TENSOR_FLOAT_DATA},   {2, CORED_SCALAR_U8, TENSOR_INT32_DATA},
-    {3, CORED_SCALAR_I8, TENSOR_INT32_DATA},    {5, CORED_SCALAR_I16, TENSOR_INT32_DATA},
-    {6, CORED_SCALAR_I32, TENSOR_INT32_DATA},   {7, CORED_SCALAR_I64, TENSOR_INT64_DATA},
-    {9, CORED_SCALAR_BOOL, TENSOR_INT32_DATA},  {10, CORED_SCALAR_F16, 0},
-    {11, CORED_SCALAR_F64, TENSOR_DOUBLE_DATA}, {16, CORED_SCALAR_BF16, 0},
+    {DATA_FLOAT, CORED_SCALAR_F32, TENSOR_FLOAT_DATA},
+    {DATA_UINT8, CORED_SCALAR_U8, TENSOR_INT32_DATA},
+    {DATA_INT8, CORED_SCALAR_I8, TENSOR_INT32_DATA},
+    {DATA_INT16, CORED_SCALAR_I16, TENSOR_INT32_DATA},
+    {DATA_INT32, CORED_SCALAR_I32, TENSOR_INT32_DATA},
+    {DATA_INT64, CORED_SCALAR_I64, TENSOR_INT64_DATA},
+    {DATA_BOOL, CORED_SCALAR_BOOL, TENSOR_INT32_DATA},
+    {DATA_FLOAT16, CORED_SCALAR_F16, 0},
+    {DATA_DOUBLE, CORED_SCALAR_F64, TENSOR_DOUBLE_DATA},
+    {DATA_BFLOAT16, CORED_SCALAR_BF16, 0},
 };
 
 typedef struct Tensor {

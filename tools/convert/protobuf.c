@@ -2,7 +2,12 @@
  * The wire format of protocol buffers. */
 #include "tools/convert/protobuf.h"
 
+#include <stdlib.h>
+
 #include "tools/convert/bytes.h"
+#include "tools/convert/lines.h"
+
+/* ---- Reading --------------------------------------------------------------------------------- */
 
 static size_t place(const CoredProto *in) {
   return (size_t)(in->at - in->file);
@@ -81,4 +86,74 @@ CoredProto cored_proto_inside(const CoredProto *in, const CoredProtoField *field
                       .at = field->data,
                       .end = field->data + field->size,
                       .refusal = in->refusal};
+}
+
+/* ---- Writing --------------------------------------------------------------------------------- */
+
+void cored_proto_clear(CoredProtoOut *out) {
+  free(out->data);
+  *out = (CoredProtoOut){0};
+}
+
+static void put(CoredProtoOut *out, const void *bytes, size_t size) {
+  if (out->failed || !cored_array_grow(&out->data, &out->capacity, out->size + size, 1)) {
+    out->failed = true;
+    return;
+  }
+  if (size > 0)
+    memcpy(out->data + out->size, bytes, size);
+  out->size += size;
+}
+
+static void put_varint(CoredProtoOut *out, uint64_t value) {
+  uint8_t bytes[10];
+  size_t n = 0;
+  for (; value > 0x7f; value >>= 7)
+    bytes[n++] = (uint8_t)(value | 0x80);
+  bytes[n++] = (uint8_t)value;
+  put(out, bytes, n);
+}
+
+static void put_tag(CoredProtoOut *out, uint32_t field, CoredProtoType type) {
+  put_varint(out, (uint64_t)field << 3 | (uint64_t)type);
+}
+
+void cored_proto_put_number(CoredProtoOut *out, uint32_t field, uint64_t value) {
+  put_tag(out, field, CORED_PROTO_VARINT);
+  put_varint(out, value);
+}
+
+void cored_proto_put_float(CoredProtoOut *out, uint32_t field, float value) {
+  uint32_t bits;
+  uint8_t bytes[4];
+  memcpy(&bits, &value, sizeof bits);
+  for (int i = 0; i < 4; i++)
+    bytes[i] = (uint8_t)(bits >> 8 * i);
+  put_tag(out, field, CORED_PROTO_FIXED32);
+  put(out, bytes, sizeof bytes);
+}
+
+void cored_proto_put_head(CoredProtoOut *out, uint32_t field, uint64_t size) {
+  put_tag(out, field, CORED_PROTO_BYTES);
+  put_varint(out, size);
+}
+
+void cored_proto_put_bytes(CoredProtoOut *out, uint32_t field, const void *bytes, size_t size) {
+  cored_proto_put_head(out, field, size);
+  put(out, bytes, size);
+}
+
+void cored_proto_put_text(CoredProtoOut *out, uint32_t field, const char *text) {
+  cored_proto_put_bytes(out, field, text, strlen(text));
+}
+
+void cored_proto_put_fields(CoredProtoOut *out, const CoredProtoOut *fields) {
+  out->failed |= fields->failed;
+  put(out, fields->data, fields->size);
+}
+
+void cored_proto_put_message(CoredProtoOut *out, uint32_t field, CoredProtoOut *message) {
+  out->failed |= message->failed;
+  cored_proto_put_bytes(out, field, message->data, message->size);
+  cored_proto_clear(message);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * The wire format of protocol buffers: fields pulled one after another out of untrusted bytes.
+ * The wire format of protocol buffers: fields pulled one after another out of untrusted bytes, and
+ * fields put one after another into a message.
  *
  * A message is a sequence of fields, each a tag (its number and its type) and a value. Nothing is
  * copied or allocated, and nothing recurses: whoever knows the message goes into a field of bytes
@@ -41,5 +42,25 @@ bool cored_proto_next(CoredProto *in, CoredProtoField *field);
 CoredProto cored_proto_inside(const CoredProto *in, const CoredProtoField *field);
 /* One number of those in a packed field. False where it is damaged. */
 bool cored_proto_varint(CoredProto *in, uint64_t *value);
+
+/* A message that grows. Putting into one whose memory ran out does nothing: look at `failed` once,
+ * at the end. */
+typedef struct CoredProtoOut {
+  uint8_t *data; /* owned */
+  size_t size, capacity;
+  bool failed;
+} CoredProtoOut;
+
+void cored_proto_clear(CoredProtoOut *out);
+void cored_proto_put_number(CoredProtoOut *out, uint32_t field, uint64_t value);
+void cored_proto_put_float(CoredProtoOut *out, uint32_t field, float value);
+void cored_proto_put_text(CoredProtoOut *out, uint32_t field, const char *text);
+void cored_proto_put_bytes(CoredProtoOut *out, uint32_t field, const void *bytes, size_t size);
+/* Put the message into out, and empty it. */
+void cored_proto_put_message(CoredProtoOut *out, uint32_t field, CoredProtoOut *message);
+/* Only the head of a field of `size` bytes, which the caller writes behind it. */
+void cored_proto_put_head(CoredProtoOut *out, uint32_t field, uint64_t size);
+/* Fields that were put elsewhere, as they are. */
+void cored_proto_put_fields(CoredProtoOut *out, const CoredProtoOut *fields);
 
 #endif /* CORED_CONVERT_PROTOBUF_H */

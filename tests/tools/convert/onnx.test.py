@@ -1,0 +1,221 @@
+# SPDX-License-Identifier: MIT
+"""ONNX files out and in: what is written is read back to the same bits, what lies beside it, what
+may be replaced, what Ctrl-C leaves, and whose weights are found by their names.
+
+    onnx.test.py CONVERT MAKE_MODEL
+"""
+import configparser
+import json
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from onnxfile import graph, model, node, tensor, text
+
+CONVERT, MAKE_MODEL = sys.argv[1:3]
+NETWORKS = ['xception', 'efficientnet-b0', 'meso4', 'mesoinception4', 'cored-compact']
+BESIDE = '.modelinfo', '.labels.txt'
+OF_THE_FILE = {'cored.sha256', 'cored.header-sha256', 'cored.canary', 'cored.key-id',
+               'cored.signature'}
+OF_THE_IMPORT = {'source', 'source_format', 'source_sha256'}
+
+
+def run(*arguments, status=0):
+    done = subprocess.run([CONVERT, *map(str, arguments)], capture_output=True, text=True,
+                          timeout=100)
+    assert done.returncode == status, (arguments, done)
+    return done.stdout + done.stderr
+
+
+def make(path, network='meso4', seed=3, generation=4):
+    subprocess.run([MAKE_MODEL, network, str(seed), path, str(generation)], check=True)
+
+
+def safetensors(path):
+    """Metadata and tensors of a model file, as they are in it."""
+    data = Path(path).read_bytes()
+    size = struct.unpack('<Q', data[:8])[0]
+    header = json.loads(data[8:8 + size])
+    metadata = header.pop('__metadata__')
+    return metadata, {name: (t['dtype'], t['shape'], data[8 + size:][slice(*t['data_offsets'])])
+                      for name, t in header.items()}
+
+
+def stated(metadata):
+    return {k: v for k, v in metadata.items() if k not in OF_THE_FILE | OF_THE_IMPORT}
+
+
+def settings(folder):
+    """A model whose settings are none that an import would assume."""
+    own, pth, out = folder / 'own.safetensors', folder / 'own.pth', folder / 'set.safetensors'
+    make(own)
+    run('export', own, '-o', pth)
+    run('import', pth, '-o', out, '-n', 'meso4', '--labels=wahr,falsch', '--fake=falsch',
+        '--real=wahr', '--mean=0.1,0.2,0.3', '--std=0.5', '--threshold=0.25', '--temperature=1.5')
+    return out
+
+
+def test_round_trip(folder):
+    models = [settings(folder)]
+    for network in NETWORKS:
+        models.append(folder / (network + '.safetensors'))
+        make(models[-1], network)
+    for path in models:
+        onnx, back = path.with_suffix('.onnx'), path.with_suffix('.back.safetensors')
+        assert 'onnx: ' in run('export', path, '-o', onnx)
+        said = run('import', onnx, '-o', back)
+        assert 'assumed' not in said and 'warning' not in said and 'from ONNX' in said, said
+        before, after = safetensors(path), safetensors(back)
+        assert before[1] == after[1], f'{path}: other weights'
+        assert stated(before[0]) == stated(after[0]), (before[0], after[0])
+        for name in path, onnx, back:
+            name.unlink()
+
+
+def test_beside(folder):
+    path, onnx = settings(folder), folder / 'm.onnx'
+    run('export', path, '-o', onnx)
+    assert Path(f'{onnx}.labels.txt').read_text() == 'wahr\nfalsch\n'
+    info = configparser.ConfigParser()
+    info.read_string(Path(f'{onnx}.modelinfo').read_text())
+    assert info.sections() == ['modelinfo', 'input', 'probabilities', 'logits']
+    assert info['modelinfo']['version'] == '1.0'
+    assert info['modelinfo']['group-id'] == info['probabilities']['id']
+    assert info['input']['dims'] == '-1,3,256,256' and info['input']['dir'] == 'input'
+    ranges = [tuple(map(float, r.split(','))) for r in info['input']['ranges'].split(';')]
+    expected = [(-m / 0.5, (1 - m) / 0.5) for m in (0.1, 0.2, 0.3)]
+    assert all(abs(x - y) < 1e-6 for a, b in zip(ranges, expected) for x, y in zip(a, b)), ranges
+    for name in 'probabilities', 'logits':
+        assert info[name]['dims'] == '-1,2' and info[name]['dir'] == 'output'
+    shown = json.loads(run('inspect', '--json', onnx))
+    assert shown['format'] == 'ONNX' and shown['metadata']['cored.labels'] == '["wahr","falsch"]'
+    assert not OF_THE_FILE & set(shown['metadata'])
+
+
+def test_options(folder):
+    path = folder / 'm.safetensors'
+    make(path)
+    run('export', path, '--onnx', '-o', folder / 'named-otherwise')
+    assert (folder / 'named-otherwise.labels.txt').exists()
+    run('export', path, '-o', folder / 'LOUD.ONNX', '--no-logits')
+    info = (folder / 'LOUD.ONNX.modelinfo').read_text()
+    assert '[probabilities]' in info and '[logits]' not in info
+    run('import', folder / 'LOUD.ONNX', '-o', folder / 'back.safetensors')
+    assert '--layout' in run('export', path, '-o', folder / 'x.onnx', '--layout=checkpoint', status=2)
+    assert '--no-logits' in run('export', path, '-o', folder / 'x.pth', '--no-logits', status=2)
+    assert not list(folder.glob('x.*'))
+    # What the user says counts more than what the file says.
+    run('import', folder / 'LOUD.ONNX', '-o', folder / 'other.safetensors', '--threshold=0.75',
+        '--labels=real,fake')
+    metadata = safetensors(folder / 'other.safetensors')[0]
+    assert metadata['cored.threshold'] == '0.75' and metadata['cored.labels'] == '["real","fake"]'
+    assert metadata['cored.fake-class'] == '1', metadata
+
+
+def contents(folder):
+    return {p.name: p.read_bytes() for p in folder.iterdir() if p.is_file()}
+
+
+def test_overwrite(folder):
+    path, onnx = folder / 'm.safetensors', folder / 'out' / 'm.onnx'
+    onnx.parent.mkdir()
+    make(path)
+    for suffix in ('', *BESIDE):
+        taken = Path(f'{onnx}{suffix}')
+        taken.write_text('mine')
+        said = run('export', path, '-o', onnx, status=1)
+        assert 'EXISTS' in said and '--overwrite' in said, said
+        assert contents(onnx.parent) == {taken.name: b'mine'}
+        taken.unlink()
+    run('export', path, '-o', onnx)
+    first = contents(onnx.parent)
+    make(path, seed=5)
+    run('export', path, '-o', onnx, '--overwrite')
+    second = contents(onnx.parent)
+    assert set(first) == set(second) and first['m.onnx'] != second['m.onnx']
+    for suffix in BESIDE:  # one that cannot be written: none is
+        taken = Path(f'{onnx}{suffix}')
+        taken.unlink()
+        taken.mkdir()
+        make(path, seed=6)
+        before = contents(onnx.parent)
+        assert 'NOT_REGULAR' in run('export', path, '-o', onnx, '--overwrite', status=1)
+        assert contents(onnx.parent) == before
+        taken.rmdir()
+        run('export', path, '-o', onnx, '--overwrite')
+
+
+def test_interrupted(folder):
+    path, out = folder / 'm.safetensors', folder / 'out'
+    make(path, 'efficientnet-b0')
+    started = time.monotonic()
+    run('export', path, '-o', folder / 'whole.onnx')
+    took = time.monotonic() - started
+    whole = (folder / 'whole.onnx').read_bytes()
+    names = {'m.onnx', 'm.onnx.modelinfo', 'm.onnx.labels.txt'}
+    for step in range(8):
+        out.mkdir()
+        child = subprocess.Popen([CONVERT, 'export', path, '-o', out / 'm.onnx'],
+                                 stdout=subprocess.DEVNULL)
+        time.sleep(took * step / 6)
+        child.send_signal(signal.SIGINT)
+        assert child.wait(60) in (0, -signal.SIGINT)
+        left = contents(out)
+        assert not left or set(left) == names and left['m.onnx'] == whole, (step, set(left))
+        for name in left:
+            (out / name).unlink()
+        out.rmdir()
+
+
+def parameters(path):
+    return safetensors(path)[1]
+
+
+def foreign(weights, names=lambda n: n, nodes=()):
+    """Somebody else's file with these weights."""
+    tensors = [tensor(names(n), shape, data=data) for n, (_, shape, data) in weights.items()]
+    return model(graph(nodes=nodes or [node('Conv', ('input', names('conv1.weight')))],
+                       tensors=tensors))
+
+
+def test_foreign(folder):
+    own, path, out = folder / 'own.safetensors', folder / 'f.onnx', folder / 'out.safetensors'
+    make(own)
+    weights = parameters(own)
+    path.write_bytes(foreign(weights, lambda n: 'module.' + n))
+    said = run('import', path, '-o', out)
+    assert 'assumed' in said and parameters(out) == weights, said
+    # Metadata of others say nothing here.
+    path.write_bytes(foreign(weights) + text(14, text(1, 'probabilities') + text(2, 'x')))
+    assert 'assumed' in run('import', path, '-o', out, '--overwrite')
+    # Folded: numbers for names.
+    path.write_bytes(foreign(weights, lambda n: 'onnx::Conv_61' if n == 'conv1.weight' else n))
+    said = run('import', path, '-o', folder / 'no', status=1)
+    assert 'ONNX_FOLDED' in said and 'do_constant_folding=False' in said, said
+    assert 'onnx::Conv_61' in run('inspect', path)
+    # A file that says to be another network than its weights are.
+    lies = foreign(weights) + b''.join(
+        text(14, text(1, k) + text(2, v.replace('meso4', 'xception')))
+        for k, v in safetensors(own)[0].items())
+    path.write_bytes(lies)
+    run('import', path, '-o', folder / 'no', status=1)
+    lies = foreign(weights) + text(14, text(1, 'cored.format') + text(2, '1'))
+    path.write_bytes(lies)
+    assert 'METADATA_MISSING' in run('import', path, '-o', folder / 'no', status=1)
+    assert not (folder / 'no').exists()
+
+
+def main():
+    for name, test in list(globals().items()):
+        if name.startswith('test_'):
+            with tempfile.TemporaryDirectory() as folder:
+                test(Path(folder))
+                print(name[5:], 'ok', flush=True)
+
+
+if __name__ == '__main__':
+    main()
