@@ -10,7 +10,7 @@ Usage: tests/run.sh [--no-install] [--build DIR] [--without SUITE]... [-D OPTION
 
 On a Debian 12 or 13 machine: installs the packages of tests/packages.txt that are missing (with
 apt-get, through sudo when not root), configures and builds in build/ and runs the named test
-suites, or all but "slow". The safetensors package comes from PyPI, into build-python/. The last
+suites, or all but "slow". The packages safetensors and onnxruntime come from PyPI, into build-python/. The last
 line reads "N passed, N failed, N skipped".
 
   --no-install      install nothing
@@ -43,14 +43,17 @@ while [ $# -gt 0 ]; do
 done
 case $build in /*) ;; *) build=$PWD/$build ;; esac
 # What only PyPI has, in a virtual environment that sees the system's modules. Without it the tests
-# that need it skip.
+# that need it skip themselves.
 prepare_python() {
-  local dir=$cored_root/build-python
-  "$dir/bin/python3" -c 'import safetensors' 2>/dev/null && return 0
-  say "safetensors from PyPI into ${dir#"$cored_root"/}"
-  { /usr/bin/python3 -m venv --system-site-packages "$dir" &&
-    timeout 120 "$dir/bin/pip" install -q --disable-pip-version-check --retries 1 --timeout 20 \
-      'safetensors>=0.4,<1'; } >&2 || say "PyPI is out of reach: its tests will be skipped"
+  local dir=$cored_root/build-python package name
+  for package in 'safetensors>=0.4,<1' 'onnxruntime>=1.17,<2'; do
+    name=${package%%>*}
+    "$dir/bin/python3" -c "import $name" 2>/dev/null && continue
+    say "$name from PyPI into ${dir#"$cored_root"/}"
+    { /usr/bin/python3 -m venv --system-site-packages "$dir" &&
+      timeout 300 "$dir/bin/pip" install -q --disable-pip-version-check --retries 1 --timeout 20 \
+        "$package"; } >&2 || say "PyPI is out of reach or has no $name: its tests will be skipped"
+  done
 }
 
 [ $install = no ] || { install_packages all && prepare_python; }

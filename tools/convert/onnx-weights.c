@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * The initializers of an ONNX file as weights. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -55,6 +56,20 @@ static bool drop_integers(CoredLooseFile *file) {
   return dropped == 0 || cored_lines_add(&file->notes, "%zu tensors of integers left out", dropped);
 }
 
+/* [batch, 3, height, width]: the size that the network was exported for. */
+static void take_size(const CoredOnnx *onnx, CoredHints *hints) {
+  for (size_t i = 0; i < onnx->n_inputs; i++) {
+    const CoredOnnxValue *input = &onnx->inputs[i];
+    if (input->rank != 4 || input->dims[1] != 3 || input->dims[2] < 1 || input->dims[3] < 1 ||
+        cored_onnx_tensor(onnx, input->name))
+      continue;
+    hints->height = (int)input->dims[2];
+    hints->width = (int)input->dims[3];
+    snprintf(hints->size_key, sizeof hints->size_key, "the network's input");
+    return;
+  }
+}
+
 /* The entries of a file that cored-convert wrote, less those that are there for other programs. In
  * any other file they mean nothing here. */
 static bool take_metadata(const CoredOnnx *onnx, CoredMetadata *metadata) {
@@ -81,6 +96,7 @@ bool cored_onnx_read_weights(const CoredBytes *bytes, bool survey, CoredLooseFil
   file->format = "ONNX";
   bool ok = cored_onnx_read(bytes, &onnx, refusal) && (survey || check_folded(&onnx, refusal));
   if (ok) {
+    take_size(&onnx, &onnx.initializers.hints);
     *file = onnx.initializers;
     file->format = "ONNX";
     onnx.initializers = (CoredLooseFile){0};

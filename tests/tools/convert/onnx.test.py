@@ -189,6 +189,8 @@ def test_foreign(folder):
     path.write_bytes(foreign(weights, lambda n: 'module.' + n))
     said = run('import', path, '-o', out)
     assert 'assumed' in said and parameters(out) == weights, said
+    # The network's input tells the size.
+    assert "network's input says 8x8, not 256x256" in said, said
     # Metadata of others say nothing here.
     path.write_bytes(foreign(weights) + text(14, text(1, 'probabilities') + text(2, 'x')))
     assert 'assumed' in run('import', path, '-o', out, '--overwrite')
