@@ -10,8 +10,8 @@ Usage: tests/run.sh [--no-install] [--build DIR] [--without SUITE]... [-D OPTION
 
 On a Debian 12 or 13 machine: installs the packages of tests/packages.txt that are missing (with
 apt-get, through sudo when not root), configures and builds in build/ and runs the named test
-suites, or all but "slow". The packages safetensors and onnxruntime come from PyPI, into build-python/. The last
-line reads "N passed, N failed, N skipped".
+suites, or all but "slow". The packages safetensors and onnxruntime come from PyPI, into
+build-python/. The last line reads "N passed, N failed, N skipped".
 
   --no-install      install nothing
   --build DIR       build there instead of in build/

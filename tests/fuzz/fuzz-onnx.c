@@ -153,12 +153,13 @@ static void read_structure(const CoredBytes *bytes) {
   cored_onnx_clear(&onnx);
 }
 
+/* Shorter files are refused before anybody looks what they are. */
 static void read_weights(const CoredBytes *bytes, bool survey) {
   CoredReadOptions options = {.survey = survey};
   CoredLooseFile file = {0};
   CoredRefusal refusal = {0};
   CoredImportMatch match;
-  if (cored_format_of(bytes, &refusal) == CORED_FORMAT_ONNX &&
+  if (bytes->size >= 8 && cored_format_of(bytes, &refusal) == CORED_FORMAT_ONNX &&
       cored_reader_read(bytes, &options, 0, &file, &refusal)) {
     see_file(&file);
     cored_import_match(&file, NULL, &match, &refusal);

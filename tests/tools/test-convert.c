@@ -8,13 +8,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 #include "fuzz/pth-seed.h"
 #include "networks/registry.h"
 #include "tools/convert/advice.h"
 #include "tools/convert/match.h"
+#include "tools/convert/onnx-fields.h"
+#include "tools/convert/onnx-write.h"
+#include "tools/convert/onnx.h"
 #include "tools/convert/pickle.h"
+#include "tools/convert/protobuf.h"
 #include "tools/convert/reader.h"
 
 /* ---- Allocations that fail ------------------------------------------------------------------- */
@@ -272,6 +277,132 @@ static void every_failing_allocation_is_reported(void **state) {
   }
 }
 
+/* ---- ONNX ------------------------------------------------------------------------------------ */
+
+/* A tensor with two values in the field of their type. */
+static void put_tensor(CoredProtoOut *out, uint32_t field, const char *name, unsigned type,
+                       uint32_t values, const void *data, size_t size) {
+  CoredProtoOut tensor = {0};
+  cored_proto_put_number(&tensor, TENSOR_DIMS, 2);
+  cored_proto_put_number(&tensor, TENSOR_DATA_TYPE, type);
+  cored_proto_put_text(&tensor, TENSOR_NAME, name);
+  cored_proto_put_bytes(&tensor, values, data, size);
+  cored_proto_put_message(out, field, &tensor);
+}
+
+static void put_node(CoredProtoOut *graph) {
+  CoredProtoOut node = {0}, pads = {0}, value = {0};
+  cored_proto_put_text(&pads, ATTRIBUTE_NAME, "pads");
+  for (unsigned i = 0; i < 4; i++)
+    cored_proto_put_number(&pads, ATTRIBUTE_INTS, i);
+  cored_proto_put_text(&value, ATTRIBUTE_NAME, "value");
+  put_tensor(&value, ATTRIBUTE_T, "", DATA_INT64, TENSOR_INT64_DATA, "\5\377\1", 3);
+  cored_proto_put_message(&node, NODE_ATTRIBUTE, &pads); /* before what they are attributes of */
+  cored_proto_put_text(&node, NODE_OUTPUT, "y");
+  cored_proto_put_text(&node, NODE_INPUT, "x");
+  cored_proto_put_message(&node, NODE_ATTRIBUTE, &value);
+  cored_proto_put_text(&node, NODE_OP_TYPE, "Conv");
+  cored_proto_put_text(&node, NODE_INPUT, "w");
+  cored_proto_put_message(graph, GRAPH_NODE, &node);
+}
+
+/* A whole file; the caller clears it. */
+static CoredProtoOut make_onnx(void) {
+  CoredProtoOut file = {0}, graph = {0}, entry = {0}, input = {0};
+  put_node(&graph);
+  put_tensor(&graph, GRAPH_INITIALIZER, "w", DATA_FLOAT, TENSOR_RAW_DATA, "12345678", 8);
+  put_tensor(&graph, GRAPH_INITIALIZER, "i", DATA_INT32, TENSOR_INT32_DATA, "\1\200\1", 3);
+  cored_proto_put_text(&input, VALUE_NAME, "x");
+  cored_proto_put_message(&graph, GRAPH_INPUT, &input);
+  cored_proto_put_text(&entry, ENTRY_KEY, "cored.format");
+  cored_proto_put_text(&entry, ENTRY_VALUE, "1");
+  cored_proto_put_number(&file, MODEL_IR_VERSION, 8);
+  cored_proto_put_text(&file, MODEL_PRODUCER_NAME, "test");
+  cored_proto_put_message(&file, MODEL_METADATA_PROPS, &entry);
+  cored_proto_put_message(&file, MODEL_GRAPH, &graph);
+  assert_false(file.failed);
+  return file;
+}
+
+static void an_onnx_graph_is_read_as_it_is(void **state) {
+  (void)state;
+  CoredProtoOut made = make_onnx();
+  CoredOnnx onnx = {0};
+  CoredRefusal refusal = {0};
+  int64_t pads[4], too_few[3];
+  assert_true(cored_onnx_read(&(CoredBytes){made.data, made.size}, &onnx, &refusal));
+  assert_int_equal(onnx.n_nodes, 1);
+  const CoredOnnxNode *node = &onnx.nodes[0];
+  assert_true(cored_onnx_is(node->op, "Conv") && cored_onnx_is(node->domain, ""));
+  assert_int_equal(node->n_inputs, 2);
+  assert_true(cored_onnx_is(node->inputs[0], "x") && cored_onnx_is(node->inputs[1], "w"));
+  assert_true(node->n_outputs == 1 && cored_onnx_is(node->outputs[0], "y"));
+  assert_true(cored_onnx_ints(node, "pads", pads, 4) && pads[0] == 0 && pads[3] == 3);
+  assert_false(cored_onnx_ints(node, "pads", too_few, 3));
+  assert_int_equal(cored_onnx_int(node, "group", 7), 7);
+  /* The constant is known by what its node makes; its integers were spread out. */
+  const CoredLoose *value = cored_onnx_attribute(node, "value")->tensor;
+  assert_string_equal(value->name, "y");
+  assert_ptr_equal(value, cored_onnx_tensor(&onnx, node->outputs[0]));
+  const int64_t expected[2] = {5, 255};
+  assert_memory_equal(value->data, expected, sizeof expected);
+  const CoredLoose *integers = cored_onnx_tensor(&onnx, (CoredOnnxText){"i", 1});
+  const int32_t spread[2] = {1, 128};
+  assert_memory_equal(integers->data, spread, sizeof spread);
+  assert_null(cored_onnx_tensor(&onnx, (CoredOnnxText){"x", 1}));
+  assert_true(cored_onnx_is(cored_onnx_metadata(&onnx, "cored.format")->value, "1"));
+  assert_true(onnx.n_inputs == 1 && onnx.inputs[0].rank == -1);
+  cored_onnx_clear(&onnx);
+  cored_proto_clear(&made);
+}
+
+static void reading_onnx_survives_failing_allocations(void **state) {
+  (void)state;
+  CoredProtoOut made = make_onnx();
+  CoredRefusal refusal;
+  uint64_t found = 0;
+  for (long n = 1; found == 0; n++) {
+    countdown = n;
+    found = read_copy(made.data, made.size, &refusal);
+    countdown = 0;
+    assert_true(found != 0 || refusal.code == CORED_REFUSAL_NO_MEMORY);
+    assert_in_range(n, 1, 1000);
+  }
+  cored_proto_clear(&made);
+}
+
+/* Nothing is written before all of it is there. */
+static void writing_onnx_survives_failing_allocations(void **state) {
+  (void)state;
+  static const char *const beside[] = {"", ".modelinfo", ".labels.txt"};
+  char folder[] = "/tmp/test-convert-XXXXXX", path[64];
+  assert_non_null(mkdtemp(folder));
+  snprintf(path, sizeof path, "%s/m.onnx", folder);
+  CoredModelInfo info;
+  CoredError error = {0};
+  assert_true(cored_model_info_init(&info, "meso4", 2, &error));
+  info.temperature = 2.0;
+  CoredModel *model = cored_model_new_random(&info, 1, &error);
+  assert_non_null(model);
+  bool ok = false;
+  for (long n = 1; !ok; n += n < 300 ? 1 : 7) {
+    error = (CoredError){0};
+    countdown = n;
+    ok = cored_onnx_write(model, path, false, &error);
+    countdown = 0;
+    assert_true(ok || (error.code == CORED_ERROR_NO_MEMORY && access(path, F_OK) != 0));
+    assert_in_range(n, 1, 100000);
+  }
+  for (size_t i = 0; i < sizeof beside / sizeof *beside; i++) {
+    snprintf(path, sizeof path, "%s/m.onnx%s", folder, beside[i]);
+    assert_int_equal(unlink(path), 0);
+  }
+  assert_int_equal(rmdir(folder), 0); /* no temporary file is left */
+  cored_model_unref(model);
+}
+
+/* ---- Parts ----------------------------------------------------------------------------------- */
+
 static void views_are_read_in_their_own_order(void **state) {
   (void)state;
   const float storage[6] = {0, 1, 2, 3, 4, 5};
@@ -333,6 +464,9 @@ int main(void) {
       cmocka_unit_test(every_length_but_the_right_one_is_refused),
       cmocka_unit_test(every_changed_byte_is_found_or_harmless),
       cmocka_unit_test(every_failing_allocation_is_reported),
+      cmocka_unit_test(an_onnx_graph_is_read_as_it_is),
+      cmocka_unit_test(reading_onnx_survives_failing_allocations),
+      cmocka_unit_test(writing_onnx_survives_failing_allocations),
       cmocka_unit_test(views_are_read_in_their_own_order),
       cmocka_unit_test(shapes_are_counted_without_wrapping),
       cmocka_unit_test(text_is_shown_safely),

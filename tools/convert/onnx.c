@@ -450,13 +450,12 @@ static bool settle_kind(Reader *r, CoredOnnxAttribute *a, int64_t type, size_t o
 /* No more than any operator has, and each name once. */
 static bool check_attribute(Reader *r, const CoredOnnxAttribute *a, const CoredOnnxNode *node,
                             size_t offset) {
-  const CoredOnnxAttribute *others =
-      r->onnx->attributes + r->onnx->n_attributes - node->n_attributes;
+  const size_t first = r->onnx->n_attributes - node->n_attributes;
   if (node->n_attributes >= MAX_ATTRIBUTES)
     return cored_refuse(r->refusal, CORED_REFUSAL_ONNX_LIMIT,
                         "byte %zu: a node of more than %d attributes", offset, MAX_ATTRIBUTES);
   for (size_t i = 0; i < node->n_attributes; i++)
-    if (cored_onnx_same(others[i].name, a->name))
+    if (cored_onnx_same(r->onnx->attributes[first + i].name, a->name))
       return cored_refuse(r->refusal, CORED_REFUSAL_ONNX_DUPLICATE,
                           "byte %zu: a node has two attributes of one name", offset);
   return true;
@@ -549,29 +548,27 @@ static bool read_node(Reader *r, CoredProto in) {
   return true;
 }
 
-/* The lists do not move any more: point into them. */
+/* The lists do not move any more: point into them. A list that stayed empty is NULL. */
 static void link_attributes(CoredOnnx *o) {
-  const int64_t *ints = o->ints;
-  const CoredLoose *tensor = o->constants.tensors;
+  size_t ints = 0, tensors = 0;
   for (size_t i = 0; i < o->n_attributes; i++) {
     CoredOnnxAttribute *a = &o->attributes[i];
-    a->ints = a->n_ints > 0 ? ints : NULL;
+    a->ints = a->n_ints > 0 ? &o->ints[ints] : NULL;
     ints += a->n_ints;
     if (a->kind == CORED_ONNX_TENSOR)
-      a->tensor = tensor++;
+      a->tensor = &o->constants.tensors[tensors++];
   }
 }
 
 static void link_nodes(CoredOnnx *o) {
-  const CoredOnnxText *text = o->texts;
-  const CoredOnnxAttribute *attribute = o->attributes;
+  size_t texts = 0, attributes = 0;
   for (size_t i = 0; i < o->n_nodes; i++) {
     CoredOnnxNode *node = &o->nodes[i];
-    node->inputs = text;
-    node->outputs = text + node->n_inputs;
-    text += node->n_inputs + node->n_outputs;
-    node->attributes = attribute;
-    attribute += node->n_attributes;
+    node->inputs = &o->texts[texts]; /* each node has an output behind them */
+    node->outputs = &o->texts[texts + node->n_inputs];
+    texts += node->n_inputs + node->n_outputs;
+    node->attributes = node->n_attributes > 0 ? &o->attributes[attributes] : NULL;
+    attributes += node->n_attributes;
   }
 }
 
