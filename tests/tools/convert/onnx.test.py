@@ -151,7 +151,7 @@ def test_overwrite(folder):
 
 def test_interrupted(folder):
     path, out = folder / 'm.safetensors', folder / 'out'
-    make(path, 'efficientnet-b0')
+    make(path, 'cored-compact')
     started = time.monotonic()
     run('export', path, '-o', folder / 'whole.onnx')
     took = time.monotonic() - started
