@@ -278,8 +278,18 @@ static void advise_pickle(const CoredLooseFile *file, const CoredRefusal *refusa
              cored_advice(CORED_REFUSAL_PTH_WHOLE_MODULE));
 }
 
+/* What is wrong with a tensor has the same codes in all formats, but not the same remedy. */
+static bool is_onnx_tensor(const CoredBytes *bytes, CoredRefusalCode code) {
+  CoredRefusal unknown = {0};
+  return (code == CORED_REFUSAL_TENSOR_SHAPE || code == CORED_REFUSAL_TENSOR_NEGATIVE ||
+          code == CORED_REFUSAL_TENSOR_NAME) &&
+         cored_format_of(bytes, &unknown) == CORED_FORMAT_ONNX;
+}
+
 const char *cored_advice_for(const CoredBytes *bytes, const CoredReadOptions *options,
                              const CoredRefusal *refused, char *out, size_t size) {
+  if (is_onnx_tensor(bytes, refused->code))
+    return cored_advice(CORED_REFUSAL_ONNX_DATA);
   if (refused->code != CORED_REFUSAL_PICKLE_GLOBAL &&
       refused->code != CORED_REFUSAL_PTH_WHOLE_MODULE)
     return cored_advice(refused->code);

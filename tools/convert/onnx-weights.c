@@ -56,12 +56,16 @@ static bool drop_integers(CoredLooseFile *file) {
   return dropped == 0 || cored_lines_add(&file->notes, "%zu tensors of integers left out", dropped);
 }
 
+static bool is_size(int64_t dim) {
+  return dim >= 1 && dim <= CORED_MAX_INPUT_SIZE;
+}
+
 /* [batch, 3, height, width]: the size that the network was exported for. */
 static void take_size(const CoredOnnx *onnx, CoredHints *hints) {
   for (size_t i = 0; i < onnx->n_inputs; i++) {
     const CoredOnnxValue *input = &onnx->inputs[i];
-    if (input->rank != 4 || input->dims[1] != 3 || input->dims[2] < 1 || input->dims[3] < 1 ||
-        cored_onnx_tensor(onnx, input->name))
+    if (input->rank != 4 || input->dims[1] != 3 || !is_size(input->dims[2]) ||
+        !is_size(input->dims[3]) || cored_onnx_tensor(onnx, input->name))
       continue;
     hints->height = (int)input->dims[2];
     hints->width = (int)input->dims[3];

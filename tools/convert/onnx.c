@@ -710,6 +710,11 @@ static bool read_entry(Reader *r, CoredProto in) {
       !grow(r, &o->metadata, &r->metadata, o->n_metadata, sizeof entry, MAX_METADATA,
             "entries of metadata"))
     return false;
+  for (size_t i = 0; i < o->n_metadata; i++)
+    if (cored_onnx_same(o->metadata[i].key, entry.key))
+      return cored_refuse(r->refusal, CORED_REFUSAL_ONNX_DUPLICATE,
+                          "byte %zu: two entries of the metadata have the same key",
+                          (size_t)(in.at - in.file));
   o->metadata[o->n_metadata++] = entry;
   return true;
 }

@@ -111,7 +111,7 @@ static bool is_protobuf(const CoredBytes *bytes) {
  * version and description (4 to 6), the graph (7) or the operators' versions (8). A SavedModel of
  * TensorFlow begins alike, with a 1. */
 static bool is_onnx(const CoredBytes *bytes) {
-  return is_protobuf(bytes) && bytes->data[1] >= 3;
+  return is_protobuf(bytes) && bytes->data[1] >= 3 && !is_length(bytes);
 }
 
 /* What a file is that is none of ours, and what to do about it; NULL when nobody knows. */

@@ -113,7 +113,7 @@
   X(ONNX_TEXT, "a text is not UTF-8 or has a NUL in it (M84)")                                     \
   X(ONNX_LIMIT, "more nodes, names or tensors than any network needs (M85)")                       \
   X(ONNX_NODE, "a node without an operator or an output (M86)")                                    \
-  X(ONNX_DUPLICATE, "two values or attributes have the same name (M87)")                           \
+  X(ONNX_DUPLICATE, "two values, attributes or keys have the same name (M87)")                     \
   X(ONNX_SUBGRAPH, "a graph inside the graph (M88)")                                               \
   X(ONNX_FUNCTION, "operators that the file defines itself (M88)")                                 \
   X(ONNX_SPARSE, "sparse tensors (M89)")                                                           \

@@ -65,7 +65,8 @@ def graphs():
     yield 'M85 attributes', 'ONNX_LIMIT', nodes(node(attributes=[integer(f'{i}', 1)
                                                                  for i in range(65)]))
     yield 'M85 integers', 'ONNX_LIMIT', attribute(text(1, 'a') + text(8, bytes(2**20 + 1)))
-    yield 'M85 metadata', 'ONNX_LIMIT', model(more=text(14, b'') * 4097)
+    yield 'M85 metadata', 'ONNX_LIMIT', model(more=b''.join(text(14, text(1, f'{i}'))
+                                                            for i in range(4097)))
     yield 'M86 no operator', 'ONNX_NODE', nodes(text(1, 'a') + text(2, 'y'))
     yield 'M86 no output', 'ONNX_NODE', nodes(node(outputs=()))
     yield 'M87 two initializers', 'ONNX_DUPLICATE', tensors(tensor(), tensor())
@@ -73,6 +74,7 @@ def graphs():
     yield 'M87 output and initializer', 'ONNX_DUPLICATE', nodes(node(outputs=('w',)))
     yield 'M87 two attributes', 'ONNX_DUPLICATE', nodes(node(attributes=[integer('group', 1),
                                                                          integer('group', 2)]))
+    yield 'M87 two entries', 'ONNX_DUPLICATE', model(more=text(14, text(1, 'k')) * 2)
     yield 'M88 subgraph', 'ONNX_SUBGRAPH', attribute(text(1, 'body') + text(6, graph()))
     deep = graph()
     for _ in range(1000):

@@ -211,6 +211,15 @@ def test_foreign(folder):
     assert not (folder / 'no').exists()
 
 
+def test_not_mistaken(folder):
+    """The length of a safetensors header may look like the first fields of an ONNX file."""
+    path = folder / 'long.safetensors'
+    header = json.dumps({'w': {'dtype': 'F32', 'shape': [1], 'data_offsets': [0, 4]}}).encode()
+    size = int.from_bytes(b'\x08\x08\x12\0\0\0\0\0', 'little')
+    path.write_bytes(struct.pack('<Q', size) + header.ljust(size) + bytes(4))
+    assert json.loads(run('inspect', '--json', path))['format'] == 'safetensors'
+
+
 def main():
     for name, test in list(globals().items()):
         if name.startswith('test_'):
