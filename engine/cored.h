@@ -128,7 +128,7 @@ CORED_API unsigned cored_cpu_flags(void);
 
 /* ---- Networks ------------------------------------------------------------------------------- */
 
-/* Identifiers of the networks in the registry: "xception", "efficientnet-b0", "meso4",
+/* Identifiers of the classifiers in the registry: "xception", "efficientnet-b0", "meso4",
  * "mesoinception4", "cored-compact". index from 0; NULL past the end. Thread-safe. */
 CORED_API const char *cored_network_id(size_t index);
 /* "Xception (Chollet 2017)" for an id, NULL for an unknown one. Thread-safe. */
@@ -149,8 +149,16 @@ typedef struct CoredTask { /* one entry of the task history */
   double auc; /* 0..1 on the task's own validation data, NAN where unknown */
 } CoredTask;
 
-/* All an inference needs to know besides the weights. */
+typedef enum CoredModelKind {
+  CORED_MODEL_CLASSIFIER, /* of faces: fake or real */
+  CORED_MODEL_LOCATOR,    /* finds faces (cored_locator_new_network) */
+  CORED_MODEL_ANY         /* in CoredModelLoadParams: whatever the file holds */
+} CoredModelKind;
+
+/* All an inference needs to know besides the weights. Of a locator's, labels, the classes, tasks
+ * and the temperature say nothing; n_classes is 0. */
 typedef struct CoredModelInfo {
+  CoredModelKind kind;
   char network[32];                                 /* id in the registry */
   int n_classes;                                    /* 2..CORED_MAX_CLASSES */
   char labels[CORED_MAX_CLASSES][CORED_LABEL_SIZE]; /* class order of the output */
@@ -160,7 +168,8 @@ typedef struct CoredModelInfo {
   int real_class;
   int input_width, input_height; /* pixels; what a session uses unless told otherwise */
   float mean[3], std[3];         /* per channel R, G, B, applied to x/255: (x/255 - mean) / std */
-  double threshold;              /* p-fake at or above which the verdict is fake, 0..1 */
+  double threshold;              /* p-fake at or above which the verdict is fake, 0..1; a locator's:
+                                    score of a face at least */
   double temperature;            /* logits are divided by it before softmax, > 0, default 1 */
   uint64_t generation;           /* counts published versions, 0 for an import */
   int n_tasks;
@@ -196,9 +205,11 @@ typedef struct CoredModelLoadParams {
   const int *cancel;       /* may be NULL; once another thread has set it, loading ends soon with
                               CORED_ERROR_CANCELLED (read atomically) */
   const CoredTrust *trust; /* may be NULL; else only models signed with one of these keys load */
+  CoredModelKind kind;     /* of which the model has to be; any other is refused */
 } CoredModelLoadParams;
 
-/* Fill *info with a network's defaults: input size, normalization, labels {fake, real}. */
+/* Fill *info with a network's defaults: kind, input size, normalization, labels {fake, real}.
+ * n_classes is 0 for a locator. */
 CORED_API bool cored_model_info_init(CoredModelInfo *info, const char *network, int n_classes,
                                      CoredError *error);
 
@@ -459,32 +470,49 @@ CORED_API bool cored_preprocessor_run(CoredPreprocessor *preprocessor, const Cor
 
 /* ---- Face locators -------------------------------------------------------------------------- */
 
+#define CORED_LANDMARKS 5
+
+typedef struct CoredPoint { /* pixels of the frame, fractional; may lie outside it */
+  double x, y;
+} CoredPoint;
+
 typedef struct CoredFace {
   CoredBox box;
   double score; /* > 0, comparable within one locator only: larger is surer */
+  bool has_landmarks;
+  CoredPoint landmark[CORED_LANDMARKS]; /* of the person's: right eye, left eye, tip of the nose,
+                                           right and left corner of the mouth */
 } CoredFace;
 
 typedef struct CoredLocatorParams {
-  double scale_factor; /* step between window sizes, > 1; 0 means 1.1 */
-  int min_neighbors;   /* a face needs more raw hits than this (as in OpenCV); < 0 means 3, 0 no
-                          grouping: every hit is a face */
-  int min_size;        /* smallest face side in pixels; 0 means the cascade's window. Where pixels
-                          are not square these are square ones, as large as the shorter side */
+  double scale_factor; /* cascade: step between window sizes, > 1; 0 means 1.1 */
+  int min_neighbors;   /* cascade: a face needs more raw hits than this (as in OpenCV); < 0 means 3,
+                          0 no grouping: every hit is a face */
+  double min_score;    /* network: of a face at least, 0..1; 0 means the model's threshold */
+  int min_size;        /* smallest face side in pixels; 0 means the smallest that the locator can
+                          find. Where pixels are not square these are square ones, as large as the
+                          shorter side */
   int max_size;        /* largest; 0 means the picture */
 } CoredLocatorParams;
 
-/* An object that finds upright faces; the cascade is one kind, others may follow behind the same
- * calls. Belongs to one caller at a time. */
+/* An object that finds faces: upright ones with a cascade; tilted ones, too, and their landmarks,
+ * with a network. Belongs to one caller at a time. */
 typedef struct CoredLocator CoredLocator;
 
 /* An LBP or Haar cascade in OpenCV's XML format (opencv-data). */
 CORED_API CoredLocator *cored_locator_new_cascade(const char *path, CoredError *error);
+/* A model of kind CORED_MODEL_LOCATOR, of which a reference is taken (Wu, Peng and Yu 2023, "YuNet:
+ * a tiny millisecond-level face detector"). threads as in CoredSessionParams. */
+CORED_API CoredLocator *cored_locator_new_network(CoredModel *model, int threads,
+                                                  CoredError *error);
 CORED_API void cored_locator_free(CoredLocator *locator); /* NULL is fine */
-/* Looks at the luma of image. Writes up to max faces, surest first, and their number; params may
- * be NULL. The time goes with the square of picture side / min_size: on a large picture min_size
- * decides whether a scan is cheap. A cascade's score is the number of raw hits of the face plus a
- * fraction that tells how clearly the last stage was passed. False on a bad image or lack of
- * memory. */
+/* Writes up to max faces, surest first, and their number; params may be NULL. The time goes with
+ * the square of picture side / min_size: on a large picture min_size decides whether a scan is
+ * cheap. A cascade looks at the luma; its score is the number of raw hits of the face plus a
+ * fraction that tells how clearly the last stage was passed. A network looks at the picture reduced
+ * so far that the smallest face is still large enough for it, and makes what it needs for a picture
+ * of another size or shape when it sees the first; its score is 0..1, and its faces overlap by less
+ * than 0.3 of their union. False on a bad image or lack of memory. */
 CORED_API bool cored_locator_find(CoredLocator *locator, const CoredImage *image,
                                   const CoredLocatorParams *params, CoredFace *faces, int max,
                                   int *n_faces, CoredError *error);

@@ -13,7 +13,7 @@
 CoredGraph *cored_graph_new(void) {
   CoredGraph *const graph = calloc(1, sizeof *graph);
   if (graph)
-    graph->features = -1;
+    graph->features = graph->logits = CORED_NO_NODE;
   return graph;
 }
 
@@ -157,6 +157,12 @@ int cored_graph_max_pool(CoredGraph *graph, int x, int kernel, int stride, Cored
                            .kernel = kernel, .stride = stride, .pad_mode = pad_mode, .pad = pad}));
 }
 
+int cored_graph_upsample(CoredGraph *graph, int x, int factor) {
+  CoredNode node = unary(CORED_OP_UPSAMPLE, x);
+  node.stride = factor;
+  return append(graph, node);
+}
+
 int cored_graph_global_avg_pool(CoredGraph *graph, int x) {
   return append(graph, unary(CORED_OP_GLOBAL_AVG_POOL, x));
 }
@@ -290,6 +296,10 @@ bool cored_graph_finish(CoredGraph *graph, int x, int n_classes, CoredError *err
     return cored_error_set(error, CORED_ERROR_NO_MEMORY, "the network's graph: no memory");
   if (!list_params(graph))
     return cored_error_set(error, CORED_ERROR_NO_MEMORY, "the network's parameter list: no memory");
+  if (n_classes == 0)
+    return (graph->n_named > 0 && x == CORED_NO_NODE) ||
+           cored_error_set(error, CORED_ERROR_ARGUMENT,
+                           "the network's graph has no classes: expected named outputs alone");
   if (graph->features < 0 || graph->features >= graph->n_nodes || x < 0 || x >= graph->n_nodes)
     return cored_error_set(error, CORED_ERROR_ARGUMENT,
                            "the network's graph names no features or no output");

@@ -16,14 +16,16 @@
 #include "kernels/activation.h"
 
 #define CORED_NAME_SIZE 96
+#define CORED_NO_NODE (-1)
 
 typedef enum CoredOp {
   CORED_OP_INPUT,           /* [N, H, W, channels] */
   CORED_OP_CONV,            /* cross-correlation; weight, optional bias */
-  CORED_OP_DEPTHWISE,       /* one filter per channel; weight, no bias */
+  CORED_OP_DEPTHWISE,       /* one filter per channel; weight, optional bias */
   CORED_OP_BATCH_NORM,      /* weight, bias, running_mean, running_var */
   CORED_OP_ACTIVATION,      /* elementwise */
   CORED_OP_MAX_POOL,        /* padding never wins */
+  CORED_OP_UPSAMPLE,        /* nearest neighbour, `stride` times as high and as wide */
   CORED_OP_GLOBAL_AVG_POOL, /* -> [N, 1, 1, C] */
   CORED_OP_FLATTEN,         /* -> [N, 1, 1, H*W*C], channels last */
   CORED_OP_DENSE,           /* [N,1,1,in] -> [N,1,1,out]; weight, bias */
@@ -45,10 +47,10 @@ typedef struct CoredNode {
   int n_inputs, input[4];       /* node indices */
   char name[CORED_NAME_SIZE];   /* prefix of its parameters ("block1.rep.0.conv1"); "" without */
   int in_channels, channels;    /* of input 0 and of the output; dense and flatten: see ops.c */
-  int kernel, stride, dilation; /* CONV, DEPTHWISE, MAX_POOL; square */
+  int kernel, stride, dilation; /* CONV, DEPTHWISE, MAX_POOL; square. UPSAMPLE: stride */
   CoredPad pad_mode;
   int pad;             /* CORED_PAD_EXPLICIT */
-  bool bias;           /* CONV, DENSE */
+  bool bias;           /* CONV, DEPTHWISE, DENSE */
   CoredActivation act; /* ACTIVATION */
   float epsilon;       /* BATCH_NORM */
   float momentum;      /* BATCH_NORM, PyTorch's sense: new = (1-m) old + m batch */
@@ -91,7 +93,7 @@ typedef struct CoredGraph {
   int features;       /* node whose output is "the features" (docs/training.md) */
   int logits;         /* node whose output is the network's output */
   int logit_channels; /* 1 means a sigmoid network */
-  int n_classes;
+  int n_classes;      /* 0: no classifier. Features and logits are then CORED_NO_NODE */
   CoredNamedOutput named[CORED_MAX_NAMED_OUTPUTS];
   int n_named;
   /* While being built: */
@@ -137,6 +139,7 @@ int cored_graph_relu(CoredGraph *graph, int x);
 int cored_graph_swish(CoredGraph *graph, int x);
 int cored_graph_max_pool(CoredGraph *graph, int x, int kernel, int stride, CoredPad pad_mode,
                          int pad);
+int cored_graph_upsample(CoredGraph *graph, int x, int factor);
 int cored_graph_global_avg_pool(CoredGraph *graph, int x);
 /* channels: H*W*C the next dense layer was made for; other input sizes are refused. */
 int cored_graph_flatten(CoredGraph *graph, int x, int channels);
@@ -154,8 +157,9 @@ void cored_graph_set_features(CoredGraph *graph, int x);
 void cored_graph_set_output(CoredGraph *graph, int x, const char *name);
 /* Nodes added from now on are the classifier (docs/training.md: L_CLS instead of L_SP). */
 void cored_graph_begin_classifier(CoredGraph *graph);
-/* x is the network's output. Lists the parameters. False without memory, or with ARGUMENT for a
- * mistake of the network's file. */
+/* x is the network's output; CORED_NO_NODE, with 0 classes, of one whose outputs all have names.
+ * Lists the parameters. False without memory, or with ARGUMENT for a mistake of the network's file.
+ */
 bool cored_graph_finish(CoredGraph *graph, int x, int n_classes, CoredError *error);
 
 /* ---- Looking -------------------------------------------------------------------------------- */

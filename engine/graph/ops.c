@@ -31,7 +31,9 @@ static int depthwise_params(const CoredNode *node, CoredParamSpec specs[CORED_MA
                               .role = CORED_PARAM_WEIGHT,
                               .rank = 4,
                               .dims = {node->channels, 1, node->kernel, node->kernel}};
-  return 1;
+  specs[1] = (CoredParamSpec){
+      .suffix = "bias", .role = CORED_PARAM_BIAS, .rank = 1, .dims = {node->channels}};
+  return node->bias ? 2 : 1;
 }
 
 static int dense_params(const CoredNode *node, CoredParamSpec specs[CORED_MAX_LAYER_PARAMS]) {
@@ -73,6 +75,14 @@ static bool window_shape(const CoredNode *node, const CoredShape in[4], CoredSha
                       .w = cored_window_output(node, in[0].w, &pad),
                       .c = node->channels};
   return out->h > 0 && out->w > 0;
+}
+
+static bool upsample_shape(const CoredNode *node, const CoredShape in[4], CoredShape *out) {
+  if (node->stride < 1 || in[0].h > CORED_MAX_INPUT_SIZE / node->stride ||
+      in[0].w > CORED_MAX_INPUT_SIZE / node->stride)
+    return false;
+  *out = (CoredShape){in[0].h * node->stride, in[0].w * node->stride, in[0].c};
+  return true;
 }
 
 static bool input_shape(const CoredNode *node, const CoredShape in[4], CoredShape *out) {
@@ -128,6 +138,7 @@ static const CoredOpInfo ops[CORED_N_OPS] = {
     [CORED_OP_BATCH_NORM] = {"batch_norm", batch_norm_params, same_shape},
     [CORED_OP_ACTIVATION] = {"activation", no_params, same_shape},
     [CORED_OP_MAX_POOL] = {"max_pool", no_params, window_shape},
+    [CORED_OP_UPSAMPLE] = {"upsample", no_params, upsample_shape},
     [CORED_OP_GLOBAL_AVG_POOL] = {"global_avg_pool", no_params, global_shape},
     [CORED_OP_FLATTEN] = {"flatten", no_params, flatten_shape},
     [CORED_OP_DENSE] = {"dense", dense_params, dense_shape},

@@ -65,11 +65,12 @@ static void REAL(conv)(const Forward *call) {
   }
 }
 
-/* One filter per channel: weight [c,1,k,k], otherwise as conv. */
+/* One filter per channel: weight [c,1,k,k], bias [c] or none, otherwise as conv. */
 static void REAL(depthwise)(const Forward *call) {
   const CoredNode *const node = call->node;
   const CoredShape in = call->in[0], out = call->out;
   const int k = node->kernel, d = node->dilation;
+  const real *const bias = node->bias ? call->params[1] : NULL;
   real *y = call->y;
   int ph, pw;
   cored_window_output(node, in.h, &ph);
@@ -79,7 +80,7 @@ static void REAL(depthwise)(const Forward *call) {
     for (int p = 0; p < out.h; p++)
       for (int q = 0; q < out.w; q++)
         for (int c = 0; c < in.c; c++) {
-          double sum = 0;
+          double sum = bias ? (double)bias[c] : 0.0;
           for (int i = 0; i < k; i++)
             for (int j = 0; j < k; j++) {
               const int iy = p * node->stride - ph + i * d, ix = q * node->stride - pw + j * d;
@@ -172,6 +173,17 @@ static void REAL(max_pool)(const Forward *call) {
         for (int c = 0; c < in.c; c++)
           *y++ = REAL(max_at)(node, in, image, p * node->stride - ph, q * node->stride - pw, c);
   }
+}
+
+/* x [n,h,w,c], y [n,f*h,f*w,c]: y[p, q] = x[p / f, q / f] */
+static void REAL(upsample)(const Forward *call) {
+  const size_t h = (size_t)call->in[0].h, w = (size_t)call->in[0].w, c = (size_t)call->in[0].c;
+  const size_t factor = (size_t)call->node->stride;
+  real *y = call->y;
+  for (size_t n = 0; n < (size_t)call->n; n++)
+    for (size_t p = 0; p < h * factor; p++)
+      for (size_t q = 0; q < w * factor; q++, y += c)
+        memcpy(y, call->x[0] + ((n * h + p / factor) * w + q / factor) * c, c * sizeof *y);
 }
 
 /* x [n,h,w,c], y [n,1,1,c]: the mean over h and w, summed in double. */

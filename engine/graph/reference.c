@@ -18,6 +18,7 @@ static const CoredReferenceOp ops[CORED_N_OPS] = {
     [CORED_OP_BATCH_NORM] = {batch_norm_f32, batch_norm_f64},
     [CORED_OP_ACTIVATION] = {activation_f32, activation_f64},
     [CORED_OP_MAX_POOL] = {max_pool_f32, max_pool_f64},
+    [CORED_OP_UPSAMPLE] = {upsample_f32, upsample_f64},
     [CORED_OP_GLOBAL_AVG_POOL] = {global_avg_pool_f32, global_avg_pool_f64},
     [CORED_OP_FLATTEN] = {flatten_f32, flatten_f64},
     [CORED_OP_DENSE] = {dense_f32, dense_f64},

@@ -45,9 +45,9 @@
  * and these may be there:
  *
  *   cored.kind           what the model is: "classifier", which is meant where the key is absent,
- *                        or "locator", which is reserved. The keys above from cored.classes to
- *                        cored.tasks, and the self-test, are a classifier's; a reader of
- *                        classifiers refuses a file of any other kind before it looks for them
+ *                        or "locator", which finds faces. A locator has no classes, labels,
+ *                        temperature and tasks; its threshold is the least score of a face. A
+ *                        reader of one kind refuses a file of the other before it looks for them
  *   cored.stores         JSON: representations of the stores that the model was trained to keep,
  *                        its teacher's on the last task's training set (opaque to the engine)
  *   cored.key-id         16 hex digits: the first 8 bytes of the SHA-256 of the signing key's
@@ -75,6 +75,8 @@
  *      (m(2^40 + (y * 4096 + x) * 3 + c) >> 56)) / 4       (integer division)
  *
  * (coarse blocks and fine noise), and the network's input (byte / 255 - mean_c) / std_c in float32.
+ * A locator has no logits; in their place are the means of every channel of its outputs over all
+ * cells, the outputs in the order of their strides.
  * The reader also computes the picture of seed s+1 and refuses a model for which all differences
  * of logits z_c - z_real are the same bits for both: its output does not move with its input.
  *
@@ -119,6 +121,7 @@
 #define CORED_KEY_SIGNATURE "cored.signature"
 
 #define CORED_KIND_CLASSIFIER "classifier"
+#define CORED_KIND_LOCATOR "locator"
 
 #define CORED_SHA256_HEX 64
 #define CORED_SIGNATURE_HEX 128

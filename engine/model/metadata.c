@@ -182,8 +182,15 @@ static bool check_generation(uint64_t generation, CoredError *error) {
                          (long long)INT64_MAX, (unsigned long long)generation);
 }
 
+/* What only a classifier has. */
+static bool check_classifier(const CoredModelInfo *info, CoredError *error) {
+  return check_classes(info, error) &&
+         check_range(error, CORED_KEY_TEMPERATURE, info->temperature, 0.001, 1000) &&
+         check_tasks(info, error);
+}
+
 bool cored_info_check(const CoredModelInfo *info, CoredError *error) {
-  if (!check_classes(info, error) ||
+  if ((info->kind == CORED_MODEL_CLASSIFIER && !check_classifier(info, error)) ||
       !check_range(error, CORED_KEY_INPUT_SIZE, info->input_width, 8, 4096) ||
       !check_range(error, CORED_KEY_INPUT_SIZE, info->input_height, 8, 4096))
     return false;
@@ -192,8 +199,7 @@ bool cored_info_check(const CoredModelInfo *info, CoredError *error) {
         !check_range(error, CORED_KEY_STD, (double)info->std[c], (double)0.0001f, 16))
       return false;
   return check_range(error, CORED_KEY_THRESHOLD, info->threshold, 0, 1) &&
-         check_range(error, CORED_KEY_TEMPERATURE, info->temperature, 0.001, 1000) &&
-         check_generation(info->generation, error) && check_tasks(info, error);
+         check_generation(info->generation, error);
 }
 
 /* ---- Writing -------------------------------------------------------------------------------- */
@@ -266,20 +272,27 @@ static bool set_tasks(CoredMetadata *metadata, const CoredModelInfo *info) {
   return set_text(metadata, CORED_KEY_TASKS, &text);
 }
 
-bool cored_info_write(const CoredModelInfo *info, CoredMetadata *metadata) {
-  const float size[2] = {(float)info->input_width, (float)info->input_height};
-  return set_uint(metadata, CORED_KEY_FORMAT, CORED_FORMAT_VERSION) &&
-         cored_metadata_set(metadata, CORED_KEY_NETWORK, info->network) &&
-         set_uint(metadata, CORED_KEY_CLASSES, (uint64_t)info->n_classes) &&
+static bool write_classifier(const CoredModelInfo *info, CoredMetadata *metadata) {
+  return set_uint(metadata, CORED_KEY_CLASSES, (uint64_t)info->n_classes) &&
          set_labels(metadata, info) &&
          set_uint(metadata, CORED_KEY_FAKE_CLASS, (uint64_t)info->fake_class) &&
          set_uint(metadata, CORED_KEY_REAL_CLASS, (uint64_t)info->real_class) &&
+         set_double(metadata, CORED_KEY_TEMPERATURE, info->temperature) &&
+         set_tasks(metadata, info);
+}
+
+bool cored_info_write(const CoredModelInfo *info, CoredMetadata *metadata) {
+  const float size[2] = {(float)info->input_width, (float)info->input_height};
+  const bool kind = info->kind == CORED_MODEL_CLASSIFIER
+                        ? write_classifier(info, metadata)
+                        : cored_metadata_set(metadata, CORED_KEY_KIND, CORED_KIND_LOCATOR);
+  return kind && set_uint(metadata, CORED_KEY_FORMAT, CORED_FORMAT_VERSION) &&
+         cored_metadata_set(metadata, CORED_KEY_NETWORK, info->network) &&
          set_floats(metadata, CORED_KEY_INPUT_SIZE, size, 2) &&
          set_floats(metadata, CORED_KEY_MEAN, info->mean, 3) &&
          set_floats(metadata, CORED_KEY_STD, info->std, 3) &&
          set_double(metadata, CORED_KEY_THRESHOLD, info->threshold) &&
-         set_double(metadata, CORED_KEY_TEMPERATURE, info->temperature) &&
-         set_uint(metadata, CORED_KEY_GENERATION, info->generation) && set_tasks(metadata, info);
+         set_uint(metadata, CORED_KEY_GENERATION, info->generation);
 }
 
 /* ---- Reading -------------------------------------------------------------------------------- */
@@ -480,27 +493,44 @@ static bool read_strings(const Reader *r, CoredModelInfo *info) {
   return true;
 }
 
-/* What follows is a classifier's. */
-static bool check_kind(const Reader *r) {
-  const char *const kind = cored_metadata_get(r->metadata, CORED_KEY_KIND);
-  return !kind || strcmp(kind, CORED_KIND_CLASSIFIER) == 0 ||
-         fail_entry(r, CORED_KEY_KIND, "a model of kind '" CORED_KIND_CLASSIFIER "'");
+static const char *const kinds[] = {
+    [CORED_MODEL_CLASSIFIER] = CORED_KIND_CLASSIFIER, [CORED_MODEL_LOCATOR] = CORED_KIND_LOCATOR};
+
+/* The kind of the model, which decides what else is looked for. */
+static bool read_kind(const Reader *r, CoredModelKind wanted, CoredModelKind *kind) {
+  const char *const found = cored_metadata_get(r->metadata, CORED_KEY_KIND);
+  const char *const name = found ? found : CORED_KIND_CLASSIFIER;
+  for (*kind = CORED_MODEL_CLASSIFIER; *kind < CORED_MODEL_ANY; ++*kind)
+    if (strcmp(name, kinds[*kind]) == 0 && (wanted == CORED_MODEL_ANY || wanted == *kind))
+      return true;
+  return cored_error_set(
+      r->error, CORED_ERROR_METADATA_VALUE,
+      "%s: metadata: " CORED_KEY_KIND ": expected a model of kind '%s', found "
+      "'%.64s'",
+      r->name,
+      wanted == CORED_MODEL_ANY ? CORED_KIND_CLASSIFIER "' or '" CORED_KIND_LOCATOR : kinds[wanted],
+      name);
 }
 
-bool cored_info_read(CoredModelInfo *info, const CoredMetadata *metadata, const char *name,
-                     CoredError *error) {
+static bool read_classifier(const Reader *r, CoredModelInfo *info) {
+  return read_int(r, CORED_KEY_CLASSES, CORED_MAX_CLASSES, &info->n_classes) &&
+         read_int(r, CORED_KEY_FAKE_CLASS, CORED_MAX_CLASSES, &info->fake_class) &&
+         read_int(r, CORED_KEY_REAL_CLASS, CORED_MAX_CLASSES, &info->real_class) &&
+         read_json(r, CORED_KEY_LABELS, info, parse_labels) &&
+         read_double(r, CORED_KEY_TEMPERATURE, &info->temperature) &&
+         read_json(r, CORED_KEY_TASKS, info, parse_tasks);
+}
+
+bool cored_info_read(CoredModelInfo *info, const CoredMetadata *metadata, CoredModelKind wanted,
+                     const char *name, CoredError *error) {
   const Reader r = {metadata, name, error};
-  *info = (CoredModelInfo){0};
-  if (!check_kind(&r) || !read_strings(&r, info) ||
-      !read_int(&r, CORED_KEY_CLASSES, CORED_MAX_CLASSES, &info->n_classes) ||
-      !read_int(&r, CORED_KEY_FAKE_CLASS, CORED_MAX_CLASSES, &info->fake_class) ||
-      !read_int(&r, CORED_KEY_REAL_CLASS, CORED_MAX_CLASSES, &info->real_class) ||
-      !read_json(&r, CORED_KEY_LABELS, info, parse_labels) || !read_size(&r, info) ||
-      !read_color(&r, CORED_KEY_MEAN, info->mean) || !read_color(&r, CORED_KEY_STD, info->std) ||
+  *info = (CoredModelInfo){.temperature = 1};
+  if (!read_kind(&r, wanted, &info->kind) || !read_strings(&r, info) ||
+      (info->kind == CORED_MODEL_CLASSIFIER && !read_classifier(&r, info)) ||
+      !read_size(&r, info) || !read_color(&r, CORED_KEY_MEAN, info->mean) ||
+      !read_color(&r, CORED_KEY_STD, info->std) ||
       !read_double(&r, CORED_KEY_THRESHOLD, &info->threshold) ||
-      !read_double(&r, CORED_KEY_TEMPERATURE, &info->temperature) ||
-      !read_uint(&r, CORED_KEY_GENERATION, INT64_MAX, &info->generation) ||
-      !read_json(&r, CORED_KEY_TASKS, info, parse_tasks))
+      !read_uint(&r, CORED_KEY_GENERATION, INT64_MAX, &info->generation))
     return false;
   CoredError inner = {0};
   if (cored_info_check(info, &inner))

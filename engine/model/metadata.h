@@ -28,9 +28,10 @@ bool cored_metadata_read(CoredMetadata *to, const CoredSafetensors *from);
 bool cored_info_check(const CoredModelInfo *info, CoredError *error);
 /* Set the entries info stands for (all but hashes, self-test and signature). */
 bool cored_info_write(const CoredModelInfo *info, CoredMetadata *metadata);
-/* Read and check them; name is for messages. The SHA-256 is taken as it is. */
-bool cored_info_read(CoredModelInfo *info, const CoredMetadata *metadata, const char *name,
-                     CoredError *error);
+/* Read and check them, of a model of the wanted kind; name is for messages. The SHA-256 is taken as
+ * it is. */
+bool cored_info_read(CoredModelInfo *info, const CoredMetadata *metadata, CoredModelKind wanted,
+                     const char *name, CoredError *error);
 /* Is key one of those that cored_info_write sets, or computed by save? */
 bool cored_info_owns_key(const char *key);
 

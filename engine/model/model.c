@@ -94,16 +94,15 @@ bool cored_model_info_init(CoredModelInfo *info, const char *network, int n_clas
   if (!found)
     return cored_error_set(error, CORED_ERROR_NETWORK_UNKNOWN, "no such network: '%.64s'",
                            network ? network : "(null)");
-  if (n_classes < 2 || n_classes > found->max_classes || n_classes > CORED_MAX_CLASSES)
-    return cored_error_set(error, CORED_ERROR_NETWORK_PARAMS,
-                           "network %s: expected 2..%d classes, found %d", network,
-                           found->max_classes, n_classes);
-  *info = (CoredModelInfo){.n_classes = n_classes,
+  if (!cored_network_check_classes(found, n_classes, error))
+    return false;
+  *info = (CoredModelInfo){.kind = found->kind,
+                           .n_classes = n_classes,
                            .fake_class = 0,
-                           .real_class = 1,
+                           .real_class = found->kind == CORED_MODEL_CLASSIFIER ? 1 : 0,
                            .input_width = found->input_size,
                            .input_height = found->input_size,
-                           .threshold = 0.5,
+                           .threshold = found->kind == CORED_MODEL_LOCATOR ? found->threshold : 0.5,
                            .temperature = 1};
   snprintf(info->network, sizeof info->network, "%s", network);
   memcpy(info->mean, found->mean, sizeof info->mean);

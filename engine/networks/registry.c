@@ -12,14 +12,23 @@ static const CoredNetwork *const networks[] = {
     &cored_network_mesoinception4, &cored_network_compact,
 };
 
+static const CoredNetwork *const locators[] = {&cored_network_yunet_n, &cored_network_yunet_s};
+
 const CoredNetwork *cored_network_at(size_t index) {
   return index < sizeof networks / sizeof *networks ? networks[index] : NULL;
+}
+
+const CoredNetwork *cored_locator_network_at(size_t index) {
+  return index < sizeof locators / sizeof *locators ? locators[index] : NULL;
 }
 
 const CoredNetwork *cored_network_find(const char *id) {
   for (size_t i = 0; id && i < sizeof networks / sizeof *networks; i++)
     if (strcmp(networks[i]->id, id) == 0)
       return networks[i];
+  for (size_t i = 0; id && i < sizeof locators / sizeof *locators; i++)
+    if (strcmp(locators[i]->id, id) == 0)
+      return locators[i];
   return NULL;
 }
 
@@ -54,12 +63,21 @@ static const CoredNetwork *find_named(const char *name) {
   return NULL;
 }
 
+bool cored_network_check_classes(const CoredNetwork *network, int n_classes, CoredError *error) {
+  if (network->kind == CORED_MODEL_LOCATOR)
+    return n_classes == 0 ||
+           cored_error_set(error, CORED_ERROR_NETWORK_PARAMS,
+                           "network %s: expected 0 classes of a locator, found %d", network->id,
+                           n_classes);
+  return (n_classes >= 2 && n_classes <= network->max_classes) ||
+         cored_error_set(error, CORED_ERROR_NETWORK_PARAMS,
+                         "network %s: expected 2..%d classes, found %d", network->id,
+                         network->max_classes, n_classes);
+}
+
 CoredGraph *cored_network_graph(const CoredNetwork *network, int n_classes, CoredError *error) {
-  if (n_classes < 2 || n_classes > network->max_classes) {
-    cored_error_set(error, CORED_ERROR_NETWORK_PARAMS, "network %s: expected 2..%d classes, got %d",
-                    network->id, network->max_classes, n_classes);
+  if (!cored_network_check_classes(network, n_classes, error))
     return NULL;
-  }
   CoredGraph *const graph = cored_graph_new();
   if (!graph) {
     cored_error_set(error, CORED_ERROR_NO_MEMORY, "network %s: no memory", network->id);

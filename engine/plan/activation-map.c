@@ -14,7 +14,7 @@
 /* The dense node of a head as above, with the activation noted; -1 for any other head. */
 static int find_head(const CoredGraph *graph, CoredActivationMap *activation_map) {
   const CoredNode *const nodes = graph->nodes;
-  if (nodes[graph->logits].op != CORED_OP_DENSE)
+  if (graph->logits == CORED_NO_NODE || nodes[graph->logits].op != CORED_OP_DENSE)
     return -1;
   int at = nodes[graph->logits].input[0];
   while (nodes[at].op == CORED_OP_DROPOUT)

@@ -345,6 +345,14 @@ static bool emit_max_pool(Emitter *e, const CoredFusedOp *op, CoredError *error)
   return true;
 }
 
+static void emit_upsample(Emitter *e, const CoredFusedOp *op) {
+  CoredStep *const step = new_step(e, op, cored_step_upsample);
+  if (!step)
+    return;
+  step->window.stride = e->graph->nodes[op->node].stride;
+  finish_step(e, op, step, &step->epilogue);
+}
+
 static void emit_global_avg_pool(Emitter *e, const CoredFusedOp *op) {
   CoredStep *const step = new_step(e, op, cored_step_sum_pixels);
   if (!step)
@@ -380,6 +388,9 @@ static bool emit_op(Emitter *e, const CoredFusedOp *op, CoredError *error) {
     return emit_depthwise(e, op, error);
   case CORED_OP_MAX_POOL:
     return emit_max_pool(e, op, error);
+  case CORED_OP_UPSAMPLE:
+    emit_upsample(e, op);
+    return true;
   case CORED_OP_GLOBAL_AVG_POOL:
     emit_global_avg_pool(e, op);
     return true;
@@ -448,6 +459,10 @@ static bool lay_out_values(CoredPlan *plan, CoredError *error) {
 
 /* ---- The plan -------------------------------------------------------------------------------- */
 
+static int value_or_none(const Emitter *e, int node) {
+  return node == CORED_NO_NODE ? CORED_NO_VALUE : e->value_of[node];
+}
+
 static bool emit_ops(Emitter *e, const int *cancel, CoredError *error) {
   cored_plan_clear_steps(e->plan);
   e->blob.used = 0;
@@ -458,8 +473,8 @@ static bool emit_ops(Emitter *e, const int *cancel, CoredError *error) {
     if (!emit_op(e, &e->fused->ops[i], error))
       return false;
   }
-  e->plan->features = e->value_of[e->fused->features];
-  e->plan->logits = e->value_of[e->fused->logits];
+  e->plan->features = value_or_none(e, e->fused->features);
+  e->plan->logits = value_or_none(e, e->fused->logits);
   for (int i = 0; i < e->plan->n_named; i++) {
     e->plan->named[i].value = e->value_of[e->fused->named[i]];
     e->plan->named[i].shape = e->fused->shapes[e->graph->named[i].node];

@@ -103,7 +103,7 @@ void cored_fold_depthwise(CoredBlob *blob, const CoredGraph *graph, const float 
   const CoredNode *const conv = &graph->nodes[node];
   const int channels = conv->channels, taps = conv->kernel * conv->kernel;
   float *const out = take_floats(blob, (size_t)taps * (size_t)channels);
-  float *const bias = affine->scale ? take_floats(blob, (size_t)channels) : NULL;
+  float *const bias = affine->scale || conv->bias ? take_floats(blob, (size_t)channels) : NULL;
   depthwise->zeros = take_floats(blob, (size_t)channels); /* a new block is zeroed */
   depthwise->weight = out;
   depthwise->epilogue.bias = bias;
@@ -114,7 +114,7 @@ void cored_fold_depthwise(CoredBlob *blob, const CoredGraph *graph, const float 
     for (int t = 0; t < taps; t++)
       out[t * channels + c] = weight[c * taps + t] * (affine->scale ? affine->scale[c] : 1.0f);
   if (bias)
-    memcpy(bias, affine->shift, (size_t)channels * sizeof *bias);
+    fold_bias(bias, param(graph, params, node, CORED_PARAM_BIAS), affine, channels);
 }
 
 void cored_fold_affine(CoredBlob *blob, const CoredAffine *affine, int channels,

@@ -241,6 +241,13 @@ static void visit_max_pool(Fuser *f, int node) {
   add_op(f, &op);
 }
 
+static void visit_upsample(Fuser *f, int node) {
+  CoredFusedOp op = new_op(f, node);
+  op.in[0] = materialised_input(f, node, 0);
+  take_followers(f, &op, TAKE_ADD);
+  add_op(f, &op);
+}
+
 static void visit_global_avg_pool(Fuser *f, int node) {
   const Pending p = f->pending[f->graph->nodes[node].input[0]];
   CoredFusedOp op = new_op(f, node);
@@ -299,6 +306,9 @@ static void visit(Fuser *f, int node) {
   case CORED_OP_MAX_POOL:
     visit_max_pool(f, node);
     break;
+  case CORED_OP_UPSAMPLE:
+    visit_upsample(f, node);
+    break;
   case CORED_OP_GLOBAL_AVG_POOL:
     visit_global_avg_pool(f, node);
     break;
@@ -336,14 +346,18 @@ static void count_uses(Fuser *f) {
     }
 }
 
+static int materialised_output(Fuser *f, int node) {
+  return node == CORED_NO_NODE ? CORED_NO_NODE : materialise(f, node);
+}
+
 static bool visit_all(Fuser *f, CoredError *error) {
   CoredFusedGraph *const out = f->out;
   count_uses(f);
   for (int i = 0; i < f->graph->n_nodes && !f->no_memory; i++)
     if (!f->taken[i])
       visit(f, i);
-  out->features = materialise(f, f->graph->features);
-  out->logits = materialise(f, f->graph->logits);
+  out->features = materialised_output(f, f->graph->features);
+  out->logits = materialised_output(f, f->graph->logits);
   for (int i = 0; i < f->graph->n_named; i++)
     out->named[i] = materialise(f, f->graph->named[i].node);
   return !f->no_memory ||
@@ -387,6 +401,6 @@ size_t cored_fused_weights(const CoredFusedGraph *fused, const CoredFusedOp *op)
   if (op->op == CORED_OP_CONV || op->op == CORED_OP_DENSE)
     floats = ((size_t)node->in_channels * taps + 1) * channels;
   else if (op->op == CORED_OP_DEPTHWISE)
-    floats = (taps + has_role(op, CORED_FUSED_FOLD)) * channels;
+    floats = (taps + (node->bias || has_role(op, CORED_FUSED_FOLD))) * channels;
   return floats + (has_role(op, CORED_FUSED_POST) ? 2 * channels : 0);
 }

@@ -12,7 +12,6 @@
 
 #include "graph/graph.h"
 
-#define CORED_NO_NODE (-1)
 #define CORED_FUSED_NODES 8 /* that one op takes along behind its own */
 
 /* What became of a node behind an op's own: y = post(act(fold(op(x)) + residual)). */
@@ -52,7 +51,7 @@ typedef struct CoredFusedGraph {
   CoredShape *shapes;      /* of every node */
   CoredFusedOp *ops;       /* in order of execution */
   int n_ops;
-  int features, logits; /* the values of the graph's outputs */
+  int features, logits; /* the values of the graph's outputs; CORED_NO_NODE: none */
   int named[CORED_MAX_NAMED_OUTPUTS];
 } CoredFusedGraph;
 

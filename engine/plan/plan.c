@@ -16,6 +16,11 @@ static bool check_size(const CoredNetwork *network, int width, int height, Cored
     return cored_error_set(error, CORED_ERROR_INPUT_SIZE,
                            "plan: %s: input size: expected sides of %d to %d pixels, got %dx%d",
                            network->id, network->min_size, network->max_size, width, height);
+  const int multiple = network->multiple ? network->multiple : 1;
+  if (width % multiple || height % multiple)
+    return cored_error_set(error, CORED_ERROR_INPUT_SIZE,
+                           "plan: %s: input size: expected multiples of %d pixels, got %dx%d",
+                           network->id, multiple, width, height);
   return true;
 }
 

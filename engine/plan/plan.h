@@ -77,11 +77,11 @@ struct CoredPlan {
   CoredModelInfo info;
   CoredKernels kernels;
   int n_classes;
-  bool one_output; /* logits has one channel z and stands for (0, z) */
-  CoredValue *values;
+  bool one_output;    /* logits has one channel z and stands for (0, z) */
+  CoredValue *values; /* 0 is the input, whose shape is the input size */
   CoredStep *steps;
   int n_values, n_steps;
-  int features, logits; /* values; 0 is the input, whose shape is the input size */
+  int features, logits; /* values; CORED_NO_VALUE without a classifier */
   CoredPlanOutput *named;
   void *weights; /* one block: everything the steps point to */
   size_t weight_bytes;
@@ -102,7 +102,7 @@ struct CoredContext {
 
 /* Steps, see steps.c. */
 CoredStepFn cored_step_conv, cored_step_depthwise, cored_step_max_pool, cored_step_sum_pixels,
-    cored_step_pointwise, cored_step_scale, cored_step_concat;
+    cored_step_pointwise, cored_step_scale, cored_step_concat, cored_step_upsample;
 
 /* Fill in values, their offsets, steps and weights of a plan whose kernels are set.
  * params[i] is graph->params[i]. */

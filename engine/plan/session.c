@@ -130,6 +130,10 @@ static void run_steps(void *arg, int thread, int n_threads) {
 
 static void fill_output(const CoredSession *s, int n, CoredOutput *output) {
   const CoredPlan *const plan = s->plan;
+  if (plan->logits == CORED_NO_VALUE) { /* named outputs alone */
+    *output = (CoredOutput){.n = n};
+    return;
+  }
   const CoredShape features = plan->values[plan->features].shape;
   const float *logits = s->values[plan->logits];
   if (plan->one_output) {

@@ -307,6 +307,32 @@ void cored_step_scale(const CoredStep *step, const CoredContext *context) {
   }
 }
 
+/* Nearest neighbour: of an output line every stride-th pixel in one go, since they follow each
+ * other in the input. */
+void cored_step_upsample(const CoredStep *step, const CoredContext *context) {
+  const CoredShape in = shape_of(context, step->in[0]), out = shape_of(context, step->out);
+  const int factor = step->window.stride;
+  int line, end;
+  cored_thread_pool_part(context->n * out.h, 1, context->thread, context->n_threads, &line, &end);
+  LineRange part;
+  while (next_range(&line, end, out.h, &part)) {
+    const float *const x = data_of(context, step->in[0], part.image);
+    float *const y = data_of(context, step->out, part.image);
+    const CoredEpilogue whole = epilogue_of(step, context, &step->epilogue, part.image);
+    for (int row = part.y0; row < part.y1; row++)
+      for (int first = 0; first < factor; first++) {
+        const ptrdiff_t pixel = (ptrdiff_t)row * out.w + first;
+        CoredEpilogue e = whole;
+        if (e.residual)
+          e.residual += pixel * whole.residual_pixel;
+        e.residual_pixel = factor * whole.residual_pixel;
+        context->plan->kernels.rows.pointwise(&e, x + (ptrdiff_t)(row / factor) * in.w * in.c, in.c,
+                                              y + pixel * out.c, (ptrdiff_t)factor * out.c, in.w,
+                                              in.c);
+      }
+  }
+}
+
 void cored_step_concat(const CoredStep *step, const CoredContext *context) {
   const CoredShape out = shape_of(context, step->out);
   int from, to;

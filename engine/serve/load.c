@@ -31,8 +31,8 @@ static bool check_version(const CoredSafetensors *st, const char *name, CoredErr
 }
 
 /* A model of a checked file; the file's memory goes over to it or stays with bytes. */
-static CoredModel *assemble(const CoredSafetensors *st, CoredBytes *bytes, const char *name,
-                            CoredError *error) {
+static CoredModel *assemble(const CoredSafetensors *st, CoredBytes *bytes, CoredModelKind kind,
+                            const char *name, CoredError *error) {
   CoredMetadata metadata = {0};
   if (!cored_metadata_read(&metadata, st)) {
     cored_error_set(error, CORED_ERROR_NO_MEMORY, "%s: no memory for its metadata", name);
@@ -40,7 +40,7 @@ static CoredModel *assemble(const CoredSafetensors *st, CoredBytes *bytes, const
   }
   CoredModelInfo info;
   CoredWeights *weights = NULL;
-  if (cored_info_read(&info, &metadata, name, error))
+  if (cored_info_read(&info, &metadata, kind, name, error))
     weights = cored_weights_new(info.network, info.n_classes, st->tensors, st->n_tensors, bytes,
                                 name, error);
   if (!weights) {
@@ -75,7 +75,7 @@ static CoredModel *parse_and_assemble(CoredBytes *bytes, const char *name,
   if ((!params->trust || check_signature(&st, signature, name, error)) &&
       check_version(&st, name, error) &&
       cored_hash_verify(&st, bytes->data, name, params->cancel, error))
-    model = assemble(&st, bytes, name, error);
+    model = assemble(&st, bytes, params->kind, name, error);
   cored_safetensors_clear(&st);
   return model;
 }

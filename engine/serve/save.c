@@ -97,7 +97,8 @@ static char *make_header(const CoredModel *model, const CoredTensorView *sorted,
 static bool check_written(void *user, const char *temporary, CoredError *error) {
   const char *const path = user;
   CoredError reason = {0};
-  CoredModel *const model = cored_model_load(temporary, NULL, &reason);
+  const CoredModelLoadParams params = {.kind = CORED_MODEL_ANY};
+  CoredModel *const model = cored_model_load(temporary, &params, &reason);
   if (!model) {
     const size_t n = strlen(temporary);
     const bool named = strncmp(reason.message, temporary, n) == 0 && reason.message[n] == ':';

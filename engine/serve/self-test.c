@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "serve/self-test.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +11,7 @@
 #include "model/format.h"
 #include "base/json.h"
 #include "model/model.h"
+#include "plan/plan.h"
 #include "base/text.h"
 
 #define DEFAULT_SEED 2020
@@ -48,6 +50,31 @@ typedef struct Outputs {
   float logits[PICTURES][CORED_MAX_CLASSES];
 } Outputs;
 
+/* The numbers by which a model is compared: its logits, or of a locator the mean of every channel
+ * of its outputs. */
+static int n_outputs(const CoredModel *model) {
+  const CoredGraph *const graph = cored_model_graph(model);
+  int n = graph->n_classes;
+  for (int i = 0; i < graph->n_named; i++)
+    n += graph->nodes[graph->named[i].node].channels;
+  assert(n <= CORED_MAX_CLASSES); /* of the networks of the registry */
+  return n;
+}
+
+static void take_means(const CoredSession *session, const CoredPlan *plan, float *means) {
+  for (int i = 0; i < plan->n_named; i++) {
+    CoredShape shape;
+    const float *const x = cored_session_named(session, plan->named[i].name, &shape);
+    const size_t cells = (size_t)shape.h * (size_t)shape.w, channels = (size_t)shape.c;
+    for (size_t c = 0; c < channels; c++) {
+      double sum = 0.0;
+      for (size_t p = 0; p < cells; p++)
+        sum += (double)x[p * channels + c];
+      *means++ = (float)(sum / (double)cells);
+    }
+  }
+}
+
 /* One session for both pictures; one thread, so that nothing but this is done meanwhile. */
 static bool run_plan(CoredPlan *plan, uint64_t seed, Outputs *outputs, CoredError *error) {
   const CoredModelInfo *const info = cored_plan_info(plan);
@@ -60,7 +87,10 @@ static bool run_plan(CoredPlan *plan, uint64_t seed, Outputs *outputs, CoredErro
     CoredOutput output;
     fill_input(seed + (uint64_t)i, info, input);
     cored_session_run(session, input, 1, &output);
-    memcpy(outputs->logits[i], output.logits, (size_t)info->n_classes * sizeof *output.logits);
+    if (info->kind == CORED_MODEL_LOCATOR)
+      take_means(session, plan, outputs->logits[i]);
+    else
+      memcpy(outputs->logits[i], output.logits, (size_t)info->n_classes * sizeof *output.logits);
   }
   cored_session_free(session);
   return true;
@@ -88,10 +118,12 @@ static bool run_pictures(const CoredModel *model, CoredPlan *plan, uint64_t seed
  * a head scaled down to nothing: p-fake is the same for every picture. */
 static const double least_move = 1e-6;
 
-static bool check_outputs(const CoredModelInfo *info, const Outputs *outputs, const char *name,
+static bool check_outputs(const CoredModel *model, const Outputs *outputs, const char *name,
                           CoredError *error) {
+  const CoredModelInfo *const info = &model->info;
+  const bool locator = info->kind == CORED_MODEL_LOCATOR;
   double moved = 0, scale = 1;
-  for (int c = 0; c < info->n_classes; c++) {
+  for (int c = 0; c < n_outputs(model); c++) {
     double margins[PICTURES];
     for (int i = 0; i < PICTURES; i++) {
       const float z = outputs->logits[i][c];
@@ -100,7 +132,7 @@ static bool check_outputs(const CoredModelInfo *info, const Outputs *outputs, co
             error, CORED_ERROR_SELF_TEST,
             "%s: self-test picture %d: logit %d: expected a finite number, found %f", name, i, c,
             (double)z);
-      margins[i] = (double)z - (double)outputs->logits[i][info->real_class];
+      margins[i] = (double)z - (locator ? 0.0 : (double)outputs->logits[i][info->real_class]);
       scale = fmax(scale, fabs((double)z));
     }
     moved = fmax(moved, fabs(margins[0] - margins[1]));
@@ -115,10 +147,10 @@ static bool check_outputs(const CoredModelInfo *info, const Outputs *outputs, co
 bool cored_self_test_compute(const CoredModel *model, CoredSelfTest *self_test, CoredError *error) {
   Outputs outputs;
   if (!run_pictures(model, NULL, DEFAULT_SEED, &outputs, error) ||
-      !check_outputs(&model->info, &outputs, "new model", error))
+      !check_outputs(model, &outputs, "new model", error))
     return false;
   *self_test = (CoredSelfTest){
-      .seed = DEFAULT_SEED, .tolerance = DEFAULT_TOLERANCE, .n_logits = model->info.n_classes};
+      .seed = DEFAULT_SEED, .tolerance = DEFAULT_TOLERANCE, .n_logits = n_outputs(model)};
   memcpy(self_test->logits, outputs.logits[0], sizeof self_test->logits);
   return true;
 }
@@ -144,9 +176,9 @@ bool cored_self_test_verify(const CoredModel *model, CoredPlan *plan, const char
                             CoredError *error) {
   CoredSelfTest self_test;
   Outputs outputs;
-  return cored_self_test_read(&self_test, &model->metadata, model->info.n_classes, name, error) &&
+  return cored_self_test_read(&self_test, &model->metadata, n_outputs(model), name, error) &&
          run_pictures(model, plan, self_test.seed, &outputs, error) &&
-         check_outputs(&model->info, &outputs, name, error) &&
+         check_outputs(model, &outputs, name, error) &&
          compare(&self_test, outputs.logits[0], name, error);
 }
 
@@ -169,20 +201,20 @@ bool cored_self_test_write(const CoredSelfTest *self_test, CoredMetadata *metada
   return ok;
 }
 
-static bool parse_logits(CoredJson *j, CoredSelfTest *self_test, int n_classes) {
+static bool parse_logits(CoredJson *j, CoredSelfTest *self_test, int n_logits) {
   if (!cored_json_expect(j, '['))
     return false;
   for (bool first = true; cored_json_more(j, ']', &first);) {
     double value;
-    if (self_test->n_logits == n_classes)
-      return cored_json_fail(j, CORED_ERROR_METADATA_VALUE, "one logit per class, no more");
+    if (self_test->n_logits == n_logits)
+      return cored_json_fail(j, CORED_ERROR_METADATA_VALUE, "one logit per class and no more");
     if (!cored_json_double(j, CORED_ERROR_METADATA_VALUE, &value))
       return false;
     if (!(fabs(value) < 1e30))
       return cored_json_fail(j, CORED_ERROR_METADATA_VALUE, "logits below 1e30 before this");
     self_test->logits[self_test->n_logits++] = (float)value;
   }
-  if (!j->failed && self_test->n_logits < n_classes)
+  if (!j->failed && self_test->n_logits < n_logits)
     return cored_json_fail(j, CORED_ERROR_METADATA_VALUE, "one logit per class before this");
   return !j->failed;
 }
@@ -194,7 +226,7 @@ static bool parse_tolerance(CoredJson *j, double *tolerance) {
          cored_json_fail(j, CORED_ERROR_METADATA_VALUE, "a tolerance in 0..0.1 before this");
 }
 
-static bool parse_self_test(CoredJson *j, CoredSelfTest *self_test, int n_classes) {
+static bool parse_self_test(CoredJson *j, CoredSelfTest *self_test, int n_logits) {
   static const char *const fields[] = {"seed", "tolerance", "logits"};
   unsigned seen = 0;
   if (!cored_json_expect(j, '{'))
@@ -212,7 +244,7 @@ static bool parse_self_test(CoredJson *j, CoredSelfTest *self_test, int n_classe
     seen |= 1u << field;
     if (!(field == 0   ? cored_json_uint(j, CORED_ERROR_METADATA_VALUE, &self_test->seed)
           : field == 1 ? parse_tolerance(j, &self_test->tolerance)
-                       : parse_logits(j, self_test, n_classes)))
+                       : parse_logits(j, self_test, n_logits)))
       return false;
   }
   if (!j->failed && seen != 7)
@@ -220,7 +252,7 @@ static bool parse_self_test(CoredJson *j, CoredSelfTest *self_test, int n_classe
   return cored_json_end(j);
 }
 
-bool cored_self_test_read(CoredSelfTest *self_test, const CoredMetadata *metadata, int n_classes,
+bool cored_self_test_read(CoredSelfTest *self_test, const CoredMetadata *metadata, int n_logits,
                           const char *name, CoredError *error) {
   *self_test = (CoredSelfTest){0};
   const char *const value = cored_metadata_get(metadata, CORED_KEY_SELF_TEST);
@@ -240,7 +272,7 @@ bool cored_self_test_read(CoredSelfTest *self_test, const CoredMetadata *metadat
                  .begin = copy,
                  .p = copy,
                  .end = copy + strlen(copy)};
-  const bool ok = parse_self_test(&j, self_test, n_classes);
+  const bool ok = parse_self_test(&j, self_test, n_logits);
   free(copy);
   return ok;
 }

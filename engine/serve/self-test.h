@@ -10,7 +10,7 @@ typedef struct CoredSelfTest {
   uint64_t seed;
   double tolerance;
   int n_logits;
-  float logits[CORED_MAX_CLASSES];
+  float logits[CORED_MAX_CLASSES]; /* of a locator: the means of its outputs' channels */
 } CoredSelfTest;
 
 /* The byte of row y, column x, channel c of the picture of a seed. */
@@ -26,7 +26,7 @@ bool cored_self_test_verify(const CoredModel *model, CoredPlan *plan, const char
 
 /* Set and read the entry of the metadata. */
 bool cored_self_test_write(const CoredSelfTest *self_test, CoredMetadata *metadata);
-bool cored_self_test_read(CoredSelfTest *self_test, const CoredMetadata *metadata, int n_classes,
+bool cored_self_test_read(CoredSelfTest *self_test, const CoredMetadata *metadata, int n_logits,
                           const char *name, CoredError *error);
 
 #endif /* CORED_SERVE_SELF_TEST_H */

@@ -79,10 +79,10 @@ static void disturb(const CoredTensorView *view, float *data) {
   free(noise);
 }
 
-static CoredModel *make_model(const char *network) {
+static CoredModel *make_model(const char *network, int n_classes) {
   CoredModelInfo *const info = malloc(sizeof *info);
   CoredError error;
-  assert_true(cored_model_info_init(info, network, 2, &error));
+  assert_true(cored_model_info_init(info, network, n_classes, &error));
   CoredModel *const fresh = cored_model_new_random(info, SEED, &error);
   assert_non_null(fresh);
   const size_t n = cored_model_n_tensors(fresh);
@@ -228,7 +228,7 @@ static void check_plan(const CoredModel *model, const Case *c, unsigned cpu, con
 
 static void check_network(const char *network) {
   const int n = 2;
-  CoredModel *const model = make_model(network);
+  CoredModel *const model = make_model(network, 2);
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     const Case *const c = &cases[i];
     if (strcmp(c->network, network) != 0 || !is_wanted(i))
@@ -258,12 +258,69 @@ static void test_networks(void **state) {
   }
 }
 
+/* ---- Locators ------------------------------------------------------------------------------- */
+
+/* The named outputs of a plan that has nothing else, on every instruction set and number of
+ * threads. */
+static void check_locator(const CoredModel *model, const Case *c) {
+  static const unsigned cpus[] = {CORED_CPU_C, CORED_CPU_AVX2, CORED_CPU_AVX2 | CORED_CPU_AVX512};
+  const CoredGraph *const g = cored_model_graph(model);
+  const int n = 2;
+  int wanted[CORED_MAX_NAMED_OUTPUTS];
+  float *want[CORED_MAX_NAMED_OUTPUTS];
+  CoredError error;
+  for (int i = 0; i < g->n_named; i++)
+    wanted[i] = g->named[i].node;
+  float *const input = random_input((size_t)(n * c->width * c->height * 3), SEED);
+  assert_true(cored_reference_run(g, cored_model_params(model), input, n, c->height, c->width,
+                                  wanted, g->n_named, want, &error));
+  for (int k = 0; k < 6; k++) {
+    CoredPlan *const plan = make_plan(model, c, cpus[k / 2]);
+    const CoredSessionParams params = {.max_batch = n, .threads = 1 + k % 2 * 2};
+    CoredSession *const session = cored_session_new(plan, &params, &error);
+    assert_non_null(session);
+    CoredOutput out;
+    cored_session_run(session, input, n, &out);
+    assert_true(out.n == n && out.n_classes == 0 && !out.logits && !out.features);
+    for (int i = 0; i < g->n_named; i++) {
+      CoredShape s;
+      const float *const got = cored_session_named(session, g->named[i].name, &s);
+      assert_non_null(got);
+      assert_int_equal(s.h, c->height / (8 << i));
+      assert_int_equal(s.w, c->width / (8 << i));
+      assert_close(g->named[i].name, c, got, want[i], (size_t)(n * s.h * s.w * s.c));
+    }
+    cored_session_free(session);
+    cored_plan_unref(plan);
+  }
+  for (int i = 0; i < g->n_named; i++)
+    free(want[i]);
+  free(input);
+}
+
+static void test_locators(void **state) {
+  (void)state;
+  const CoredNetwork *network;
+  for (size_t i = 0; (network = cored_locator_network_at(i)); i++) {
+    CoredModel *const model = make_model(network->id, 0);
+    const Case cases_of_it[] = {{network->id, 96, 64}, {network->id, 32, 32}};
+    for (int k = 0; k < 2; k++)
+      check_locator(model, &cases_of_it[k]);
+    const CoredPlanParams params = {.input_width = 96, .input_height = 80};
+    CoredError error;
+    assert_null(cored_plan_new(model, &params, &error));
+    assert_int_equal(error.code, CORED_ERROR_INPUT_SIZE);
+    assert_non_null(strstr(error.message, "multiples of 32"));
+    cored_model_unref(model);
+  }
+}
+
 /* ---- Memory --------------------------------------------------------------------------------- */
 
 static void test_memory_bound(void **state) {
   (void)state;
   CoredError error;
-  CoredModel *const model = make_model("xception");
+  CoredModel *const model = make_model("xception", 2);
   for (int size = 128; size <= 299; size += 171) {
     const Case c = {"xception", size, size};
     CoredPlan *const plan = make_plan(model, &c, cored_cpu_flags());
@@ -292,7 +349,7 @@ static void test_no_growth(void **state) {
   (void)state;
   CoredError error;
   const Case c = {"cored-compact", 16, 16};
-  CoredModel *const model = make_model(c.network);
+  CoredModel *const model = make_model(c.network, 2);
   CoredPlan *const plan = make_plan(model, &c, cored_cpu_flags());
   const CoredSessionParams params = {.max_batch = 1, .threads = 1};
   CoredSession *const session = cored_session_new(plan, &params, &error);
@@ -332,7 +389,7 @@ static void *run_stream(void *arg) {
 static void test_shared_plan(void **state) {
   (void)state;
   const Case c = {"cored-compact", 64, 64};
-  CoredModel *const model = make_model(c.network);
+  CoredModel *const model = make_model(c.network, 2);
   CoredPlan *const plan = make_plan(model, &c, cored_cpu_flags());
   cored_model_unref(model); /* the plan needs it no more */
   float *const inputs[2] = {random_input(64 * 64 * 3, 1), random_input(64 * 64 * 3, 2)};
@@ -530,7 +587,7 @@ static void test_named_outputs(void **state) {
 static void test_errors(void **state) {
   (void)state;
   CoredError error;
-  CoredModel *const model = make_model("cored-compact"), *const meso = make_model("meso4");
+  CoredModel *const model = make_model("cored-compact", 2), *const meso = make_model("meso4", 2);
   const CoredPlanParams large = {.input_width = 5000, .input_height = 64},
                         unfit = {.input_width = 64, .input_height = 256},
                         good = {.input_width = 32, .input_height = 32};
@@ -572,10 +629,11 @@ static void test_p_fake(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_networks),      cmocka_unit_test(test_activations),
-      cmocka_unit_test(test_named_outputs), cmocka_unit_test(test_memory_bound),
-      cmocka_unit_test(test_no_growth),     cmocka_unit_test(test_shared_plan),
-      cmocka_unit_test(test_errors),        cmocka_unit_test(test_p_fake),
+      cmocka_unit_test(test_networks),     cmocka_unit_test(test_locators),
+      cmocka_unit_test(test_activations),  cmocka_unit_test(test_named_outputs),
+      cmocka_unit_test(test_memory_bound), cmocka_unit_test(test_no_growth),
+      cmocka_unit_test(test_shared_plan),  cmocka_unit_test(test_errors),
+      cmocka_unit_test(test_p_fake),
   };
   return cmocka_run_group_tests_name("session", tests, NULL, NULL);
 }

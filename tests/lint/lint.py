@@ -13,6 +13,7 @@ TIERS = ['base', 'kernels', 'graph', 'networks', 'model', 'plan', 'serve', 'visi
 # What a folder of the engine may include, besides itself and cored.h.
 ALLOWED = {tier: set(TIERS[:i]) for i, tier in enumerate(TIERS)}
 ALLOWED['vision'] = {'base', 'kernels'}  # pictures know nothing of networks
+ALLOWED['serve'].add('vision')  # the locator that is a network
 # The same for the plugin: a folder includes those behind it, detect and overlay not each other.
 PLUGIN_TIERS = ['overlay', 'detect', 'meta', 'analysis', 'model', 'sched']
 BANNED = {

@@ -33,13 +33,25 @@ class Box(C.Structure):
     _fields_ = [('x', C.c_double), ('y', C.c_double), ('w', C.c_double), ('h', C.c_double)]
 
 
+class Point(C.Structure):
+    _fields_ = [('x', C.c_double), ('y', C.c_double)]
+
+
 class Face(C.Structure):
-    _fields_ = [('box', Box), ('score', C.c_double)]
+    _fields_ = [('box', Box), ('score', C.c_double), ('has_landmarks', C.c_bool), ('landmark', Point * 5)]
 
 
 class LocatorParams(C.Structure):
-    _fields_ = [('scale_factor', C.c_double), ('min_neighbors', C.c_int), ('min_size', C.c_int),
-                ('max_size', C.c_int)]
+    _fields_ = [('scale_factor', C.c_double), ('min_neighbors', C.c_int), ('min_score', C.c_double),
+                ('min_size', C.c_int), ('max_size', C.c_int)]
+
+
+class LoadParams(C.Structure):
+    _fields_ = [('max_bytes', C.c_uint64), ('skip_self_test', C.c_bool), ('cancel', C.c_void_p),
+                ('trust', C.c_void_p), ('kind', C.c_int)]
+
+
+MODEL_LOCATOR = 1
 
 
 lib = C.CDLL(os.environ.get('CORED_LIBRARY', 'build/engine/libcored.so'))
@@ -103,21 +115,41 @@ lib.cored_locator_find.argtypes = [C.c_void_p, C.POINTER(Image), C.POINTER(Locat
                                    C.POINTER(Error)]
 
 
+lib.cored_locator_new_network.restype = C.c_void_p
+lib.cored_locator_new_network.argtypes = [C.c_void_p, C.c_int, C.POINTER(Error)]
+lib.cored_model_load.restype = C.c_void_p
+lib.cored_model_load.argtypes = [C.c_char_p, C.POINTER(LoadParams), C.POINTER(Error)]
+lib.cored_model_unref.argtypes = [C.c_void_p]
+
+
 class Locator:
+    """Of a cascade file, or of a model file that finds faces."""
+
     def __init__(self, path):
         error = Error()
-        self.handle = lib.cored_locator_new_cascade(path.encode(), C.byref(error))
+        if str(path).endswith('.safetensors'):
+            params = LoadParams(kind=MODEL_LOCATOR)
+            model = lib.cored_model_load(str(path).encode(), C.byref(params), C.byref(error))
+            self.handle = lib.cored_locator_new_network(model, 1, C.byref(error)) if model else None
+            lib.cored_model_unref(model)
+        else:
+            self.handle = lib.cored_locator_new_cascade(path.encode(), C.byref(error))
         if not self.handle:
             raise ValueError(error.message.decode())
 
     def __del__(self):
         lib.cored_locator_free(self.handle)
 
-    def find(self, picture, scale_factor=0., min_neighbors=-1, min_size=0, max_size=0, limit=8192):
-        """[(x, y, w, h, score)], surest first."""
+    def faces(self, picture, scale_factor=0., min_neighbors=-1, min_size=0, max_size=0, limit=8192,
+              min_score=0.):
+        """Face objects, surest first."""
         faces, n, error = (Face * limit)(), C.c_int(), Error()
-        params = LocatorParams(scale_factor, min_neighbors, min_size, max_size)
+        params = LocatorParams(scale_factor, min_neighbors, min_score, min_size, max_size)
         if not lib.cored_locator_find(self.handle, C.byref(picture), C.byref(params), faces, limit,
                                       C.byref(n), C.byref(error)):
             raise ValueError(error.message.decode())
-        return [(f.box.x, f.box.y, f.box.w, f.box.h, f.score) for f in faces[:n.value]]
+        return faces[:n.value]
+
+    def find(self, picture, *limits, **params):
+        """[(x, y, w, h, score)], surest first."""
+        return [(f.box.x, f.box.y, f.box.w, f.box.h, f.score) for f in self.faces(picture, *limits, **params)]

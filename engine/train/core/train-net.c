@@ -108,6 +108,16 @@ static float drop_rate(const CoredTrainNetParams *params, const CoredNode *node)
   return largest > 0 ? node->rate / largest * (float)params->drop_connect : 0;
 }
 
+/* There are passes for what classifiers are made of. */
+static bool check_trainable(const CoredGraph *graph, CoredError *error) {
+  bool can = graph->n_classes > 0;
+  for (int i = 0; can && i < graph->n_nodes; i++)
+    can = graph->nodes[i].op != CORED_OP_UPSAMPLE &&
+          (graph->nodes[i].op != CORED_OP_DEPTHWISE || !graph->nodes[i].bias);
+  return can || cored_error_set(error, CORED_ERROR_UNSUPPORTED,
+                                "training: expected a classifier, found a network that only runs");
+}
+
 static void fill_nodes(Layout *layout) {
   const CoredGraph *const graph = graph_of(layout);
   int param = 0;
@@ -234,6 +244,8 @@ static void plan_scratch(Layout *layout, int i) {
 static bool make_layout(Layout *layout, CoredError *error) {
   const CoredGraph *const graph = graph_of(layout);
   if (!cored_graph_shapes(graph, layout->params->h, layout->params->w, layout->shapes, error))
+    return false;
+  if (!check_trainable(graph, error))
     return false;
   count_consumers(layout);
   fill_nodes(layout);

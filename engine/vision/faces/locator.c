@@ -24,6 +24,10 @@ static bool fill_search(const CoredLocatorParams *params, CoredLocatorSearch *se
     return cored_error_set(error, CORED_ERROR_ARGUMENT,
                            "locator: sizes must not be negative, got %d to %d", params->min_size,
                            params->max_size);
+  if (!(params->min_score >= 0. && params->min_score <= 1.))
+    return cored_error_set(error, CORED_ERROR_ARGUMENT,
+                           "locator: the least score must be 0 to 1, got %g", params->min_score);
+  search->min_score = params->min_score;
   if (params->min_neighbors >= 0)
     search->min_neighbors = params->min_neighbors;
   search->min_size = params->min_size;

@@ -9,6 +9,7 @@
 typedef struct CoredLocatorSearch {
   double scale_factor;
   int min_neighbors;
+  double min_score; /* 0: the locator's own */
   int min_size, max_size;
 } CoredLocatorSearch;
 
