@@ -14,6 +14,7 @@
 #include "tools/convert/advice.h"
 #include "tools/convert/h5.h"
 #include "tools/convert/match.h"
+#include "tools/convert/yunet.h"
 
 /* ---- Settings -------------------------------------------------------------------------------- */
 
@@ -70,7 +71,7 @@ static bool read_info(const CoredLooseFile *file, const CoredImportMatch *match,
             cored_metadata_set(&metadata, CORED_KEY_SHA256, any_hash);
   if (!ok)
     cored_refuse(refusal, CORED_REFUSAL_NO_MEMORY, "no memory for the metadata");
-  else if (!(ok = cored_info_read(info, &metadata, "file", &error)))
+  else if (!(ok = cored_info_read(info, &metadata, CORED_MODEL_CLASSIFIER, "file", &error)))
     cored_refuse_error(refusal, &error);
   cored_metadata_clear(&metadata);
   if (ok && (strcmp(info->network, match->network) != 0 || info->n_classes != match->n_classes))
@@ -282,13 +283,96 @@ static void move_lines(CoredLines *to, CoredLines *from) {
 static const char *stated_network(const CoredLooseFile *file) {
   const char *id = cored_metadata_get(&file->metadata, CORED_KEY_NETWORK);
   const CoredNetwork *network = id ? cored_network_find(id) : NULL;
-  return network ? network->id : NULL;
+  return network && network->kind == CORED_MODEL_CLASSIFIER ? network->id : NULL;
 }
+
+/* ---- Locators -------------------------------------------------------------------------------- */
+
+/* The first option given that a network which finds faces has no use for; NULL: none. */
+static const char *classifier_option(const CoredImportOptions *o) {
+  const struct {
+    bool given;
+    const char *option;
+  } rows[] = {{o->network != NULL, "--network"},
+              {o->labels != NULL, "--labels"},
+              {o->fake != NULL, "--fake"},
+              {o->real != NULL, "--real"},
+              {o->has_mean, "--mean"},
+              {o->has_std, "--std"},
+              {o->temperature >= 0, "--temperature"},
+              {o->read.key != NULL, "--key"},
+              {o->names.strip && o->names.strip[0], "--strip"},
+              {o->names.rename && o->names.rename[0], "--rename"},
+              {o->names.drop && o->names.drop[0], "--drop"}};
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+    if (rows[i].given)
+      return rows[i].option;
+  return NULL;
+}
+
+static CoredModel *build_locator(const CoredOnnx *onnx, const CoredImportOptions *options,
+                                 CoredRefusal *refusal) {
+  const char *const option = classifier_option(options);
+  if (option) {
+    cored_refuse(refusal, CORED_REFUSAL_SETTINGS,
+                 "the file is YuNet, which finds faces: %s is for classifiers", option);
+    return NULL;
+  }
+  CoredModelInfo *const info = calloc(1, sizeof *info);
+  CoredError error = {0};
+  CoredModel *model = NULL;
+  if (!info)
+    cored_refuse(refusal, CORED_REFUSAL_NO_MEMORY, "no memory for the model");
+  else
+    model = cored_yunet_model(onnx, info, refusal);
+  if (model) {
+    if (options->input_width > 0)
+      info->input_width = options->input_width;
+    if (options->input_height > 0)
+      info->input_height = options->input_height;
+    if (options->threshold >= 0)
+      info->threshold = options->threshold;
+    CoredModel *const with = cored_model_with_info(model, info, &error);
+    cored_model_unref(model);
+    if (!(model = with))
+      cored_refuse_error(refusal, &error);
+  }
+  free(info);
+  return model;
+}
+
+/* *model is that of an ONNX file which finds faces, NULL for any other file. */
+static bool import_locator(const char *path, const CoredBytes *bytes,
+                           const CoredImportOptions *options, CoredLooseFile *file,
+                           CoredModel **model, CoredRefusal *refusal) {
+  CoredOnnx onnx = {0};
+  CoredRefusal unused = {0};
+  *model = NULL;
+  if (cored_format_of(bytes, &unused) != CORED_FORMAT_ONNX)
+    return true;
+  bool ok = cored_onnx_read(bytes, &onnx, refusal);
+  if (ok && cored_yunet_is(&onnx)) {
+    file->format = "ONNX";
+    *model = build_locator(&onnx, options, refusal);
+    ok = *model && add_source(model, path, bytes, file->format, refusal);
+  }
+  cored_onnx_clear(&onnx);
+  if (ok)
+    return true;
+  cored_model_unref(*model);
+  *model = NULL;
+  return false;
+}
+
+/* ---- Any file -------------------------------------------------------------------------------- */
 
 static CoredModel *import_bytes(const char *path, const CoredBytes *bytes,
                                 const CoredImportOptions *options, CoredLooseFile *file,
                                 CoredImportReport *report, CoredRefusal *refusal) {
   const char *network = options->network;
+  CoredModel *model;
+  if (!import_locator(path, bytes, options, file, &model, refusal) || model)
+    return model;
   if (!cored_reader_read(bytes, &options->read, cored_keras_max_data(), file, refusal) ||
       !cored_names_edit(file, &options->names, &file->notes, refusal))
     return NULL;
@@ -299,7 +383,6 @@ static CoredModel *import_bytes(const char *path, const CoredBytes *bytes,
       !cored_keras_rename(file, options->network, &network, refusal))
     return NULL;
   CoredImportMatch match;
-  CoredModel *model = NULL;
   if (cored_import_match(file, network, &match, refusal))
     model = build_model(path, bytes, options, file, &match, refusal);
   if (model && !states_info(file) &&

@@ -145,7 +145,8 @@ static void print_plan(const CoredModel *model, const CoredFusedGraph *fused, FI
 }
 
 bool cored_inspect_print_plan(const char *path, FILE *out, CoredError *error) {
-  CoredModel *const model = cored_model_load(path, NULL, error);
+  CoredModel *const model =
+      cored_model_load(path, &(CoredModelLoadParams){.kind = CORED_MODEL_ANY}, error);
   if (!model)
     return false;
   CoredFusedGraph fused = {0};

@@ -56,7 +56,22 @@ static void set_engine_error(json_t *out, const CoredError *error) {
 
 /* ---- Models of ours -------------------------------------------------------------------------- */
 
+/* What models of every kind have. */
+static json_t *json_basics(const CoredModelInfo *info) {
+  const bool locator = info->kind == CORED_MODEL_LOCATOR;
+  return json_pack("{s:s, s:s, s:s, s:[i,i], s:[f,f,f], s:[f,f,f], s:f, s:I}", "kind",
+                   locator ? "locator" : "classifier", "network", info->network, "title",
+                   cored_network_title(info->network), "input_size", info->input_width,
+                   info->input_height, "mean", (double)info->mean[0], (double)info->mean[1],
+                   (double)info->mean[2], "std", (double)info->std[0], (double)info->std[1],
+                   (double)info->std[2], "threshold", info->threshold, "generation",
+                   (json_int_t)info->generation);
+}
+
 static json_t *json_info(const CoredModelInfo *info) {
+  json_t *const basics = json_basics(info);
+  if (info->kind == CORED_MODEL_LOCATOR)
+    return basics;
   json_t *labels = json_array(), *tasks = json_array();
   for (int i = 0; i < info->n_classes; i++)
     json_array_append_new(labels, json_string(info->labels[i]));
@@ -65,14 +80,11 @@ static json_t *json_info(const CoredModelInfo *info) {
     json_array_append_new(tasks, json_pack("{s:s, s:o}", "name", info->tasks[i].name, "auc",
                                            isnan(auc) ? json_null() : json_real(auc)));
   }
-  return json_pack("{s:s, s:s, s:o, s:i, s:i, s:[i,i], s:[f,f,f], s:[f,f,f], s:f, s:f, s:I, s:o}",
-                   "network", info->network, "title", cored_network_title(info->network), "labels",
-                   labels, "fake_class", info->fake_class, "real_class", info->real_class,
-                   "input_size", info->input_width, info->input_height, "mean",
-                   (double)info->mean[0], (double)info->mean[1], (double)info->mean[2], "std",
-                   (double)info->std[0], (double)info->std[1], (double)info->std[2], "threshold",
-                   info->threshold, "temperature", info->temperature, "generation",
-                   (json_int_t)info->generation, "tasks", tasks);
+  json_object_update_new(basics,
+                         json_pack("{s:o, s:i, s:i, s:f, s:o}", "labels", labels, "fake_class",
+                                   info->fake_class, "real_class", info->real_class, "temperature",
+                                   info->temperature, "tasks", tasks));
+  return basics;
 }
 
 static const char *dtype_name(CoredDtype dtype) {
@@ -109,7 +121,8 @@ static void describe_safetensors(const CoredBytes *bytes, json_t *out) {
   cored_safetensors_clear(&st);
   if (!ours)
     return;
-  CoredModel *model = cored_model_load_memory(bytes->data, bytes->size, "file", NULL, &error);
+  const CoredModelLoadParams params = {.kind = CORED_MODEL_ANY};
+  CoredModel *model = cored_model_load_memory(bytes->data, bytes->size, "file", &params, &error);
   if (model)
     json_object_set_new(out, "model", json_info(cored_model_info(model)));
   else
@@ -217,6 +230,10 @@ static void print_numbers(const json_t *model, const char *key, FILE *out) {
 
 static void print_classes(const json_t *model, FILE *out) {
   const json_t *labels = json_object_get(model, "labels");
+  if (!labels) {
+    fprintf(out, LABEL "locator: finds faces\n", "kind:");
+    return;
+  }
   size_t fake = (size_t)json_integer_value(json_object_get(model, "fake_class"));
   size_t real = (size_t)json_integer_value(json_object_get(model, "real_class"));
   fprintf(out, LABEL, "classes:");
@@ -239,6 +256,15 @@ static void print_tasks(const json_t *model, FILE *out) {
   }
 }
 
+static void print_decision(const json_t *model, FILE *out) {
+  const json_t *temperature = json_object_get(model, "temperature");
+  fprintf(out, "\n" LABEL "threshold %g",
+          "decision:", json_number_value(json_object_get(model, "threshold")));
+  if (temperature)
+    fprintf(out, ", temperature %g", json_number_value(temperature));
+  fprintf(out, "\n");
+}
+
 static void print_model(const json_t *model, FILE *out) {
   fprintf(out, LABEL "%s, %s\n", "network:", show(json_object_get(model, "network")).text,
           show(json_object_get(model, "title")).text);
@@ -249,9 +275,7 @@ static void print_model(const json_t *model, FILE *out) {
   print_numbers(model, "mean", out);
   fprintf(out, "; std ");
   print_numbers(model, "std", out);
-  fprintf(out, "\n" LABEL "threshold %g, temperature %g\n",
-          "decision:", json_number_value(json_object_get(model, "threshold")),
-          json_number_value(json_object_get(model, "temperature")));
+  print_decision(model, out);
   fprintf(out, LABEL "%lld\n",
           "generation:", (long long)json_integer_value(json_object_get(model, "generation")));
   print_tasks(model, out);

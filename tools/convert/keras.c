@@ -94,6 +94,7 @@ static Kind kind_of(const CoredNode *node) {
   case CORED_OP_DEPTHWISE:
   case CORED_OP_ACTIVATION:
   case CORED_OP_MAX_POOL:
+  case CORED_OP_UPSAMPLE:
   case CORED_OP_GLOBAL_AVG_POOL:
   case CORED_OP_FLATTEN:
   case CORED_OP_ADD:

@@ -256,6 +256,17 @@ static void print_assumed(const CoredLines *lines, bool quiet) {
       fprintf(stderr, "cored-convert: %s\n", cored_show(lines->line[i]).text);
 }
 
+typedef struct Classes {
+  char text[32];
+} Classes;
+
+static Classes classes_of(const CoredModelInfo *info) {
+  Classes classes = {"finds faces, "};
+  if (info->kind == CORED_MODEL_CLASSIFIER)
+    snprintf(classes.text, sizeof classes.text, "%d classes, ", info->n_classes);
+  return classes;
+}
+
 static int run_import(const char *input, const ImportArgs *args) {
   if (!cored_cli_may_write(args->output, args->overwrite))
     return EXIT_FAILED;
@@ -277,8 +288,8 @@ static int run_import(const char *input, const ImportArgs *args) {
       cored_cli_advise(cored_advice(CORED_REFUSAL_WRITE));
   } else if (!args->quiet) {
     const CoredModelInfo *info = cored_model_info(model);
-    printf("%s: %s, %d classes, %zu parameters, from %s\n", cored_show(args->output).text,
-           info->network, info->n_classes, cored_model_n_tensors(model), report.format);
+    printf("%s: %s, %s%zu parameters, from %s\n", cored_show(args->output).text, info->network,
+           classes_of(info).text, cored_model_n_tensors(model), report.format);
   }
   cored_model_unref(model);
   cored_import_report_clear(&report);
@@ -344,7 +355,7 @@ typedef struct ExportArgs {
 
 static int export_model(const char *input, const ExportArgs *args) {
   CoredError error = {0};
-  CoredModel *model = cored_model_load(input, NULL, &error);
+  CoredModel *model = cored_model_load(input, NULL, &error); /* a classifier */
   if (!model) {
     cored_cli_fail(input, cored_error_code_name(error.code), error.message);
     cored_cli_advise(cored_advice_for_model(input, &error));

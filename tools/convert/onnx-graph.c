@@ -345,6 +345,7 @@ static bool put_op(Graph *g, int i) {
   case CORED_OP_CONCAT:
     put_concat(g, i);
     return true;
+  case CORED_OP_UPSAMPLE: /* of locators, which are not exported */
   case CORED_N_OPS:
     break;
   }

@@ -134,7 +134,8 @@ static int sign_model(const char *path, const SignArgs *args) {
   CoredError error = {0};
   if (strcmp(output, path) != 0 && !cored_cli_may_write(output, args->overwrite))
     return EXIT_FAILED;
-  CoredModel *const model = cored_model_load(path, NULL, &error);
+  CoredModel *const model =
+      cored_model_load(path, &(CoredModelLoadParams){.kind = CORED_MODEL_ANY}, &error);
   if (!model)
     return fail_model(path, &error);
   const bool ok = cored_model_save_signed(model, output, args->key, &error);
@@ -167,7 +168,7 @@ int cored_command_sign(int argc, char **argv) {
 }
 
 static int verify_model(const char *path, const CoredTrust *trust, bool quiet) {
-  const CoredModelLoadParams params = {.trust = trust};
+  const CoredModelLoadParams params = {.trust = trust, .kind = CORED_MODEL_ANY};
   CoredError error = {0};
   CoredModel *const model = cored_model_load(path, &params, &error);
   if (!model)
