@@ -7,22 +7,16 @@
 /* A callback that takes longer may be waiting for the very stream that waits for it. */
 #define CALLBACK_TIMEOUT (G_TIME_SPAN_SECOND / 2)
 
-/* Where Debian's opencv-data has frontal face cascades, the quickest first. */
-static const char *const default_cascades[] = {
-    "/usr/share/opencv4/lbpcascades/lbpcascade_frontalface_improved.xml",
-    "/usr/share/opencv4/lbpcascades/lbpcascade_frontalface.xml",
-    "/usr/share/opencv4/haarcascades/haarcascade_frontalface_default.xml"};
-
 struct CoredEvaluator {
   GObject *owner;
   CoredEvaluatorFunc on_event;
   CoredModelSlot *slot[CORED_N_ROLES];
   CoredWorkQueue *queue; /* NULL: frames are evaluated in the caller's thread */
-  char *cascade;
+  char *cascade, *face_model;
 
   /* Of the evaluating thread. */
   CoredAnalyser *analyser;
-  gboolean locator_opened; /* or tried to */
+  CoredFaceDetector opened; /* that was last tried; NONE: none yet */
   guint analyser_epoch;
   gint64 typical_us; /* that a frame takes in the queue, smoothed; 0: not known */
 
@@ -100,20 +94,12 @@ static gboolean was_stopped(CoredEvaluator *evaluator, guint stop_count) {
   return stopped;
 }
 
-static CoredLocator *open_cascade(const char *path, CoredError *error) {
-  CoredLocator *locator = NULL;
-  if (path && *path)
-    return cored_locator_new_cascade(path, error);
-  for (guint i = 0; i < G_N_ELEMENTS(default_cascades) && !locator; i++)
-    locator = cored_locator_new_cascade(default_cascades[i], error);
-  return locator;
-}
-
-/* No cascade is no reason to stop: the whole frame is looked at then. */
-static void open_locator(CoredEvaluator *evaluator, guint stop_count) {
+/* No face detector is no reason to stop: the whole frame is looked at then. */
+static void open_locator(CoredEvaluator *evaluator, CoredFaceDetector detector, guint stop_count) {
   CoredError error = {CORED_ERROR_NONE, ""};
-  evaluator->locator_opened = TRUE;
-  CoredLocator *locator = open_cascade(evaluator->cascade, &error);
+  const CoredFaceDetectorFiles files = {evaluator->cascade, evaluator->face_model};
+  evaluator->opened = detector;
+  CoredLocator *locator = cored_face_detector_open(detector, &files, &error);
   const CoredEvaluatorEvent event = {.kind = CORED_EVALUATOR_NO_LOCATOR, .error = &error};
   if (!locator)
     evaluator->on_event(evaluator->owner, &event);
@@ -138,10 +124,10 @@ static void update_models(CoredEvaluator *evaluator, const CoredParams *params, 
   /* Only now, for a report may stop the evaluator. */
   for (guint role = CORED_N_ROLES; role-- > 0;)
     cored_model_slot_report_swap(evaluator->slot[role], &swap[role]);
-  if (!was_stopped(evaluator, stop_count) && !evaluator->locator_opened &&
+  if (!was_stopped(evaluator, stop_count) && evaluator->opened != params->face_detector &&
       params->region_mode == CORED_REGION_MODE_AUTO &&
-      params->face_detector == CORED_FACE_DETECTOR_CASCADE)
-    open_locator(evaluator, stop_count);
+      params->face_detector != CORED_FACE_DETECTOR_NONE)
+    open_locator(evaluator, params->face_detector, stop_count);
 }
 
 static void send_report(CoredEvaluator *evaluator, CoredModelRole role,
@@ -452,15 +438,18 @@ void cored_evaluator_free(CoredEvaluator *evaluator) {
   g_mutex_clear(&evaluator->mutex);
   g_cond_clear(&evaluator->changed);
   g_free(evaluator->cascade);
+  g_free(evaluator->face_model);
   g_free(evaluator);
 }
 
 void cored_evaluator_start(CoredEvaluator *evaluator, const CoredParams *params,
-                           const char *cascade, gboolean in_queue) {
+                           const CoredFaceDetectorFiles *files, gboolean in_queue) {
   g_free(evaluator->cascade);
-  evaluator->cascade = g_strdup(cascade);
+  g_free(evaluator->face_model);
+  evaluator->cascade = g_strdup(files->cascade);
+  evaluator->face_model = g_strdup(files->model);
   evaluator->has_last = FALSE;
-  evaluator->locator_opened = FALSE;
+  evaluator->opened = CORED_FACE_DETECTOR_NONE;
   evaluator->typical_us = 0;
   cored_evaluator_set_flushing(evaluator, FALSE);
   cored_analyser_reset(evaluator->analyser);

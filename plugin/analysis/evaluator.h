@@ -12,6 +12,7 @@
 
 #include "analysis/analyser.h"
 #include "analysis/clock.h"
+#include "analysis/face-detector.h"
 #include "model/model-slot.h"
 
 typedef struct CoredEvaluator CoredEvaluator;
@@ -77,11 +78,10 @@ gboolean cored_evaluator_load_models(CoredEvaluator *evaluator,
                                      const CoredModelSlotSettings *settings, CoredError *error);
 void cored_evaluator_unload_models(CoredEvaluator *evaluator);
 
-/* Between load_models and unload_models. cascade: file for the face locator, NULL or "" for that of
- * Debian's opencv-data; it is opened when first needed. With in_queue, frames are submitted to a
- * work queue. */
+/* Between load_models and unload_models. files: of the face detectors, which are opened when first
+ * needed. With in_queue, frames are submitted to a work queue. */
 void cored_evaluator_start(CoredEvaluator *evaluator, const CoredParams *params,
-                           const char *cascade, gboolean in_queue);
+                           const CoredFaceDetectorFiles *files, gboolean in_queue);
 /* Called by on_event it does not wait for the task that is under way: that one is dropped. */
 void cored_evaluator_stop(CoredEvaluator *evaluator);
 

@@ -19,7 +19,8 @@ typedef enum CoredRegionMode {
 
 typedef enum CoredFaceDetector {
   CORED_FACE_DETECTOR_NONE,
-  CORED_FACE_DETECTOR_CASCADE
+  CORED_FACE_DETECTOR_CASCADE,
+  CORED_FACE_DETECTOR_NETWORK
 } CoredFaceDetector;
 
 typedef enum CoredMode {

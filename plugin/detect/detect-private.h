@@ -91,7 +91,7 @@ struct _CoredDetect {
 
   /* Under the object lock. */
   CoredPath model_path, shadow_path; /* also set in the evaluator's slots */
-  CoredPath trusted_keys, trust_state, cascade_path;
+  CoredPath trusted_keys, trust_state, cascade_path, face_model_path;
   char *model_instance, *stream_id, *pad_stream_id;
   gboolean model_watch;
   const char *model_status; /* static text */

@@ -40,6 +40,7 @@ enum {
   PROP_MODEL_GENERATION,
   PROP_MODEL_STATUS,
   PROP_FACE_CASCADE,
+  PROP_FACE_MODEL,
   PROP_MODE,
   PROP_DELAY,
   PROP_THREADS,
@@ -101,6 +102,9 @@ static void set_property(GObject *object, guint id, const GValue *value, GParamS
     break;
   case PROP_FACE_CASCADE:
     cored_path_set(&self->cascade_path, g_value_get_string(value));
+    break;
+  case PROP_FACE_MODEL:
+    cored_path_set(&self->face_model_path, g_value_get_string(value));
     break;
   case PROP_MODE:
     self->mode = (CoredMode)g_value_get_enum(value);
@@ -165,6 +169,9 @@ static void get_property(GObject *object, guint id, GValue *value, GParamSpec *s
     break;
   case PROP_FACE_CASCADE:
     g_value_set_string(value, self->cascade_path.given);
+    break;
+  case PROP_FACE_MODEL:
+    g_value_set_string(value, self->face_model_path.given);
     break;
   case PROP_MODE:
     g_value_set_enum(value, (gint)self->mode);
@@ -258,6 +265,12 @@ static void install_stream_properties(GObjectClass *klass) {
           "the one in Debian's opencv-data",
           NULL, READY));
   g_object_class_install_property(
+      klass, PROP_FACE_MODEL,
+      g_param_spec_string("face-model", "Face model",
+                          "Model file of face-detector=network, as set when the element starts; "
+                          "unset: the one built in",
+                          NULL, READY));
+  g_object_class_install_property(
       klass, PROP_MODE,
       g_param_spec_enum("mode", "Mode", "When frames are evaluated and when they are pushed",
                         cored_mode_get_type(), DEFAULT_MODE, READY));
@@ -349,17 +362,20 @@ static gboolean start(GstBaseTransform *base) {
   const CoredParams params = self->params;
   const CoredMode mode = self->mode;
   char *cascade = g_strdup(self->cascade_path.absolute);
+  char *face_model = g_strdup(self->face_model_path.absolute);
   GST_OBJECT_UNLOCK(self);
   reset_for_start(self, mode);
   g_rec_mutex_unlock(&self->frame_lock);
   const gboolean ok = load_models(self, mode);
   if (ok) {
-    cored_evaluator_start(self->evaluator, &params, cascade, mode != CORED_MODE_SYNC);
+    const CoredFaceDetectorFiles files = {cascade, face_model};
+    cored_evaluator_start(self->evaluator, &params, &files, mode != CORED_MODE_SYNC);
     g_rec_mutex_lock(&self->frame_lock);
     self->running = TRUE;
     g_rec_mutex_unlock(&self->frame_lock);
   }
   g_free(cascade);
+  g_free(face_model);
   return ok;
 }
 
@@ -411,6 +427,7 @@ static void finalize(GObject *object) {
   cored_path_clear(&self->trusted_keys);
   cored_path_clear(&self->trust_state);
   cored_path_clear(&self->cascade_path);
+  cored_path_clear(&self->face_model_path);
   g_free(self->stream_id);
   g_free(self->pad_stream_id);
   G_OBJECT_CLASS(cored_detect_parent_class)->finalize(object);

@@ -74,6 +74,7 @@ GType cored_face_detector_get_type(void) {
   static const GEnumValue values[] = {
       {CORED_FACE_DETECTOR_NONE, "Do not search for faces", "none"},
       {CORED_FACE_DETECTOR_CASCADE, "LBP or Haar cascade (face-cascade)", "cascade"},
+      {CORED_FACE_DETECTOR_NETWORK, "Network that also finds landmarks (face-model)", "network"},
       {0, NULL, NULL}};
   return enum_type(&type, "CoredFaceDetector", values);
 }

@@ -471,7 +471,8 @@ void cored_detect_on_event(gpointer user, const CoredEvaluatorEvent *event) {
     cored_detect_post_error(
         self, GST_MESSAGE_WARNING,
         "No face detector, so the whole frame is evaluated where upstream marks "
-        "no regions (install opencv-data or set face-cascade)",
+        "no regions (install opencv-data, set face-cascade or face-model, or "
+        "face-detector=network)",
         event->error);
     break;
   }

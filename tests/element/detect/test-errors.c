@@ -85,19 +85,19 @@ static void corrupt_models(void **state) {
   g_free(path);
 }
 
-static void a_missing_cascade_is_a_warning(void **state) {
-  (void)state;
+static void check_missing_detector(const char *detector, const char *property) {
   const GstStructure *result;
   gboolean full_frame;
   GError *error;
   Rig rig;
-  rig_open(&rig, support_model(MODEL), CAPS, "face-cascade", "/nowhere/cascade.xml", NULL);
+  rig_open(&rig, support_model(MODEL), CAPS, "face-detector", detector, property, "/nowhere/faces",
+           NULL);
   GstMessage *message = rig_message(&rig, GST_MESSAGE_WARNING);
   assert_non_null(message);
   gst_message_parse_warning(message, &error, NULL);
   assert_true(g_error_matches(error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_NOT_FOUND));
-  assert_non_null(strstr(error->message, "/nowhere/cascade.xml"));
-  assert_non_null(strstr(error->message, "face-cascade"));
+  assert_non_null(strstr(error->message, "/nowhere/faces"));
+  assert_non_null(strstr(error->message, property));
   assert_null(strstr(error->message, "'model'"));
   g_error_free(error);
   gst_message_unref(message);
@@ -108,6 +108,28 @@ static void a_missing_cascade_is_a_warning(void **state) {
     gst_buffer_unref(out);
   }
   assert_null(rig_message(&rig, GST_MESSAGE_WARNING | GST_MESSAGE_ERROR));
+  rig_close(&rig);
+}
+
+static void a_missing_face_detector_is_a_warning(void **state) {
+  (void)state;
+  check_missing_detector("cascade", "face-cascade");
+  check_missing_detector("network", "face-model");
+}
+
+/* A model that says fake or real finds no faces. */
+static void a_classifier_is_no_face_model(void **state) {
+  (void)state;
+  GError *error;
+  Rig rig;
+  rig_open(&rig, support_model(MODEL), CAPS, "face-detector", "network", "face-model",
+           support_model(MODEL), NULL);
+  GstMessage *message = rig_message(&rig, GST_MESSAGE_WARNING);
+  assert_non_null(message);
+  gst_message_parse_warning(message, &error, NULL);
+  assert_non_null(strstr(error->message, "expected a model of kind 'locator', found 'classifier'"));
+  g_error_free(error);
+  gst_message_unref(message);
   rig_close(&rig);
 }
 
@@ -268,7 +290,8 @@ int main(void) {
       cmocka_unit_test(a_missing_model),
       cmocka_unit_test(an_unreadable_model),
       cmocka_unit_test(corrupt_models),
-      cmocka_unit_test(a_missing_cascade_is_a_warning),
+      cmocka_unit_test(a_missing_face_detector_is_a_warning),
+      cmocka_unit_test(a_classifier_is_no_face_model),
       cmocka_unit_test(short_buffers_are_errors_long_ones_are_not),
       cmocka_unit_test(lying_video_metas_are_errors),
       cmocka_unit_test(a_negative_stride_inside_the_memory_is_read),

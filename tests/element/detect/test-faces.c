@@ -113,30 +113,50 @@ typedef struct Found {
   int n;
 } Found;
 
+static void take_all(CoredLocator *locator, const CoredLocatorParams *params, Found *found) {
+  CoredError error = {CORED_ERROR_NONE, ""};
+  GstBuffer *frame = crowd(0);
+  GstMapInfo map;
+  assert_true(gst_buffer_map(frame, &map, GST_MAP_READ));
+  const guint8 *u = map.data + WIDTH * HEIGHT, *v = u + WIDTH * HEIGHT / 4;
+  const CoredImage image = {.format = CORED_PIXEL_I420,
+                            .width = WIDTH,
+                            .height = HEIGHT,
+                            .plane = {map.data, u, v},
+                            .stride = {WIDTH, WIDTH / 2, WIDTH / 2}};
+  assert_true(cored_locator_find(locator, &image, params, found->face, 16, &found->n, &error));
+  gst_buffer_unmap(frame, &map);
+  gst_buffer_unref(frame);
+  cored_locator_free(locator);
+}
+
 /* What the engine's locator, which tests/reference compares with OpenCV, finds in the crowd. */
 static Found expected(const char *cascade, double scale, int neighbors, int min_size) {
   const CoredLocatorParams params = {
       .scale_factor = scale, .min_neighbors = neighbors, .min_size = min_size};
   CoredError error = {CORED_ERROR_NONE, ""};
   CoredLocator *locator = cored_locator_new_cascade(cascade, &error);
-  GstBuffer *frame = crowd(0);
-  GstMapInfo map;
   Found found = {.n = 0};
   if (!locator)
     fail_msg("%s", error.message);
-  assert_true(gst_buffer_map(frame, &map, GST_MAP_READ));
-  const CoredImage image = {.format = CORED_PIXEL_GRAY8,
-                            .width = WIDTH,
-                            .height = HEIGHT,
-                            .plane = {map.data},
-                            .stride = {WIDTH}};
-  assert_true(cored_locator_find(locator, &image, &params, found.face, 16, &found.n, &error));
-  gst_buffer_unmap(frame, &map);
-  gst_buffer_unref(frame);
-  cored_locator_free(locator);
+  take_all(locator, &params, &found);
   return found;
 }
 
+/* The same of a model file. */
+static Found expected_of_model(const char *path, int min_size) {
+  const CoredLocatorParams params = {.min_neighbors = -1, .min_size = min_size};
+  const CoredModelLoadParams load = {.kind = CORED_MODEL_LOCATOR};
+  CoredError error = {CORED_ERROR_NONE, ""};
+  CoredModel *model = cored_model_load(path, &load, &error);
+  CoredLocator *locator = model ? cored_locator_new_network(model, 1, &error) : NULL;
+  Found found = {.n = 0};
+  if (!locator)
+    fail_msg("%s", error.message);
+  cored_model_unref(model);
+  take_all(locator, &params, &found);
+  return found;
+}
 /* Results give whole pixels, outwards. */
 static gboolean has_box(const GstStructure *result, const CoredBox *box) {
   const double x = floor(box->x), y = floor(box->y);
@@ -255,6 +275,34 @@ static void the_cascade_is_the_file_named(void **state) {
   check_setting("face-cascade", HAAR, &haar);
 }
 
+static void check_boxes(const GstStructure *result, const Found *want) {
+  assert_int_equal(result_uint(result, "n-faces"), want->n);
+  for (int i = 0; i < want->n; i++)
+    assert_true(has_box(result, &want->face[i].box));
+}
+
+/* The network that is built in finds all three; another file is another network; and the detector
+ * may be changed while frames flow. */
+static void the_network_is_built_in(void **state) {
+  (void)state;
+  const Found network = expected_of_model(BUILT_IN, 64), cascade = expected(LBP, 1.1, 3, 64);
+  assert_int_equal(network.n, 3);
+  check_setting("face-detector", "network", &network);
+  const GstStructure *result;
+  Rig rig;
+  rig_open(&rig, support_model(MODEL), CAPS, "face-cascade", LBP, "face-model", BUILT_IN,
+           "max-absence", "0", NULL);
+  for (guint n = 0; n < 4; n++) {
+    const gboolean by_network = n % 2;
+    gst_util_set_object_arg(G_OBJECT(rig.element), "face-detector",
+                            by_network ? "network" : "cascade");
+    GstBuffer *out = rig_frame(&rig, crowd(n), &result);
+    check_boxes(result, by_network ? &network : &cascade);
+    gst_buffer_unref(out);
+  }
+  rig_close(&rig);
+}
+
 /* A face jumps from left to right at frame 2; a search every fourth frame sees that at frame 4. */
 static void between_searches_the_boxes_stay(void **state) {
   (void)state;
@@ -289,6 +337,7 @@ int main(int argc, char **argv) {
       cmocka_unit_test(the_neighbours_are_the_hits_that_make_a_face),
       cmocka_unit_test(small_faces_are_not_looked_for),
       cmocka_unit_test(the_cascade_is_the_file_named),
+      cmocka_unit_test(the_network_is_built_in),
       cmocka_unit_test(between_searches_the_boxes_stay),
   };
   static const char *const plugins[] = {"coreelements", "jpeg"};
