@@ -256,15 +256,15 @@ static void print_assumed(const CoredLines *lines, bool quiet) {
       fprintf(stderr, "cored-convert: %s\n", cored_show(lines->line[i]).text);
 }
 
-typedef struct Classes {
-  char text[32];
-} Classes;
-
-static Classes classes_of(const CoredModelInfo *info) {
-  Classes classes = {"finds faces, "};
+/* "yunet-n, finds faces, 82 parameters, from ONNX" */
+static void print_imported(const char *output, const CoredModel *model, const char *format) {
+  const CoredModelInfo *info = cored_model_info(model);
+  printf("%s: %s, ", cored_show(output).text, info->network);
   if (info->kind == CORED_MODEL_CLASSIFIER)
-    snprintf(classes.text, sizeof classes.text, "%d classes, ", info->n_classes);
-  return classes;
+    printf("%d classes", info->n_classes);
+  else
+    printf("finds faces");
+  printf(", %zu parameters, from %s\n", cored_model_n_tensors(model), cored_show(format).text);
 }
 
 static int run_import(const char *input, const ImportArgs *args) {
@@ -287,9 +287,7 @@ static int run_import(const char *input, const ImportArgs *args) {
     if (error.code == CORED_ERROR_WRITE || error.code == CORED_ERROR_OPEN)
       cored_cli_advise(cored_advice(CORED_REFUSAL_WRITE));
   } else if (!args->quiet) {
-    const CoredModelInfo *info = cored_model_info(model);
-    printf("%s: %s, %s%zu parameters, from %s\n", cored_show(args->output).text, info->network,
-           classes_of(info).text, cored_model_n_tensors(model), report.format);
+    print_imported(args->output, model, report.format);
   }
   cored_model_unref(model);
   cored_import_report_clear(&report);
