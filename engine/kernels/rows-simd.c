@@ -18,7 +18,8 @@ typedef struct DwGroup {
   const float *taps[CORED_DEPTHWISE_KERNEL][DW_MAX_COLUMNS];
   const float *residual;
   float *out;
-  bool finish; /* there is more than a bias to apply */
+  bool clamp;  /* behind the bias there is a clamp, and nothing else */
+  bool finish; /* there is more than a bias and a clamp to apply */
 } DwGroup;
 
 /* The epilogue of one vector of n pixels; kept out of line, or its activations would be copied into
@@ -72,6 +73,12 @@ VF_INLINE void dw_vector(const int k, const int s, const int n, const CoredDepth
       sums[q] = acc[q];
     dw_finish(d, g, n, c, sums);
     return;
+  }
+  if (g->clamp) {
+    const VfAct act = vf_act_of(d->epilogue.act);
+#pragma GCC unroll 8
+    for (int q = 0; q < n; q++)
+      acc[q] = vf_act(CORED_ACT_CLAMP, act, acc[q]);
   }
 #pragma GCC unroll 8
   for (int q = 0; q < n; q++)
@@ -177,7 +184,10 @@ static void dw_line(const CoredDepthwise *d, int y, int c0, int c1) {
   const int most = has_groups(d) ? DW_GROUP : 1;
   const int groups = (d->out_w + most - 1) / most;
   const CoredEpilogue *const e = &d->epilogue;
-  DwGroup g = {.finish = e->act.kind != CORED_ACT_NONE || e->scale || e->residual};
+  const bool plain = !e->scale && !e->residual;
+  DwGroup g = {.clamp = plain && e->act.kind == CORED_ACT_CLAMP,
+               .finish =
+                   !plain || (e->act.kind != CORED_ACT_NONE && e->act.kind != CORED_ACT_CLAMP)};
   bool was_inside = false;
   for (int i = 0, x = 0, last = 0; i < groups; i++, x += last) {
     const int n = (int)((long long)d->out_w * (i + 1) / groups) - x;
@@ -208,8 +218,17 @@ static void depthwise(const CoredDepthwise *d, int y0, int y1, int c0, int c1) {
 
 static void pool_pixel(const CoredMaxPool *p, const float *const *taps, int n_taps, float *out,
                        const float *residual) {
-  const VfAct act = vf_act_of(p->epilogue.act);
-  for (int c = 0; c < p->channels; c += CORED_LANES) {
+  const CoredEpilogue *const e = &p->epilogue;
+  const VfAct act = vf_act_of(e->act);
+  const bool plain = e->act.kind == CORED_ACT_NONE && !e->scale && !residual && !e->bias;
+  int whole = 0; /* channels that are done: all whole vectors where nothing follows */
+  for (; plain && whole + CORED_LANES <= p->channels; whole += CORED_LANES) {
+    vf m = vf_load(taps[0] + whole);
+    for (int i = 1; i < n_taps; i++)
+      m = vf_max(m, vf_load(taps[i] + whole));
+    vf_store(out + whole, m);
+  }
+  for (int c = whole; c < p->channels; c += CORED_LANES) {
     const int part = p->channels - c < CORED_LANES ? p->channels - c : 0;
     vf m = load_at(taps[0], c, part);
     for (int i = 1; i < n_taps; i++)
