@@ -44,11 +44,14 @@ void cored_kernels_init(CoredKernels *kernels, unsigned cpu) {
       set_level(kernels, &levels[i]);
 }
 
-bool cored_kernels_at(int index, CoredKernels *kernels, unsigned *cpu) {
-  if (index < 0 || index >= n_levels)
+int cored_kernels_variants(void) {
+  return n_levels;
+}
+
+bool cored_kernels_variant(int index, unsigned cpu, CoredKernels *kernels) {
+  if ((levels[index].cpu & cpu) != levels[index].cpu)
     return false;
   set_level(kernels, &levels[0]);
   set_level(kernels, &levels[index]);
-  *cpu = levels[index].cpu;
   return true;
 }

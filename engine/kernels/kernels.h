@@ -26,9 +26,11 @@ typedef struct CoredKernels {
 
 /* The best kernels for CoredCpu flags that this build has. Thread-safe. */
 void cored_kernels_init(CoredKernels *kernels, unsigned cpu);
-/* Every variant in the build, from plain C on, and the flags it needs; false past the end.
- * "wide_test" is the AVX-512 source on two AVX2 registers per vector: cored_kernels_init() never
- * gives it, tests run it on machines without AVX-512. */
-bool cored_kernels_at(int index, CoredKernels *kernels, unsigned *cpu);
+/* The variants of this build, plain C first, for tests: false where the CoredCpu flags lack what
+ * the variant needs, which then is not touched: the functions that set its pointers are compiled
+ * for its instruction set. "wide_test" is the AVX-512 source on two AVX2 registers per vector:
+ * cored_kernels_init() never gives it, tests run it on machines without AVX-512. */
+int cored_kernels_variants(void);
+bool cored_kernels_variant(int index, unsigned cpu, CoredKernels *kernels);
 
 #endif /* CORED_KERNELS_KERNELS_H */

@@ -87,10 +87,9 @@ static void bench_gemm(const GemmCase *c) {
   char shape[64];
   snprintf(shape, sizeof shape, "%dx%dx%d", c->m, c->k, c->n);
   double plain = 0.0;
-  unsigned cpu;
   CoredKernels kernels;
-  for (int i = 0; cored_kernels_at(i, &kernels, &cpu); i++) {
-    if ((cpu & cored_cpu_flags()) != cpu)
+  for (int i = 0; i < cored_kernels_variants(); i++) {
+    if (!cored_kernels_variant(i, cored_cpu_flags(), &kernels))
       continue;
     cored_gemm_pack(&kernels.gemm.shape, b, c->n, c->k, c->n, packed);
     const GemmCall call = {{.a = a,
@@ -147,10 +146,9 @@ static void bench_depthwise(const DepthwiseCase *c) {
   char shape[64];
   snprintf(shape, sizeof shape, "%dx%dx%d k%d s%d", c->h, c->w, c->c, c->kernel, c->stride);
   double plain = 0.0;
-  unsigned cpu;
   CoredKernels kernels;
-  for (int i = 0; cored_kernels_at(i, &kernels, &cpu); i++) {
-    if ((cpu & cored_cpu_flags()) != cpu)
+  for (int i = 0; i < cored_kernels_variants(); i++) {
+    if (!cored_kernels_variant(i, cored_cpu_flags(), &kernels))
       continue;
     const double t = fastest(run_depthwise, &kernels, &d);
     plain = i == 0 ? t : plain;

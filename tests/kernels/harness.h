@@ -188,13 +188,11 @@ static inline void assert_bounded(const char *what, float got, Bounded want) {
 
 /* Every variant that the CPU (and CORED_CPU_MASK) allows, plain C first. */
 #define FOR_EACH_VARIANT(kernels)                                                                  \
-  for (int variant_ = 0; variant_ < 8; variant_++)                                                 \
+  for (int variant_ = 0; variant_ < cored_kernels_variants(); variant_++)                          \
     for (CoredKernels of_, *kernels = usable_variant(variant_, &of_); kernels; kernels = NULL)
 
 static inline CoredKernels *usable_variant(int index, CoredKernels *kernels) {
-  unsigned cpu = 0;
-  return cored_kernels_at(index, kernels, &cpu) && (cpu & cored_cpu_flags()) == cpu ? kernels
-                                                                                    : NULL;
+  return cored_kernels_variant(index, cored_cpu_flags(), kernels) ? kernels : NULL;
 }
 
 #endif /* TESTS_KERNELS_HARNESS_H */
