@@ -411,10 +411,13 @@ static void float_passes_agree_on_every_cpu(void **state) {
   cored_thread_pool_free(pool);
 }
 
+/* But those without passes, which training refuses (tests/train/test-train-net.c). */
 static void every_op_has_a_case(void **state) {
   (void)state;
   for (int op = 0; op < CORED_N_OPS; op++) {
-    bool found = op == CORED_OP_INPUT;
+    const CoredNode node = {.op = (CoredOp)op};
+    bool found = op == CORED_OP_INPUT || op == CORED_OP_UPSAMPLE;
+    assert_true((cored_passes_get(&node, CORED_CPU_C) == NULL) == found);
     for (int i = 0; i < n_cases; i++)
       found |= cases[i].node.op == (CoredOp)op;
     if (!found)

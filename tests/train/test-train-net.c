@@ -183,10 +183,49 @@ static void a_branch_that_no_loss_reads_has_no_gradient(void **state) {
   fixture_close(without);
 }
 
+/* ---- What only runs -------------------------------------------------------------------------- */
+
+static void refuse_graph(CoredGraph *g, int output, int n_classes) {
+  CoredError error = {0};
+  assert_true(cored_graph_finish(g, output, n_classes, &error));
+  const CoredTrainNetParams params = {.graph = g,
+                                      .h = side,
+                                      .w = side,
+                                      .max_batch = n_images,
+                                      .training = true,
+                                      .cpu = cored_cpu_flags(),
+                                      .dropout = -1,
+                                      .drop_connect = -1};
+  assert_null(cored_train_net_new(&params, &error));
+  assert_int_equal(error.code, CORED_ERROR_UNSUPPORTED);
+  cored_graph_free(g);
+}
+
+static void networks_that_only_run_are_refused(void **state) {
+  (void)state;
+  for (int with_bias = 0; with_bias < 2; with_bias++) {
+    CoredGraph *const g = cored_graph_new();
+    assert_non_null(g);
+    int x = cored_graph_input(g, 3);
+    x = with_bias ? cored_graph_depthwise(
+                        g, x, (CoredConvArgs){.kernel = 3, .pad = 1, .bias = true}, "depthwise")
+                  : cored_graph_upsample(g, x, 2);
+    cored_graph_set_features(g, x);
+    x = cored_graph_dense(g, cored_graph_global_avg_pool(g, x), 2, "last");
+    refuse_graph(g, x, 2);
+  }
+  CoredGraph *const locator = cored_graph_new();
+  assert_non_null(locator);
+  const int x = conv(locator, cored_graph_input(locator, 3), 4, "only");
+  cored_graph_set_output(locator, x, "only");
+  refuse_graph(locator, CORED_NO_NODE, 0);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(the_losses_find_features_and_logits),
       cmocka_unit_test(a_branch_that_no_loss_reads_has_no_gradient),
+      cmocka_unit_test(networks_that_only_run_are_refused),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
