@@ -510,9 +510,10 @@ CORED_API void cored_locator_free(CoredLocator *locator); /* NULL is fine */
  * the square of picture side / min_size: on a large picture min_size decides whether a scan is
  * cheap. A cascade looks at the luma; its score is the number of raw hits of the face plus a
  * fraction that tells how clearly the last stage was passed. A network looks at the picture reduced
- * so far that the smallest face is still large enough for it, and makes what it needs for a picture
- * of another size or shape when it sees the first; its score is 0..1, and its faces overlap by less
- * than 0.3 of their union. False on a bad image or lack of memory. */
+ * so far that the smallest face is still large enough for it, and to 2 megapixels in any case; it
+ * makes what it needs for a picture of another size or shape when it sees the first. Its score is
+ * 0..1, and its faces overlap by less than 0.3 of their union. False on a bad image or lack of
+ * memory. */
 CORED_API bool cored_locator_find(CoredLocator *locator, const CoredImage *image,
                                   const CoredLocatorParams *params, CoredFace *faces, int max,
                                   int *n_faces, CoredError *error);

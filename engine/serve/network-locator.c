@@ -18,6 +18,7 @@
 enum {
   LEAST_FACE = 16,       /* pixels of the network's input */
   MULTIPLE = 32,         /* either side of which is a multiple of it */
+  MAX_PIXELS = 1 << 21,  /* of which, at about 80 bytes of memory each */
   MAX_CANDIDATES = 4096, /* whose overlaps are looked at; the work is quadratic */
 };
 
@@ -55,6 +56,7 @@ static Fit fit_for(const CoredImage *image, int min_size) {
   const CoredPixelShape pixel = cored_pixel_shape(image);
   const double width = image->width * pixel.w, height = image->height * pixel.h;
   double scale = min_size > LEAST_FACE ? (double)LEAST_FACE / min_size : 1.;
+  scale = fmin(scale, sqrt(MAX_PIXELS / (width * height)));
   scale = fmin(scale, CORED_MAX_INPUT_SIZE / fmax(width, height));
   Fit fit = {.picture_width = image->width,
              .picture_height = image->height,

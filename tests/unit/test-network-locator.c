@@ -219,6 +219,26 @@ static void any_picture(void **state) {
   free(pixels);
 }
 
+/* A huge picture is reduced to what memory is worth. */
+static void huge_pictures(void **state) {
+  (void)state;
+  static CoredFace faces[16];
+  const int width = 32768, height = 1000;
+  uint8_t *const pixels = calloc((size_t)width, (size_t)height);
+  assert_non_null(pixels);
+  CoredModel *const model = new_model("yunet-s", 0, 5);
+  CoredLocator *const locator = new_locator(model, 1);
+  const CoredImage image = {.format = CORED_PIXEL_GRAY8,
+                            .width = width,
+                            .height = height,
+                            .plane = {pixels},
+                            .stride = {width}};
+  search(locator, &image, NULL, faces, 16);
+  cored_locator_free(locator);
+  cored_model_unref(model);
+  free(pixels);
+}
+
 static void refuses(void **state) {
   (void)state;
   CoredError error = {0};
@@ -254,9 +274,13 @@ static void refuses(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(files_have_a_kind),   cmocka_unit_test(numbers_of_classes),
-      cmocka_unit_test(the_surest_are_kept), cmocka_unit_test(sizes_are_kept),
-      cmocka_unit_test(any_picture),         cmocka_unit_test(refuses),
+      cmocka_unit_test(files_have_a_kind),
+      cmocka_unit_test(numbers_of_classes),
+      cmocka_unit_test(the_surest_are_kept),
+      cmocka_unit_test(sizes_are_kept),
+      cmocka_unit_test(any_picture),
+      cmocka_unit_test(huge_pictures),
+      cmocka_unit_test(refuses),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
