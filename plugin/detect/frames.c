@@ -29,6 +29,15 @@ struct CoredPendingFrame {
 
 /* ---- Negotiation ---------------------------------------------------------------------------- */
 
+/* Does the stream go on in pictures as they were? Of a fragmented file a decoder may state another
+ * frame rate at the end of each fragment. */
+static gboolean is_alike(const GstVideoInfo *a, const GstVideoInfo *b) {
+  return a->finfo == b->finfo && a->width == b->width && a->height == b->height &&
+         a->interlace_mode == b->interlace_mode && a->par_n == b->par_n && a->par_d == b->par_d &&
+         a->chroma_site == b->chroma_site &&
+         gst_video_colorimetry_is_equal(&a->colorimetry, &b->colorimetry);
+}
+
 static gboolean set_caps(GstBaseTransform *base, GstCaps *in, GstCaps *out) {
   CoredDetect *self = CORED_DETECT(base);
   GstVideoInfo info;
@@ -41,9 +50,11 @@ static gboolean set_caps(GstBaseTransform *base, GstCaps *in, GstCaps *out) {
     gst_video_info_init(&info);
   }
   g_rec_mutex_lock(&self->frame_lock);
+  const gboolean other = !is_alike(&self->info, &info);
   self->info = info;
   if (readable) {
-    cored_detect_reset_stream(self);
+    if (other)
+      cored_detect_reset_stream(self);
     self->mode_known = FALSE; /* the frame rate, and so the latency, may be another */
   }
   g_rec_mutex_unlock(&self->frame_lock);

@@ -283,11 +283,44 @@ static void caps_change_during_inferences(void **state) {
   looks_clear(looks, stream.n_looks);
 }
 
+/* Another frame rate, which decoders state at the end of every fragment of a file, is the same
+ * stream: the same track. Another size is not. */
+static void a_frame_rate_is_no_other_stream(void **state) {
+  (void)state;
+  static const struct {
+    const char *caps;
+    gboolean same;
+  } steps[] = {{"video/x-raw,format=I420,width=64,height=64,framerate=0/1", TRUE},
+               {"video/x-raw,format=I420,width=64,height=64,framerate=25/1", TRUE},
+               {"video/x-raw,format=I420,width=64,height=48,framerate=25/1", FALSE}};
+  const GstStructure *result;
+  guint64 track, first;
+  Rig rig;
+  rig_open(&rig, support_model(MODEL), "video/x-raw,format=I420,width=64,height=64,framerate=25/1",
+           "inference-region", "full-frame", NULL);
+  GstBuffer *out = rig_frame(&rig, frame_new(&rig.info, 1, 0), &result);
+  assert_true(gst_structure_get_uint64(result_face(result, 0), "track-id", &first));
+  gst_buffer_unref(out);
+  for (guint i = 0; i < G_N_ELEMENTS(steps); i++) {
+    GstCaps *caps = gst_caps_from_string(steps[i].caps);
+    GstVideoInfo info;
+    assert_true(gst_video_info_from_caps(&info, caps));
+    assert_true(gst_harness_push_event(rig.harness, gst_event_new_caps(caps)));
+    gst_caps_unref(caps);
+    out = rig_frame(&rig, frame_new(&info, 1, i + 1), &result);
+    assert_true(gst_structure_get_uint64(result_face(result, 0), "track-id", &track));
+    assert_int_equal(track == first, steps[i].same);
+    gst_buffer_unref(out);
+  }
+  rig_close(&rig);
+}
+
 int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(sizes_change_before_every_frame),
       cmocka_unit_test(formats_change_before_every_frame),
       cmocka_unit_test(caps_change_during_inferences),
+      cmocka_unit_test(a_frame_rate_is_no_other_stream),
   };
   counts_divide(argc, argv);
   return cmocka_run_group_tests(tests, support_setup, support_teardown);
