@@ -20,6 +20,8 @@ typedef struct Decoder { /* of video; what went in and what came out */
   guint in, out;
   GArray *waiting;    /* time stamps of what went in before anything came out */
   GstClockTime first; /* time stamp of what came out first */
+  GstClockTime key;   /* of the picture that decoding began with, if it needs no other; else NONE */
+  gboolean begun;     /* a picture went in */
 } Decoder;
 
 struct ScanResults {
@@ -247,11 +249,22 @@ static void decoder_free(gpointer data) {
   g_free(decoder);
 }
 
-/* Pictures that are shown before the first one that came out are no loss: a stream that was cut
- * out of a longer one may begin with some that are predicted from what is not there. Containers
- * that know no times before 0 leave these without one. */
+static void begin(Decoder *decoder, const GstBuffer *buffer) {
+  if (!decoder->begun && !GST_BUFFER_FLAG_IS_SET(buffer, GST_BUFFER_FLAG_DELTA_UNIT))
+    decoder->key = GST_BUFFER_PTS(buffer);
+  decoder->begun = TRUE;
+}
+
+static gboolean leads(const Decoder *decoder, GstClockTime time) {
+  return GST_CLOCK_TIME_IS_VALID(decoder->key) && time < decoder->key;
+}
+
+/* Pictures that are shown before the first one that came out, or before the one that decoding
+ * begins with, are no loss: a stream that was cut out of a longer one may begin with some that are
+ * predicted from what is not there, of which a decoder may show a few. Containers that know no
+ * times before 0 leave these without one. */
 static void count_in(Decoder *decoder, GstClockTime time) {
-  if (decoder->out > 0 && time < decoder->first)
+  if (leads(decoder, time) || (decoder->out > 0 && time < decoder->first))
     return;
   decoder->in++;
   if (decoder->out == 0)
@@ -259,7 +272,7 @@ static void count_in(Decoder *decoder, GstClockTime time) {
 }
 
 static void count_out(Decoder *decoder, GstClockTime time) {
-  if (decoder->out++ > 0)
+  if (leads(decoder, time) || decoder->out++ > 0)
     return;
   decoder->first = GST_CLOCK_TIME_IS_VALID(time) ? time : 0;
   gboolean stamped = FALSE;
@@ -300,6 +313,8 @@ static GstPadProbeReturn on_decode(GstPad *pad, GstPadProbeInfo *info, gpointer 
   g_mutex_lock(&results->lock);
   for (guint i = 0; i < results->decoders->len; i++) {
     Decoder *decoder = g_ptr_array_index(results->decoders, i);
+    if (decoder->element == element && in)
+      begin(decoder, buffer);
     if (decoder->element != element || !shown)
       continue;
     if (in)
@@ -324,6 +339,7 @@ static void watch(GstElement *element, const char *name, GstPadProbeType type,
 void scan_results_watch_decoder(ScanResults *results, GstElement *element) {
   Decoder *decoder = g_new0(Decoder, 1);
   decoder->element = gst_object_ref(element);
+  decoder->key = GST_CLOCK_TIME_NONE;
   decoder->waiting = g_array_new(FALSE, FALSE, sizeof(GstClockTime));
   g_mutex_lock(&results->lock);
   g_ptr_array_add(results->decoders, decoder);
