@@ -37,7 +37,7 @@ def divide_temperature(model, out, factor):
     end = 8 + int.from_bytes(data[:8], "little")
     header = json.loads(data[8:end])
     meta = header["__metadata__"]
-    meta["cored.temperature"] = repr(float(meta["cored.temperature"]) / factor)
+    meta["cored.temperature"] = repr(float(meta["cored.temperature"]) / float(factor))
     meta["cored.header-sha256"] = "0" * 64
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)
