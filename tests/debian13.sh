@@ -66,7 +66,7 @@ work=$folder/work
 mkdir -p "$work/cored"
 mount -t proc proc "$folder/proc" || die "cannot mount proc"
 mount --rbind /dev "$folder/dev" || die "cannot mount dev"
-# Where mpirun looks for processors; without it Open MPI 5 crashes when a process fails.
+# Where Open MPI looks for processors.
 mount --rbind /sys "$folder/sys" || die "cannot mount sys"
 if [ -d "$cored_root/../shared" ]; then
   mkdir -p "$work/shared"

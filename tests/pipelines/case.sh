@@ -593,6 +593,23 @@ good() {
     fail "$1: $(tail -n 1 "$tmp/good.jsonl")"
 }
 
+# leading FILE: of its pictures of HEVC all that have a time are shown, or told as not decoded, for the
+# decoder of Debian 13 now and then loses one behind pictures that it cannot decode.
+leading() {
+  local pictures frames damaged
+  gst-launch-1.0 -v filesrc "location=$1" ! matroskademux ! h265parse ! identity silent=false ! fakesink \
+    >"$log" 2>&1 || fail "cannot read $1"
+  pictures=$(grep 'chain ' "$log" | grep -c 'pts: [0-9]')
+  rm -f "$tmp/good.jsonl"
+  runs 0 "$CORED_BUILD_DIR/tools/cored-scan" --model "$CORED_MODEL" --set inference-region=full-frame \
+    --set threshold=0.99 -q --json "$tmp/good.jsonl" "$1"
+  frames=$(tail -n 1 "$tmp/good.jsonl" | grep -o '"frames":[0-9]*')
+  damaged=$(tail -n 1 "$tmp/good.jsonl" | grep -o '"damaged":[0-9]*')
+  [ "$((${frames#*:} + ${damaged#*:}))" = "$pictures" ] && [ "${damaged#*:}" -le 1 ] &&
+    grep -q '"verdict":"real".*"complete":true' "$tmp/good.jsonl" ||
+    fail "$1 with $pictures pictures: $(tail -n 1 "$tmp/good.jsonl")"
+}
+
 # What is cut out of a longer video, streamed or written to a pipe is neither cut off nor damaged.
 case_scan-whole() {
   local ff=(ffmpeg -v error -y)
@@ -616,7 +633,7 @@ case_scan-whole() {
   if "${ff[@]}" -i "$tmp/a.mp4" -c:v libx265 -x265-params \
     log-level=none:open-gop=1:keyint=23:min-keyint=23:scenecut=0:bframes=3:b-adapt=0 "$tmp/open.mp4"; then
     "${ff[@]}" -ss 1.5 -i "$tmp/open.mp4" -c copy "$tmp/leading.mkv" || fail "cannot make leading.mkv"
-    good leading.mkv
+    leading "$tmp/leading.mkv"
   fi
   # Pictures that are not coded, as the one before is shown on.
   "${ff[@]}" -i "$tmp/a.mp4" -c:v mpeg4 -f m4v "$tmp/a.m4v" || fail "cannot make a.m4v"
