@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Training against PyTorch: one network, every method, the same weights and batches.
 
-    train.test.py NETWORK_PROBE TRAIN_PROBE TRAIN_PROBE_DOUBLE NETWORK [CASE[=STEPS]...]
+    train.test.py NETWORK_PROBE TRAIN_PROBE TRAIN_PROBE_DOUBLE NETWORK [CASE[=STEPS]... | all[=STEPS]]
 
 For every case, with the weights as they start, on each of four batches: loss terms, store occupancy and
 every parameter's gradient (norm of the difference over norm). The trainer's sources compiled for double
@@ -340,7 +340,8 @@ def run_case(name, label, case, n, probes, base):
 
 def main():
     probes, name = sys.argv[1:4], sys.argv[4]
-    wanted = [(label, int(n or STEPS)) for label, _, n in (c.partition('=') for c in sys.argv[5:] or CASES)]
+    asked = [(label, int(n or STEPS)) for label, _, n in (c.partition('=') for c in sys.argv[5:] or ['all'])]
+    wanted = [(label, n) for a, n in asked for label in (CASES if a == 'all' else [a])]
     torch.set_num_threads(1)
     size = SIZES.get(name, 64)
     base = {'teacher': networks.without_dropout(networks.make(name, 1, size=size))}
