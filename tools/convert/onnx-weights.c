@@ -74,6 +74,15 @@ static void take_size(const CoredOnnx *onnx, CoredHints *hints) {
   }
 }
 
+/* With a NUL behind it; the caller frees it. Not by strndup, which a sanitizer takes for reading
+ * past the end of the file. */
+static char *copy_text(CoredOnnxText text) {
+  char *copy = calloc(text.length + 1, 1);
+  if (copy && text.length > 0)
+    memcpy(copy, text.at, text.length);
+  return copy;
+}
+
 /* The entries of a file that cored-convert wrote, less those that are there for other programs. In
  * any other file they mean nothing here. */
 static bool take_metadata(const CoredOnnx *onnx, CoredMetadata *metadata) {
@@ -85,8 +94,8 @@ static bool take_metadata(const CoredOnnx *onnx, CoredMetadata *metadata) {
     if (cored_onnx_is(entry->key, CORED_ONNX_PROBABILITIES) ||
         cored_onnx_is(entry->key, CORED_ONNX_LOGITS))
       continue;
-    char *key = strndup(entry->key.at ? entry->key.at : "", entry->key.length);
-    char *value = strndup(entry->value.at ? entry->value.at : "", entry->value.length);
+    char *key = copy_text(entry->key);
+    char *value = copy_text(entry->value);
     ok = key && value && cored_metadata_set(metadata, key, value);
     free(key);
     free(value);
