@@ -94,7 +94,8 @@ extern "C" {
   X(KEY_FILE, "a key file is malformed, or a secret one is open to others")                        \
   X(DATASET, "a data folder is missing, empty or laid out in another way")                         \
   X(DECODE, "a picture or video cannot be decoded as a whole")                                     \
-  X(TRUST_STATE, "the file of the generations used last is damaged, locked or open to others")
+  X(TRUST_STATE, "the file of the generations used last is damaged, locked or open to others")     \
+  X(MODEL_KIND, "a model that finds faces where a classifier is needed, or the reverse")
 
 typedef enum CoredErrorCode {
 #define CORED_ERROR_ENUM(name, text) CORED_ERROR_##name,
@@ -522,9 +523,9 @@ CORED_API bool cored_locator_find(CoredLocator *locator, const CoredImage *image
 
 /* The one rule by which faces are cut out of pictures, in use as in training and evaluation:
  *
- *   - Faces are looked for in the luma as it is seen: of square pixels, and of an interlaced
- *     picture in the top field. "Pixels" of a rule are square ones, as large as the shorter side of
- *     the stored ones.
+ *   - Faces are looked for in the picture as it is seen (a cascade: in its luma): of square pixels,
+ *     and of an interlaced picture in the top field. "Pixels" of a rule are square ones, as large
+ *     as the shorter side of the stored ones.
  *   - Of the CORED_MAX_FACES surest faces the largest come first (cored_crop_find).
  *   - A face is used if its shorter side has min_size pixels (cored_crop_is_large_enough) and its
  *     sharpness is at least min_sharpness (cored_sharpness).

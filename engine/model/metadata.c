@@ -500,11 +500,14 @@ static const char *const kinds[] = {
 static bool read_kind(const Reader *r, CoredModelKind wanted, CoredModelKind *kind) {
   const char *const found = cored_metadata_get(r->metadata, CORED_KEY_KIND);
   const char *const name = found ? found : CORED_KIND_CLASSIFIER;
-  for (*kind = CORED_MODEL_CLASSIFIER; *kind < CORED_MODEL_ANY; ++*kind)
-    if (strcmp(name, kinds[*kind]) == 0 && (wanted == CORED_MODEL_ANY || wanted == *kind))
-      return true;
+  *kind = CORED_MODEL_CLASSIFIER;
+  while (*kind < CORED_MODEL_ANY && strcmp(name, kinds[*kind]) != 0)
+    ++*kind;
+  const bool known = *kind < CORED_MODEL_ANY;
+  if (known && (wanted == CORED_MODEL_ANY || wanted == *kind))
+    return true;
   return cored_error_set(
-      r->error, CORED_ERROR_METADATA_VALUE,
+      r->error, known ? CORED_ERROR_MODEL_KIND : CORED_ERROR_METADATA_VALUE,
       "%s: metadata: " CORED_KEY_KIND ": expected a model of kind '%s', found "
       "'%.64s'",
       r->name,

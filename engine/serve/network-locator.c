@@ -262,7 +262,7 @@ static const CoredLocatorKind network_kind = {
 CoredLocator *cored_locator_new_network(CoredModel *model, int threads, CoredError *error) {
   const CoredModelInfo *const info = cored_model_info(model);
   if (info->kind != CORED_MODEL_LOCATOR) {
-    cored_error_set(error, CORED_ERROR_ARGUMENT,
+    cored_error_set(error, CORED_ERROR_MODEL_KIND,
                     "locator: expected a model that finds faces, found network %s", info->network);
     return NULL;
   }

@@ -54,6 +54,7 @@ static GQuark gst_domain_of(CoredErrorCode code, gint *gst_code) {
     return GST_RESOURCE_ERROR;
   case CORED_ERROR_ARGUMENT:
   case CORED_ERROR_TRUST_STATE:
+  case CORED_ERROR_MODEL_KIND:
     *gst_code = GST_RESOURCE_ERROR_SETTINGS;
     return GST_RESOURCE_ERROR;
   default:
@@ -87,6 +88,9 @@ const char *cored_error_hint(CoredErrorCode code) {
     return "Look at the file that 'trust-state' names.";
   case CORED_ERROR_WRITE:
     return "Check the permissions of the folder and the space on its disk.";
+  case CORED_ERROR_MODEL_KIND:
+    return "'model' and 'shadow-model' take classifiers, 'face-model' takes a model that finds "
+           "faces.";
   case CORED_ERROR_CASCADE_FORMAT:
     return "Use a cascade of Debian's opencv-data.";
   case CORED_ERROR_NO_MEMORY:

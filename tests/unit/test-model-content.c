@@ -17,8 +17,8 @@ static void check_edit(const char *from, const char *to, CoredErrorCode code, co
 static void kinds(void **state) {
   (void)state;
   check_edit("\"cored.labels\"", "\"cored.kind\":\"locator\",\"cored.lebals\"",
-             CORED_ERROR_METADATA_VALUE,
-             "cored.kind: expected a model of kind 'classifier', found");
+             CORED_ERROR_MODEL_KIND,
+             "cored.kind: expected a model of kind 'classifier', found 'locator'");
   check_edit("\"cored.labels\"", "\"cored.kind\":\"\",\"cored.labels\"", CORED_ERROR_METADATA_VALUE,
              "found ''");
   Blob blob =

@@ -38,7 +38,7 @@ static CoredModel *load_kind(const char *path, CoredModelKind kind, CoredError *
 static void refuse_kind(const char *path, CoredModelKind kind, const char *expected) {
   CoredError error = {0};
   assert_null(load_kind(path, kind, &error));
-  assert_int_equal(error.code, CORED_ERROR_METADATA_VALUE);
+  assert_int_equal(error.code, CORED_ERROR_MODEL_KIND);
   if (!strstr(error.message, expected))
     fail_msg("'%s' does not say '%s'", error.message, expected);
 }
@@ -77,6 +77,20 @@ static void files_have_a_kind(void **state) {
   cored_model_unref(classifier);
   unlink(path);
   assert_int_equal(rmdir(folder), 0);
+}
+
+/* Whoever takes any kind takes those that there are. */
+static void unknown_kinds(void **state) {
+  (void)state;
+  const CoredModelLoadParams any = {.kind = CORED_MODEL_ANY};
+  Blob base = blob_meso4();
+  Blob blob = blob_edit(&base, "\"cored.labels\"", "\"cored.kind\":\"tracker\",\"cored.labels\"");
+  CoredError error = {0};
+  assert_null(cored_model_load_memory(blob.data, blob.size, "m", &any, &error));
+  assert_int_equal(error.code, CORED_ERROR_METADATA_VALUE);
+  assert_non_null(strstr(error.message, "'classifier' or 'locator', found 'tracker'"));
+  blob_free(&blob);
+  blob_free(&base);
 }
 
 static void numbers_of_classes(void **state) {
@@ -246,7 +260,7 @@ static void refuses(void **state) {
   CoredModel *const classifier = new_model("meso4", 2, 1), *const model =
                                                                new_model("yunet-s", 0, 1);
   assert_null(cored_locator_new_network(classifier, 1, &error));
-  assert_int_equal(error.code, CORED_ERROR_ARGUMENT);
+  assert_int_equal(error.code, CORED_ERROR_MODEL_KIND);
   CoredLocator *const locator = new_locator(model, 1);
   CoredFace face;
   int n;
@@ -274,13 +288,10 @@ static void refuses(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(files_have_a_kind),
-      cmocka_unit_test(numbers_of_classes),
-      cmocka_unit_test(the_surest_are_kept),
-      cmocka_unit_test(sizes_are_kept),
-      cmocka_unit_test(any_picture),
-      cmocka_unit_test(huge_pictures),
-      cmocka_unit_test(refuses),
+      cmocka_unit_test(files_have_a_kind),  cmocka_unit_test(unknown_kinds),
+      cmocka_unit_test(numbers_of_classes), cmocka_unit_test(the_surest_are_kept),
+      cmocka_unit_test(sizes_are_kept),     cmocka_unit_test(any_picture),
+      cmocka_unit_test(huge_pictures),      cmocka_unit_test(refuses),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
