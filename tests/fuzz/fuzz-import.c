@@ -38,6 +38,7 @@ static void import(const void *file, size_t size, unsigned kind) {
     options.input_width = options.input_height = 256;
     options.threshold = 0.25;
   }
+  options.kind = kind & 64 ? CORED_MODEL_ANY : CORED_MODEL_CLASSIFIER;
   options.names.strip = kind & 8 ? strip : NULL;
   options.names.drop = kind & 16 ? drop : NULL;
   options.names.rename = kind & 32 ? rename : NULL;

@@ -4,20 +4,20 @@ every network, at its usual size and at odd ones, in batches of 1 and 3; and, wh
 MesoNet files are at hand, of real weights and pictures. And files that PyTorch exported: with their
 names they import to the weights that they were exported from.
 
-    onnx.test.py CONVERT RUN_MODEL SOURCE_ROOT SHARED
+    onnx.test.py CONVERT RUN_MODEL SHARED
 
-ONNX Runtime is in neither Debian 12 nor 13. tests/run.sh puts it into SOURCE_ROOT/build-python, a
+ONNX Runtime is in neither Debian 12 nor 13. tests/run.sh puts it into build-python, a
 virtual environment beside the system's modules; this script goes on in there. Exit code 77: the
 package or PyTorch is absent."""
 import json
-import os
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-CONVERT, RUN_MODEL, ROOT, SHARED = sys.argv[1:5]
-INTERPRETER = Path(ROOT, 'build-python', 'bin', 'python3')
+import pypi_venv
+
+CONVERT, RUN_MODEL, SHARED = sys.argv[1:4]
 TOLERANCE = 1e-4
 # Width and height beside the usual: windows then reach over the borders in every way.
 NETWORKS = {'xception': '97x131', 'efficientnet-b0': '97x131', 'meso4': '250x241',
@@ -29,11 +29,7 @@ try:
     import networks
     import onnxruntime
 except ImportError as missing:
-    inside = Path(sys.prefix) == INTERPRETER.parents[1]
-    if missing.name == 'onnxruntime' and INTERPRETER.exists() and not inside:
-        os.execv(INTERPRETER, [str(INTERPRETER), *sys.argv])
-    print('skipped:', missing, '(tests/run.sh installs it from PyPI into build-python)')
-    sys.exit(77)
+    pypi_venv.go_on(missing)
 
 
 def run(*command):

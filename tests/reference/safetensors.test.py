@@ -2,20 +2,20 @@
 """Model files of cored in the hands of the safetensors package of PyPI: it reads them, and PyTorch
 gives the logits that the engine gives with them.
 
-    safetensors.test.py CONVERT RUN_MODEL SOURCE_ROOT
+    safetensors.test.py CONVERT RUN_MODEL
 
-The package is in neither Debian 12 nor 13. tests/run.sh puts it into SOURCE_ROOT/build-python, a
+The package is in neither Debian 12 nor 13. tests/run.sh puts it into build-python, a
 virtual environment beside the system's modules; this script goes on in there. Exit code 77: the
 package or PyTorch is absent."""
 import json
-import os
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-CONVERT, RUN_MODEL, ROOT = sys.argv[1:4]
-INTERPRETER = Path(ROOT, 'build-python', 'bin', 'python3')
+import pypi_venv
+
+CONVERT, RUN_MODEL = sys.argv[1:3]
 NETWORKS = ['xception', 'efficientnet-b0', 'meso4', 'mesoinception4', 'cored-compact']
 
 try:
@@ -25,11 +25,7 @@ try:
     import safetensors
     import safetensors.torch
 except ImportError as missing:
-    inside = Path(sys.prefix) == INTERPRETER.parents[1]
-    if missing.name == 'safetensors' and INTERPRETER.exists() and not inside:
-        os.execv(INTERPRETER, [str(INTERPRETER), *sys.argv])
-    print('skipped:', missing, '(tests/run.sh installs it from PyPI into build-python)')
-    sys.exit(77)
+    pypi_venv.go_on(missing)
 
 
 def run(*command):

@@ -1,24 +1,23 @@
 # SPDX-License-Identifier: MIT
 """Faces found by YuNet: the published ONNX files, imported, against ONNX Runtime and against OpenCV.
 
-    yunet.test.py CONVERT SHARED
+    yunet.test.py CONVERT SHARED [TRAIN EVAL]
 
 On pictures whose sides are multiples of 32 ONNX Runtime computes the same network on the same pixels; decoding
 and suppression are written anew here, from the paper and OpenCV's description. Then the engine has to find the
 same faces: boxes and landmarks within a tenth of a pixel, scores within 1e-3. FaceDetectorYN of OpenCV 4.8 and
 later is the second witness, within a pixel, since it rounds boxes for the suppression.
 
-Then what the engine does on its own: reduced pictures, other formats, turned and mirrored ones.
+Then what the engine does on its own: reduced pictures, other formats, mirrored ones. And the tools that want a
+classifier say that this is none.
 
 Exit code 77: ONNX Runtime (tests/run.sh installs it from PyPI into build-python) or the material is absent."""
-import os
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-INTERPRETER = ROOT / 'build-python' / 'bin' / 'python3'
+import pypi_venv
 
 try:
     import numpy as np
@@ -26,10 +25,7 @@ try:
     from PIL import Image
     from vision_engine import Locator, image
 except ImportError as missing:
-    if 'CORED_TEST_PYTHON' not in os.environ and INTERPRETER.exists():
-        os.execve(INTERPRETER, [str(INTERPRETER), *sys.argv], {**os.environ, 'CORED_TEST_PYTHON': '1'})
-    print('skipped:', missing)
-    sys.exit(77)
+    pypi_venv.go_on(missing)
 
 try:
     import cv2
@@ -169,7 +165,27 @@ def check_planes(locator, picture):
     return same('I420', got, found(locator, picture), 6., 0.15)
 
 
-def main(convert, shared):
+def said(*command):
+    done = subprocess.run([str(c) for c in command], capture_output=True, text=True)
+    assert done.returncode == 1 and 'YuNet' not in done.stdout, (command, done)
+    return done.stderr
+
+
+def check_refusals(convert, path, folder, tools):
+    """Where a classifier is wanted; and settings that only a classifier has."""
+    out = Path(folder, 'no.safetensors')
+    for option in ('--network=meso4', '--labels=a,b', '--mean=0.5', '--temperature=2', '--strip=bbox_head'):
+        text = said(convert, 'import', path, '-o', out, option)
+        assert 'SETTINGS' in text and f'{option.split("=")[0]} is for classifiers' in text, text
+    assert 'multiples of 32' in said(convert, 'import', path, '-o', out, '--input-size=100')
+    assert not out.exists()
+    for tool in tools:
+        how = ['--test', '-w', path] if tool.endswith('train') else ['--model', path]
+        assert 'finds faces: expected a classifier' in said(tool, '-d', folder, *how), tool
+    return True
+
+
+def main(convert, shared, *tools):
     files = {name: Path(shared, f'data/weights/yunet/{name}.onnx') for name in FILES}
     if not all(path.exists() for path in files.values()):
         print('skipped: no published weights in', shared)
@@ -180,6 +196,7 @@ def main(convert, shared):
             model = Path(folder, name + '.safetensors')
             subprocess.run([convert, 'import', '-q', path, '-o', model], check=True)
             good &= check_file(name, model, path, sheets)
+        good &= check_refusals(convert, files[FILES[0]], folder, tools)
         locator = Locator(Path(folder, FILES[0] + '.safetensors'))
         good &= check_reduced(locator, sheets['large'])
         good &= check_mirrored(locator, sheets['single'])

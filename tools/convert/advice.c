@@ -166,6 +166,10 @@ const char *cored_advice(CoredRefusalCode code) {
   case CORED_REFUSAL_ONNX_DATA:
     return "no exporter writes such a file: it is damaged, of a version that is not known yet, or "
            "no ONNX model; get it again, or import the PyTorch weights that it was exported from";
+  case CORED_REFUSAL_MODEL_KIND:
+    return "take the weights of a detector of fakes; 'cored-convert import' makes of these a model "
+           "for "
+           "face-model of coreddetect";
   case CORED_REFUSAL_NETWORK_UNKNOWN:
   case CORED_REFUSAL_PARAMETERS:
     return "name the network with --network, and change names with --strip, --rename and --drop; "
@@ -319,6 +323,9 @@ const char *cored_advice_for_error(const CoredError *error) {
     return "add the public key to the list of trusted keys, if you trust its owner";
   case CORED_ERROR_METADATA_MISSING:
     return "plain safetensors become a model with 'cored-convert import FILE -o MODEL.safetensors'";
+  case CORED_ERROR_MODEL_KIND:
+    return "take a model that says fake or real; one that finds faces is for face-model of "
+           "coreddetect";
   case CORED_ERROR_VERSION:
   case CORED_ERROR_NETWORK_UNKNOWN:
     return "a newer version of these programs may read it";

@@ -310,35 +310,26 @@ static const char *classifier_option(const CoredImportOptions *o) {
   return NULL;
 }
 
-static CoredModel *build_locator(const CoredOnnx *onnx, const CoredImportOptions *options,
-                                 CoredRefusal *refusal) {
-  const char *const option = classifier_option(options);
-  if (option) {
-    cored_refuse(refusal, CORED_REFUSAL_SETTINGS,
-                 "the file is YuNet, which finds faces: %s is for classifiers", option);
-    return NULL;
-  }
-  CoredModelInfo *const info = calloc(1, sizeof *info);
+static bool fill_locator_info(const CoredImportOptions *o, const char *network,
+                              CoredModelInfo *info, CoredRefusal *refusal) {
+  const char *const option = classifier_option(o);
   CoredError error = {0};
-  CoredModel *model = NULL;
-  if (!info)
-    cored_refuse(refusal, CORED_REFUSAL_NO_MEMORY, "no memory for the model");
-  else
-    model = cored_yunet_model(onnx, info, refusal);
-  if (model) {
-    if (options->input_width > 0)
-      info->input_width = options->input_width;
-    if (options->input_height > 0)
-      info->input_height = options->input_height;
-    if (options->threshold >= 0)
-      info->threshold = options->threshold;
-    CoredModel *const with = cored_model_with_info(model, info, &error);
-    cored_model_unref(model);
-    if (!(model = with))
-      cored_refuse_error(refusal, &error);
-  }
-  free(info);
-  return model;
+  if (o->kind == CORED_MODEL_CLASSIFIER)
+    return cored_refuse(refusal, CORED_REFUSAL_MODEL_KIND,
+                        "the file is %s, which finds faces: expected a classifier", network);
+  if (option)
+    return cored_refuse(refusal, CORED_REFUSAL_SETTINGS,
+                        "the file is %s, which finds faces: %s is for classifiers", network,
+                        option);
+  if (!cored_model_info_init(info, network, 0, &error))
+    return cored_refuse_error(refusal, &error);
+  if (o->input_width > 0)
+    info->input_width = o->input_width;
+  if (o->input_height > 0)
+    info->input_height = o->input_height;
+  if (o->threshold >= 0)
+    info->threshold = o->threshold;
+  return true;
 }
 
 /* *model is that of an ONNX file which finds faces, NULL for any other file. */
@@ -350,13 +341,18 @@ static bool import_locator(const char *path, const CoredBytes *bytes,
   *model = NULL;
   if (cored_format_of(bytes, &unused) != CORED_FORMAT_ONNX)
     return true;
-  bool ok = cored_onnx_read(bytes, &onnx, refusal);
-  if (ok && cored_yunet_is(&onnx)) {
+  CoredModelInfo *const info = calloc(1, sizeof *info);
+  bool ok = info ? cored_onnx_read(bytes, &onnx, refusal)
+                 : cored_refuse(refusal, CORED_REFUSAL_NO_MEMORY, "no memory for the model");
+  const char *const network = ok ? cored_yunet_network(&onnx) : NULL;
+  if (network) {
     file->format = "ONNX";
-    *model = build_locator(&onnx, options, refusal);
-    ok = *model && add_source(model, path, bytes, file->format, refusal);
+    ok = fill_locator_info(options, network, info, refusal) &&
+         (*model = cored_yunet_model(&onnx, info, refusal)) &&
+         add_source(model, path, bytes, file->format, refusal);
   }
   cored_onnx_clear(&onnx);
+  free(info);
   if (ok)
     return true;
   cored_model_unref(*model);

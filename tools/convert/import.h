@@ -8,6 +8,7 @@
 #include "tools/convert/reader.h"
 
 typedef struct CoredImportOptions {
+  CoredModelKind kind; /* of the network; any other is refused */
   CoredReadOptions read;
   const char *network;     /* an id of the registry; NULL: guessed from names and shapes */
   const char *labels;      /* "fake,real" in the order of the output; NULL: the network's default */

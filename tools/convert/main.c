@@ -316,7 +316,7 @@ static int command_import(int argc, char **argv) {
                                           {"help", no_argument, NULL, 'h'},
                                           {"version", no_argument, NULL, OPT_VERSION},
                                           {0}};
-  ImportArgs args = {.options = {.threshold = -1, .temperature = -1}};
+  ImportArgs args = {.options = {.kind = CORED_MODEL_ANY, .threshold = -1, .temperature = -1}};
   args.options.names =
       (CoredNameEdits){.strip = args.strips, .rename = args.renames, .drop = args.drops};
   for (int c; (c = getopt_long(argc, argv, "o:n:l:qh", options, NULL)) != -1;) {

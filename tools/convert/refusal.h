@@ -122,6 +122,7 @@
   X(ONNX_DTYPE, "an element type that weights do not have (M91)")                                  \
   X(ONNX_DATA, "a tensor has not the values that its shape needs (M92)")                           \
   X(ONNX_FOLDED, "weights without names, because the exporter folded the batch norms (M93)")       \
+  X(MODEL_KIND, "a network that finds faces where a classifier is needed")                         \
   X(UNSUPPORTED, "this build was made without support for the format")                             \
   X(NETWORK_UNKNOWN, "no registered network has these parameters")                                 \
   X(PARAMETERS, "parameters are missing, unknown, misshapen or of the wrong type (M30-M32)")       \

@@ -11,9 +11,9 @@
 
 /* The parts of a head, in the order of their channels (networks/yunet.h). */
 static const struct {
-  const char *name, *output;
+  const char *name; /* of the units, and of the outputs */
   int channels;
-} parts[] = {{"cls", "cls", 1}, {"obj", "obj", 1}, {"bbox", "bbox", 4}, {"kps", "kps", 10}};
+} parts[] = {{"cls", 1}, {"obj", 1}, {"bbox", 4}, {"kps", 10}};
 
 enum { N_PARTS = sizeof parts / sizeof *parts };
 
@@ -33,10 +33,10 @@ static bool has_output(const CoredOnnx *onnx, const char *name) {
   return false;
 }
 
-bool cored_yunet_is(const CoredOnnx *onnx) {
+static bool has_outputs(const CoredOnnx *onnx) {
   char name[16];
   for (int i = 0; i < N_PARTS * CORED_YUNET_STRIDES; i++) {
-    snprintf(name, sizeof name, "%s_%d", parts[i % N_PARTS].output, 8 << i / N_PARTS);
+    snprintf(name, sizeof name, "%s_%d", parts[i % N_PARTS].name, 8 << i / N_PARTS);
     if (!has_output(onnx, name))
       return false;
   }
@@ -203,35 +203,32 @@ static bool copy_layers(const Importer *im) {
   return true;
 }
 
-static CoredModel *build(Importer *im, const CoredModelInfo *info) {
-  CoredError error = {0};
-  CoredModel *model = NULL;
-  im->graph = cored_network_graph(cored_network_find(info->network), 0, &error);
-  if (!im->graph) {
-    cored_refuse_error(im->refusal, &error);
+const char *cored_yunet_network(const CoredOnnx *onnx) {
+  if (!has_outputs(onnx))
     return NULL;
-  }
-  const size_t n = (size_t)im->graph->n_params;
-  im->views = calloc(n, sizeof *im->views);
-  if (!im->views)
-    cored_refuse(im->refusal, CORED_REFUSAL_NO_MEMORY, "no memory for the weights");
-  else if (copy_layers(im) && !(model = cored_model_new(info, im->views, n, &error)))
-    cored_refuse_error(im->refusal, &error);
-  for (size_t i = 0; im->views && i < n; i++)
-    free((void *)(uintptr_t)im->views[i].data);
-  free(im->views);
-  cored_graph_free(im->graph);
-  return model;
+  return conv_of_weight(onnx, "bbox_head.multi_level_share_convs.0.0.conv1.weight") ? "yunet-n"
+                                                                                    : "yunet-s";
 }
 
-CoredModel *cored_yunet_model(const CoredOnnx *onnx, CoredModelInfo *info, CoredRefusal *refusal) {
+CoredModel *cored_yunet_model(const CoredOnnx *onnx, const CoredModelInfo *info,
+                              CoredRefusal *refusal) {
   Importer im = {.onnx = onnx, .refusal = refusal};
-  const bool shared =
-      conv_of_weight(onnx, "bbox_head.multi_level_share_convs.0.0.conv1.weight") != NULL;
   CoredError error = {0};
-  if (!cored_model_info_init(info, shared ? "yunet-n" : "yunet-s", 0, &error)) {
+  CoredModel *model = NULL;
+  im.graph = cored_network_graph(cored_network_find(info->network), 0, &error);
+  if (!im.graph) {
     cored_refuse_error(refusal, &error);
     return NULL;
   }
-  return build(&im, info);
+  const size_t n = (size_t)im.graph->n_params;
+  im.views = calloc(n, sizeof *im.views);
+  if (!im.views)
+    cored_refuse(refusal, CORED_REFUSAL_NO_MEMORY, "no memory for the weights");
+  else if (copy_layers(&im) && !(model = cored_model_new(info, im.views, n, &error)))
+    cored_refuse_error(refusal, &error);
+  for (size_t i = 0; im.views && i < n; i++)
+    free((void *)(uintptr_t)im.views[i].data);
+  free(im.views);
+  cored_graph_free(im.graph);
+  return model;
 }
