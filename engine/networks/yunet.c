@@ -100,26 +100,12 @@ static int build_s(CoredGraph *g, int n_classes) {
   return build(g, &variant);
 }
 
-const CoredNetwork cored_network_yunet_n = {.kind = CORED_MODEL_LOCATOR,
-                                            .id = "yunet-n",
-                                            .title = "YuNet n (Wu et al. 2023)",
-                                            .input_size = 320,
-                                            .published_size = 640,
-                                            .min_size = 32,
-                                            .max_size = CORED_MAX_INPUT_SIZE,
-                                            .multiple = 32,
-                                            .threshold = 0.6,
-                                            .std = {1 / 255.0f, 1 / 255.0f, 1 / 255.0f},
-                                            .build = build_n};
+#define YUNET(variant)                                                                             \
+  {                                                                                                \
+    .kind = CORED_MODEL_LOCATOR, .id = "yunet-" #variant,                                          \
+    .title = "YuNet " #variant " (Wu et al. 2023)", .input_size = 320, .published_size = 640,      \
+    .min_size = 32, .max_size = CORED_MAX_INPUT_SIZE, .multiple = 32, .threshold = 0.6,            \
+    .std = {1 / 255.0f, 1 / 255.0f, 1 / 255.0f}, .build = build_##variant                          \
+  }
 
-const CoredNetwork cored_network_yunet_s = {.kind = CORED_MODEL_LOCATOR,
-                                            .id = "yunet-s",
-                                            .title = "YuNet s (Wu et al. 2023)",
-                                            .input_size = 320,
-                                            .published_size = 640,
-                                            .min_size = 32,
-                                            .max_size = CORED_MAX_INPUT_SIZE,
-                                            .multiple = 32,
-                                            .threshold = 0.6,
-                                            .std = {1 / 255.0f, 1 / 255.0f, 1 / 255.0f},
-                                            .build = build_s};
+const CoredNetwork cored_network_yunet_n = YUNET(n), cored_network_yunet_s = YUNET(s);

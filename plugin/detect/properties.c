@@ -150,11 +150,11 @@ static const Field fields[] = {
     {"face-detector", KIND_ENUM, AT(face_detector), 0, 0, cored_face_detector_get_type, 0,
      "Face detector", "How the element finds faces where upstream marks no regions"},
     {"face-scale-factor", KIND_DOUBLE, AT(face_scale_factor), 1.01, 4, NULL, 0, "Face scale factor",
-     "Step between the face sizes that are searched for: a larger step is faster and misses more "
-     "faces"},
+     "face-detector=cascade: step between the face sizes that are searched for; a larger step is "
+     "faster and misses more faces"},
     {"face-min-neighbors", KIND_UINT, AT(face_min_neighbors), 0, 100, NULL, 0,
      "Face minimum neighbors",
-     "Number of overlapping detections that make a face: more is stricter"},
+     "face-detector=cascade: number of overlapping detections that make a face; more is stricter"},
     {"detect-interval", KIND_UINT, AT(detect_interval), 1, G_MAXINT, NULL, 0, "Detect interval",
      "Search for faces again N frames after the last search; the frames in between use its boxes"},
     {"inference-interval", KIND_UINT, AT(inference_interval), 1, G_MAXUINT, NULL, 0,
