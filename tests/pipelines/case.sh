@@ -725,6 +725,15 @@ case_scan-bad-options() {
   runs 2 "$scan" --model "$CORED_MODEL" --annotate "$tmp/a.mkv" "$tmp/a.mkv"
   runs 2 "$scan" --model "$CORED_MODEL" --json "$CORED_MODEL" "$tmp/a.mkv"
   cmp -s "$tmp/a.mkv" "$tmp/keep.mkv" || fail "an input was overwritten"
+  # A file that the detector goes on without is told with the verdict; its name does not reach the terminal raw.
+  local file=$tmp/$'no\n\e[31mfaces'
+  for file in "cascade --set face-cascade=$file" "network --set face-model=$file"; do
+    rm -f "$tmp/note.jsonl"
+    runs 0 "$scan" --model "$CORED_MODEL" -q --json "$tmp/note.jsonl" --set "face-detector=${file%% *}" \
+      --set "${file#* --set }" "$tmp/a.mkv"
+    says '^  note: No face detector, so the whole frame is evaluated .*no\\x0a\\x1b\[31mfaces'
+    tail -n 1 "$tmp/note.jsonl" | grep -q '"note":"No face detector' || fail "no note in the JSON lines"
+  done
   runs 2 "$scan" --model "$CORED_MODEL" --set nonsense=1 "$tmp/a.mkv"
   runs 2 "$scan" --model "$CORED_MODEL" --set roi-padding=77 "$tmp/a.mkv"
   runs 2 "$scan" --model "$CORED_MODEL" --set roi-padding "$tmp/a.mkv"

@@ -44,6 +44,16 @@ static void fail(Run *run, const char *text) {
     run->report->problem = g_strdup(text);
 }
 
+/* Takes text over; what was said already is not said again. */
+static void note(ScanReport *report, char *text) {
+  char *before = report->note;
+  if (!before || !strstr(before, text)) {
+    report->note = before ? g_strconcat(before, "; ", text, NULL) : g_strdup(text);
+    g_free(before);
+  }
+  g_free(text);
+}
+
 static void post(Run *run, const char *name) {
   GstObject *source = GST_OBJECT(run->pipeline);
   gst_element_post_message(run->pipeline,
@@ -215,6 +225,16 @@ static void on_error(Run *run, GstMessage *message) {
     close_down(run);
 }
 
+/* The detector goes on without something that it was told to use: that bears on the verdict. */
+static void on_warning(Run *run, GstMessage *message) {
+  GError *error = NULL;
+  if (GST_MESSAGE_SRC(message) != GST_OBJECT(run->detect))
+    return;
+  gst_message_parse_warning(message, &error, NULL);
+  note(run->report, g_strdup(error->message));
+  g_error_free(error);
+}
+
 static void on_element_message(Run *run, GstMessage *message) {
   if (!gst_is_missing_plugin_message(message))
     return;
@@ -231,6 +251,9 @@ static gboolean on_message(GstBus *bus, GstMessage *message, gpointer data) {
   switch (GST_MESSAGE_TYPE(message)) {
   case GST_MESSAGE_ERROR:
     on_error(run, message);
+    break;
+  case GST_MESSAGE_WARNING:
+    on_warning(run, message);
     break;
   case GST_MESSAGE_ELEMENT:
     on_element_message(run, message);
@@ -298,13 +321,6 @@ static void play(Run *run) {
 }
 
 /* ---- The report ----------------------------------------------------------------------------- */
-
-static void note(ScanReport *report, char *text) {
-  char *before = report->note;
-  report->note = before ? g_strconcat(before, "; ", text, NULL) : g_strdup(text);
-  g_free(before);
-  g_free(text);
-}
 
 static char *cut_text(double read, double said) {
   char at[16], end[16];
