@@ -147,6 +147,8 @@ static void check_domain(const GError *error, const char *code) {
     assert_true(g_error_matches(error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_NOT_FOUND));
   else if (g_str_equal(code, "OPEN") || g_str_equal(code, "NOT_REGULAR"))
     assert_true(g_error_matches(error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_OPEN_READ));
+  else if (g_str_equal(code, "MODEL_KIND")) /* The file is good, the property is the wrong one. */
+    assert_true(g_error_matches(error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS));
   else
     assert_true(stream && error->code == GST_STREAM_ERROR_FORMAT);
 }
