@@ -131,9 +131,11 @@ static CoredFace face_of(const float *cell, int x, int y, int stride, const Fit 
   face.box.h = exp((double)box[3]) * ky;
   face.box.x = (x + (double)box[0]) * kx - face.box.w / 2;
   face.box.y = (y + (double)box[1]) * ky - face.box.h / 2;
-  for (int i = 0; i < CORED_LANDMARKS; i++)
+  for (int i = 0; i < CORED_LANDMARKS; i++) {
     face.landmark[i] =
         (CoredPoint){(x + (double)points[2 * i]) * kx, (y + (double)points[2 * i + 1]) * ky};
+    face.has_landmarks &= isfinite(face.landmark[i].x) && isfinite(face.landmark[i].y);
+  }
   return face;
 }
 

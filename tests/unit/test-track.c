@@ -71,6 +71,93 @@ static void test_predicts(void **state) {
   cored_tracker_free(t);
 }
 
+/* A face that stops after a scan: its box slows down, and goes on by no more than half a second of
+ * its speed nor 1.25 sides, however long no scan follows; from scan to scan less of it is left. */
+static void test_stops(void **state) {
+  (void)state;
+  static const double speeds[] = {60, 150, 1000}; /* per second, of a face of 60 */
+  for (size_t k = 0; k < sizeof speeds / sizeof *speeds; k++) {
+    const double most = fmin(0.5 * speeds[k], 1.25 * 60) + 1e-9;
+    CoredTracker *const t = tracker_new(NULL);
+    double x = 0, last = 0, way = 0;
+    for (int i = 0; i < 20; i++) {
+      x = speeds[k] * 0.04 * i;
+      const CoredSighting face = face_at(x, 50, 60);
+      cored_tracker_update(t, 0.04 * i, &face, 1);
+      assert_int_equal(only(t)->id, 1);
+    }
+    assert_true(fabs(only(t)->speed - speeds[k] / 60) < 0.1 * speeds[k] / 60);
+    for (int i = 1; i <= 100; i++) {
+      cored_tracker_advance(t, 0.76 + 0.04 * i);
+      const double at = only(t)->box.x - x;
+      assert_true(at >= way &&
+                  at <= 1.1 * most); /* the estimate of the speed settles a bit above */
+      assert_true(i < 3 || k == 2 || at - way <= last);
+      last = at - way;
+      way = at;
+    }
+    assert_true(only(t)->box.y == 50 && only(t)->box.w == 60);
+    cored_tracker_free(t);
+  }
+}
+
+/* The first scan that sees it stand ends its motion. */
+static void test_stops_by_scans(void **state) {
+  (void)state;
+  CoredTracker *const t = tracker_new(NULL);
+  for (int i = 0; i < 40; i++) {
+    const CoredSighting face = face_at(15 * (i < 20 ? i : 19), 50, 60);
+    cored_tracker_advance(t, 0.2 * i - 0.02);
+    const double off = i == 0 ? 0 : fabs(only(t)->box.x - face.box.x);
+    assert_true(i < 2 || i == 20 || off < (i < 20 ? 2 : 1e-9));
+    cored_tracker_update(t, 0.2 * i, &face, 1);
+    assert_true(i <= 20 || only(t)->speed < 1e-9);
+  }
+  cored_tracker_free(t);
+}
+
+/* A face that stands still and is found a bit to the left and to the right by turns stays there. */
+static void test_jitter(void **state) {
+  (void)state;
+  CoredTracker *const t = tracker_new(NULL);
+  for (int i = 0; i < 40; i++) {
+    const CoredSighting face = face_at(i % 2, 50, 60);
+    cored_tracker_update(t, 0.2 * i, &face, 1);
+    cored_tracker_advance(t, 0.2 * i + 0.18);
+    assert_true(i < 2 || (only(t)->box.x > -0.5 && only(t)->box.x < 1.5));
+  }
+  cored_tracker_free(t);
+}
+
+/* Landmarks keep their place in the box while it moves and grows; as seen they stay beside it. */
+static void test_landmarks(void **state) {
+  (void)state;
+  CoredTracker *const t = tracker_new(NULL);
+  CoredSighting face = face_at(0, 0, 100);
+  for (int i = 0; i < 30; i++) {
+    const double side = 100 + 2 * i;
+    face = face_at(4 * i, 50 + i, side);
+    face.has_landmarks = true;
+    for (int k = 0; k < CORED_LANDMARKS; k++)
+      face.landmark[k] = (CoredPoint){face.box.x + 0.2 * k * side, face.box.y + 0.1 * k * side};
+    face.landmark[4].x = face.box.x - 10; /* one may lie outside */
+    cored_tracker_update(t, 0.04 * i, &face, 1);
+    assert_memory_equal(only(t)->landmark, face.landmark, sizeof face.landmark);
+  }
+  cored_tracker_advance(t, 1.4);
+  const CoredTrackedFace *const f = only(t);
+  assert_true(f->has_landmarks && f->box.x > face.box.x + 10 && f->box.w > face.box.w + 5);
+  for (int k = 0; k < CORED_LANDMARKS - 1; k++)
+    assert_true(fabs(f->landmark[k].x - (f->box.x + 0.2 * k * f->box.w)) < 1e-9 &&
+                fabs(f->landmark[k].y - (f->box.y + 0.1 * k * f->box.h)) < 1e-9);
+  assert_true(f->landmark[4].x < f->box.x && f->landmark[4].x > face.landmark[4].x);
+  assert_memory_equal(f->seen_landmark, face.landmark, sizeof face.landmark);
+  face.has_landmarks = false; /* another locator */
+  cored_tracker_update(t, 1.44, &face, 1);
+  assert_false(only(t)->has_landmarks);
+  cored_tracker_free(t);
+}
+
 static void test_holds(void **state) {
   (void)state;
   CoredTrackerParams params = cored_tracker_defaults;
@@ -303,6 +390,10 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_follows_motion),
       cmocka_unit_test(test_predicts),
+      cmocka_unit_test(test_stops),
+      cmocka_unit_test(test_stops_by_scans),
+      cmocka_unit_test(test_jitter),
+      cmocka_unit_test(test_landmarks),
       cmocka_unit_test(test_holds),
       cmocka_unit_test(test_two_faces),
       cmocka_unit_test(test_gaps),

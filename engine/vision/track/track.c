@@ -8,10 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* How far a sighting pulls the velocity: of the error of the predicted place. */
+/* How far a sighting pulls the velocity towards that since the sighting before. */
 #define VELOCITY_GAIN 0.5
-/* Nothing is predicted farther than this beyond the last sighting, seconds. */
-#define MAX_PREDICTION 0.5
+/* Sightings farther apart than this tell no velocity, seconds. */
+#define MAX_INTERVAL 0.5
+/* A face that is not looked for may have stopped: its velocity decays to 1/e of itself in so many
+ * seconds, so that its box never gets farther than it would in that time at full speed. */
+#define DECAY 0.5
 /* A face that moved on a lot between two scans hardly overlaps: it may still continue a track when
  * its size is within MAX_GROWTH and its centre not farther away than NEAR_CENTRES of its side, or
  * than a head that is shaken gets (MAX_SPEED sides a second), but no farther than FAR_CENTRES:
@@ -110,19 +113,41 @@ static double growth(double log_rate, double seconds) {
   return exp(fmax(-log(MAX_GROWTH), fmin(log(MAX_GROWTH), log_rate * seconds)));
 }
 
-/* The box `seconds` after it was seen. */
+static double side_of(const CoredBox *b) {
+  return 0.5 * (b->w + b->h);
+}
+
+/* How long the way of `seconds` with decaying velocity takes at full speed. */
+static double decayed(double seconds) {
+  return DECAY * (1. - exp(-seconds / DECAY));
+}
+
+/* Where the face is taken to be at `time`. */
 static CoredBox predicted(const CoredTracker *t, int i, double time) {
   const CoredTrackedFace *const f = &t->face[i];
   const Motion *const v = &t->velocity[i];
-  const double seconds = fmax(0., fmin(time - f->last_seen, MAX_PREDICTION));
+  const double seconds = decayed(fmax(0., time - f->last_seen));
   const CoredBox *const b = &f->seen_box;
-  if (t->params.motion == CORED_MOTION_HOLD)
+  if (t->params.motion == CORED_MOTION_HOLD || !(seconds > 0.))
     return *b;
+  const double way = hypot(v->x, v->y) * seconds, most = FAR_CENTRES * side_of(b);
+  const double moved = way > most ? seconds * most / way : seconds;
   const double w = b->w * growth(v->log_w, seconds), h = b->h * growth(v->log_h, seconds);
-  return (CoredBox){.x = b->x + b->w / 2 + v->x * seconds - w / 2,
-                    .y = b->y + b->h / 2 + v->y * seconds - h / 2,
+  return (CoredBox){.x = b->x + b->w / 2 + v->x * moved - w / 2,
+                    .y = b->y + b->h / 2 + v->y * moved - h / 2,
                     .w = w,
                     .h = h};
+}
+
+/* Box and landmarks at the tracker's time; what is fixed in the seen box stays so in the other. */
+static void predict(CoredTracker *t, int i) {
+  CoredTrackedFace *const f = &t->face[i];
+  const CoredBox *const from = &f->seen_box;
+  const CoredBox to = predicted(t, i, t->time);
+  f->box = to;
+  for (int k = 0; f->has_landmarks && k < CORED_LANDMARKS; k++)
+    f->landmark[k] = (CoredPoint){.x = to.x + (f->seen_landmark[k].x - from->x) * (to.w / from->w),
+                                  .y = to.y + (f->seen_landmark[k].y - from->y) * (to.h / from->h)};
 }
 
 static void remove_track(CoredTracker *t, int i) {
@@ -149,7 +174,7 @@ static void go_to(CoredTracker *t, double time) {
     t->time = time;
   end_lost(t);
   for (int i = 0; i < t->n; i++) {
-    t->face[i].box = predicted(t, i, t->time);
+    predict(t, i);
     t->face[i].sighting = -1;
   }
 }
@@ -158,24 +183,48 @@ void cored_tracker_advance(CoredTracker *tracker, double time) {
   go_to(tracker, time);
 }
 
-/* A sighting at the tracker's time. The velocity follows the error of the prediction, as in an
- * alpha-beta filter whose alpha is 1: a found box is taken as it is. */
+static double speed_of(const CoredTracker *t, int i) {
+  const Motion *const v = &t->velocity[i];
+  return fmax(hypot(v->x, v->y) / side_of(&t->face[i].seen_box),
+              fmax(fabs(v->log_w), fabs(v->log_h)));
+}
+
+/* From velocity v towards the observed one, but no farther from rest than that: what stopped is
+ * taken to stand at once, and the jitter of a face at rest moves it little. */
+static Motion pulled(const Motion *v, const Motion *observed, double gain) {
+  Motion next = {.x = v->x + gain * (observed->x - v->x),
+                 .y = v->y + gain * (observed->y - v->y),
+                 .log_w = v->log_w + gain * (observed->log_w - v->log_w),
+                 .log_h = v->log_h + gain * (observed->log_h - v->log_h)};
+  if (hypot(observed->x, observed->y) < hypot(next.x, next.y)) {
+    next.x = observed->x;
+    next.y = observed->y;
+  }
+  if (fabs(observed->log_w) < fabs(next.log_w))
+    next.log_w = observed->log_w;
+  if (fabs(observed->log_h) < fabs(next.log_h))
+    next.log_h = observed->log_h;
+  return next;
+}
+
+/* A sighting at the tracker's time: a found box is taken as it is. */
 static void sight(CoredTracker *t, int i, const CoredSighting *seen, int index) {
   CoredTrackedFace *const f = &t->face[i];
   Motion *const v = &t->velocity[i];
   const double seconds = t->time - f->last_seen;
-  if (seconds > 0. && seconds <= MAX_PREDICTION) {
-    const CoredBox expected = predicted(t, i, t->time);
-    const Motion error = between(&expected, &seen->box);
-    const double gain = (f->hits == 1 ? 1. : VELOCITY_GAIN) / seconds;
-    v->x += gain * error.x;
-    v->y += gain * error.y;
-    v->log_w += gain * error.log_w;
-    v->log_h += gain * error.log_h;
+  if (seconds > 0. && seconds <= MAX_INTERVAL) {
+    const Motion way = between(&f->seen_box, &seen->box);
+    const double time = decayed(seconds);
+    const Motion observed = {way.x / time, way.y / time, way.log_w / time, way.log_h / time};
+    *v = pulled(v, &observed, f->hits == 1 ? 1. : VELOCITY_GAIN);
   } else if (seconds > 0.) { /* too long ago to tell */
     *v = (Motion){0};
   }
   f->box = f->seen_box = seen->box;
+  f->has_landmarks = seen->has_landmarks;
+  memcpy(f->landmark, seen->landmark, sizeof f->landmark);
+  memcpy(f->seen_landmark, seen->landmark, sizeof f->seen_landmark);
+  f->speed = speed_of(t, i);
   f->score = seen->score;
   f->last_seen = t->time;
   f->hits++;
@@ -218,7 +267,7 @@ static void begin(CoredTracker *t, const CoredSighting *seen, int index) {
 
 /* How much nearer than `reach` sides, 0: not a bit. */
 static double nearness(const CoredBox *a, const CoredBox *b, double reach) {
-  const double side = 0.25 * (a->w + a->h + b->w + b->h);
+  const double side = 0.5 * (side_of(a) + side_of(b));
   const Motion m = between(a, b);
   const double distance = hypot(m.x, m.y) / (reach * side);
   if (distance >= 1. || fabs(m.log_w) > log(MAX_GROWTH) || fabs(m.log_h) > log(MAX_GROWTH))

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * Faces found again and again, told apart over time. A scan's sightings are assigned to the tracks
- * so that the sum of overlaps is largest; a track survives short gaps; between scans its box stays
- * or moves on with the velocity it had. Memory is fixed, nothing is allocated after creation, and
- * an identifier is never used twice. Belongs to one caller at a time. */
+ * so that the sum of overlaps is largest; a track survives short gaps; between scans its box stays,
+ * or moves on with the velocity it had and slows down. Memory is fixed, nothing is allocated after
+ * creation, and an identifier is never used twice. Belongs to one caller at a time. */
 #ifndef CORED_VISION_TRACK_TRACK_H
 #define CORED_VISION_TRACK_TRACK_H
 
@@ -12,7 +12,9 @@
 
 typedef enum CoredMotion {
   CORED_MOTION_HOLD,    /* between scans a box stays where it was seen */
-  CORED_MOTION_VELOCITY /* it moves on; size changes too */
+  CORED_MOTION_VELOCITY /* it moves on, ever more slowly: in all as far as in half a second at its
+                           speed, and by at most 1.25 of its side; its size changes, too, at most by
+                           a factor of 1.5 */
 } CoredMotion;
 
 typedef struct CoredTrackerParams {
@@ -31,14 +33,21 @@ typedef struct CoredSighting {
   CoredBox box;
   double score;
   int kind; /* of any meaning: only a sighting of the same kind continues a track */
+  bool has_landmarks;
+  CoredPoint landmark[CORED_LANDMARKS];
 } CoredSighting;
 
 typedef struct CoredTrackedFace {
-  uint64_t id;                  /* from 1 */
-  CoredBox box;                 /* at the tracker's time: seen or predicted */
-  CoredBox seen_box;            /* as it was last seen */
-  double score;                 /* of the last sighting */
-  int kind;                     /* of all its sightings */
+  uint64_t id;                               /* from 1 */
+  CoredBox box;                              /* at the tracker's time: seen or predicted */
+  CoredBox seen_box;                         /* as it was last seen */
+  bool has_landmarks;                        /* of the last sighting */
+  CoredPoint landmark[CORED_LANDMARKS];      /* at the tracker's time: they move with the box */
+  CoredPoint seen_landmark[CORED_LANDMARKS]; /* as they were last seen */
+  double speed; /* at the last sighting, sides of the face per second; changes of size count as
+                   much: doubling in a second is log(2) */
+  double score; /* of the last sighting */
+  int kind;     /* of all its sightings */
   double first_seen, last_seen; /* seconds */
   double missed;                /* when the first scan since last_seen missed it; with misses > 0 */
   unsigned hits, misses;        /* sightings; scans since the last one */
