@@ -2,6 +2,7 @@
 #include "analysis/analyser.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "base/escape.h"
 #include "vision/track/track.h"
@@ -34,7 +35,8 @@ struct CoredAnalyser {
   GstClockTime now;      /* of the frame */
   gboolean searched;     /* `found` is of this stream and newer than any other regions */
   guint64 search_number; /* frame of the last search */
-  CoredRegions found, given;
+  CoredRegions found,
+      given; /* by the last search; to classify in this frame, where they are other */
 };
 
 CoredAnalyser *cored_analyser_new(void) {
@@ -77,6 +79,13 @@ static CoredCropParams crop_params(const CoredParams *params) {
                            .margin = params->roi_padding};
 }
 
+static void set_landmarks(CoredRegion *region, gboolean known,
+                          const CoredPoint landmark[CORED_LANDMARKS]) {
+  region->has_landmarks = known;
+  for (guint i = 0; known && i < CORED_LANDMARKS; i++)
+    region->landmark[i] = landmark[i];
+}
+
 static gboolean search_faces(CoredAnalyser *analyser, const CoredParams *params,
                              const CoredAnalyserFrame *frame, CoredError *error) {
   const CoredCropParams crop = crop_params(params);
@@ -86,8 +95,9 @@ static gboolean search_faces(CoredAnalyser *analyser, const CoredParams *params,
     return FALSE;
   cored_regions_clear(&analyser->found);
   for (int i = 0; i < n; i++) {
-    const CoredRegion region = {
+    CoredRegion region = {
         .box = faces[i].box, .score = faces[i].score, .roi_index = -1, .mtd_id = -1};
+    set_landmarks(&region, faces[i].has_landmarks, faces[i].landmark);
     cored_regions_add(&analyser->found, &region, frame->image.width, frame->image.height,
                       params->max_objects);
   }
@@ -96,7 +106,8 @@ static gboolean search_faces(CoredAnalyser *analyser, const CoredParams *params,
   return TRUE;
 }
 
-/* The regions to classify in this frame: see CoredRegionMode. *fresh: they are of this frame. NULL
+/* The regions to classify in this frame: see CoredRegionMode. *fresh: they are of this frame, else
+ * of the last search. NULL
  * with *error when the search failed. */
 static CoredRegions *choose_regions(CoredAnalyser *analyser, const CoredParams *params,
                                     const CoredAnalyserFrame *frame, gboolean *fresh,
@@ -122,21 +133,22 @@ static CoredRegions *choose_regions(CoredAnalyser *analyser, const CoredParams *
   return &analyser->found;
 }
 
+static CoredSighting sighting_of(const CoredRegion *region) {
+  CoredSighting seen = {.box = region->box,
+                        .score = region->score,
+                        .kind = region->full_frame ? KIND_FRAME : KIND_FACE,
+                        .has_landmarks = region->has_landmarks};
+  memcpy(seen.landmark, region->landmark, sizeof seen.landmark);
+  return seen;
+}
+
 /* Give each region its track. */
-static void track_regions(CoredAnalyser *analyser, const CoredParams *params, CoredRegions *regions,
-                          gboolean fresh) {
+static void track_regions(CoredAnalyser *analyser, CoredRegions *regions) {
   CoredSighting seen[CORED_MAX_OBJECTS];
   const double now = (double)analyser->now / GST_SECOND;
   int n;
-  cored_tracker_set_max_gap(analyser->tracker, (double)params->max_absence / GST_SECOND);
-  if (!fresh) {
-    cored_tracker_advance(analyser->tracker, now);
-    return;
-  }
   for (guint i = 0; i < regions->n; i++)
-    seen[i] = (CoredSighting){.box = regions->item[i].box,
-                              .score = regions->item[i].score,
-                              .kind = regions->item[i].full_frame ? KIND_FRAME : KIND_FACE};
+    seen[i] = sighting_of(&regions->item[i]);
   cored_tracker_update(analyser->tracker, now, seen, (int)regions->n);
   const CoredTrackedFace *faces = cored_tracker_faces(analyser->tracker, &n);
   for (int i = 0; i < n; i++)
@@ -144,22 +156,70 @@ static void track_regions(CoredAnalyser *analyser, const CoredParams *params, Co
       regions->item[faces[i].sighting].track_id = faces[i].id;
 }
 
-/* ---- Track scores --------------------------------------------------------------------------- */
-
-static gboolean is_tracked(const CoredTracker *tracker, guint64 track_id) {
+static const CoredTrackedFace *tracked_face(const CoredTracker *tracker, guint64 track_id) {
   int n;
   const CoredTrackedFace *faces = cored_tracker_faces(tracker, &n);
   for (int i = 0; i < n; i++)
     if (faces[i].id == track_id)
-      return TRUE;
-  return FALSE;
+      return &faces[i];
+  return NULL;
 }
+
+/* How far a coordinate has to go for it to lie in the frame. */
+static double way_inside(double coordinate, double length) {
+  return fmin(fmax(coordinate, 0.0), length) - coordinate;
+}
+
+/* Where the tracker takes a found face to be now; its centre stays in the frame. */
+static void predict_region(CoredRegion *region, const CoredTrackedFace *face,
+                           const CoredImage *image) {
+  const double x = way_inside(face->box.x + 0.5 * face->box.w, image->width);
+  const double y = way_inside(face->box.y + 0.5 * face->box.h, image->height);
+  region->box = (CoredBox){face->box.x + x, face->box.y + y, face->box.w, face->box.h};
+  set_landmarks(region, face->has_landmarks, face->landmark);
+  for (guint i = 0; i < CORED_LANDMARKS; i++) {
+    region->landmark[i].x += x;
+    region->landmark[i].y += y;
+  }
+}
+
+/* The faces of the last search, each where it is taken to be in this frame. */
+static CoredRegions *predict_regions(CoredAnalyser *analyser, const CoredParams *params,
+                                     const CoredAnalyserFrame *frame) {
+  const CoredImage *image = &frame->image;
+  cored_tracker_advance(analyser->tracker, (double)analyser->now / GST_SECOND);
+  cored_regions_clear(&analyser->given);
+  for (guint i = 0; i < analyser->found.n; i++) {
+    CoredRegion region = analyser->found.item[i];
+    const CoredTrackedFace *face = tracked_face(analyser->tracker, region.track_id);
+    if (face)
+      predict_region(&region, face, image);
+    cored_regions_add(&analyser->given, &region, image->width, image->height, params->max_objects);
+  }
+  return &analyser->given;
+}
+
+/* The regions with their tracks, see choose_regions. */
+static CoredRegions *follow_regions(CoredAnalyser *analyser, const CoredParams *params,
+                                    const CoredAnalyserFrame *frame, CoredError *error) {
+  gboolean fresh;
+  CoredRegions *regions = choose_regions(analyser, params, frame, &fresh, error);
+  cored_tracker_set_max_gap(analyser->tracker, (double)params->max_absence / GST_SECOND);
+  if (!regions)
+    return NULL;
+  if (!fresh)
+    return predict_regions(analyser, params, frame);
+  track_regions(analyser, regions);
+  return regions;
+}
+
+/* ---- Track scores --------------------------------------------------------------------------- */
 
 /* Forget the scores of tracks that ended. */
 static void drop_ended_scores(CoredAnalyser *analyser) {
   for (guint i = 0; i < G_N_ELEMENTS(analyser->scores); i++) {
     TrackScore *score = &analyser->scores[i];
-    if (score->track_id && !is_tracked(analyser->tracker, score->track_id))
+    if (score->track_id && !tracked_face(analyser->tracker, score->track_id))
       score->track_id = 0;
   }
 }
@@ -244,8 +304,10 @@ static void init_face(CoredFaceResult *face, const CoredRegion *region) {
                             .quality = CORED_NOT_COMPUTED,
                             .present = TRUE,
                             .full_frame = region->full_frame,
+                            .has_landmarks = region->has_landmarks,
                             .roi_index = region->roi_index,
                             .mtd_id = region->mtd_id};
+  memcpy(face->landmark, region->landmark, sizeof face->landmark);
 }
 
 static void set_heat_map(CoredAnalyser *analyser, const CoredBox *crop, CoredHeatMap *heat) {
@@ -322,11 +384,12 @@ static void add_absent_faces(CoredAnalyser *analyser, CoredResult *result) {
     const TrackScore *score = score_of(analyser, faces[i].id);
     if (!score->evaluated)
       continue;
-    const CoredRegion region = {.box = faces[i].seen_box,
-                                .score = faces[i].score,
-                                .roi_index = -1,
-                                .mtd_id = -1,
-                                .track_id = faces[i].id};
+    CoredRegion region = {.box = faces[i].seen_box,
+                          .score = faces[i].score,
+                          .roi_index = -1,
+                          .mtd_id = -1,
+                          .track_id = faces[i].id};
+    set_landmarks(&region, faces[i].has_landmarks, faces[i].seen_landmark);
     CoredFaceResult *face = &result->faces[result->n_faces++];
     init_face(face, &region);
     copy_score(analyser, score, face);
@@ -378,13 +441,11 @@ gboolean cored_analyser_run(CoredAnalyser *analyser, const CoredParams *params,
                             const CoredAnalyserFrame *frame, CoredResult *result,
                             CoredError *error) {
   const gint64 start = g_get_monotonic_time();
-  gboolean fresh;
   init_result(analyser, params, frame, result);
   analyser->now = frame->time;
-  CoredRegions *regions = choose_regions(analyser, params, frame, &fresh, error);
+  CoredRegions *regions = follow_regions(analyser, params, frame, error);
   if (!regions)
     return FALSE;
-  track_regions(analyser, params, regions, fresh);
   drop_ended_scores(analyser);
   const gboolean ok = analyse_regions(analyser, params, frame, regions, result, error);
   analyser->n_runs++;

@@ -205,6 +205,7 @@ static void reuse_for_regions(CoredResult *result, const CoredResult *last,
     *face = known ? *known : unseen;
     face->age += known ? result->age : 0;
     face->box = region->box;
+    face->has_landmarks = FALSE; /* upstream marks boxes alone */
     face->present = TRUE;
     face->roi_index = region->roi_index;
     face->mtd_id = region->mtd_id;

@@ -19,7 +19,9 @@ typedef struct CoredRegion {
   gint roi_index; /* which of the buffer's GstVideoRegionOfInterestMeta, -1: none */
   gint64 mtd_id;  /* of the analytics object, -1: none */
   gboolean full_frame;
-  guint64 track_id; /* 0: not known yet */
+  guint64 track_id;       /* 0: not known yet */
+  gboolean has_landmarks; /* else the detector that found it gave none */
+  CoredPoint landmark[CORED_LANDMARKS];
 } CoredRegion;
 
 typedef struct CoredRegions {
@@ -77,8 +79,10 @@ typedef enum CoredReason {
 typedef struct CoredFaceResult {
   CoredBox box; /* whole pixels, inside the frame */
   double face_score;
-  double p_fake, p_fake_smoothed; /* 0..1 or CORED_NOT_COMPUTED */
-  double p_shadow;                /* of the shadow model, the same */
+  gboolean has_landmarks;               /* see CoredRegion */
+  CoredPoint landmark[CORED_LANDMARKS]; /* as in CoredFace */
+  double p_fake, p_fake_smoothed;       /* 0..1 or CORED_NOT_COMPUTED */
+  double p_shadow;                      /* of the shadow model, the same */
   CoredVerdict verdict;
   CoredReason reason;
   guint64 track_id;

@@ -156,7 +156,8 @@ static const Field fields[] = {
      "Face minimum neighbors",
      "face-detector=cascade: number of overlapping detections that make a face; more is stricter"},
     {"detect-interval", KIND_UINT, AT(detect_interval), 1, G_MAXINT, NULL, 0, "Detect interval",
-     "Search for faces again N frames after the last search; the frames in between use its boxes"},
+     "Search for faces again N frames after the last search; in the frames in between its boxes "
+     "move on with their tracks"},
     {"inference-interval", KIND_UINT, AT(inference_interval), 1, G_MAXUINT, NULL, 0,
      "Inference interval",
      "Evaluate every Nth frame; the frames in between get the last result and its age"},

@@ -39,6 +39,12 @@ const CoredMetaFieldInfo cored_meta_fields[CORED_N_FIELDS] = {
     [CORED_FIELD_Y] = {"y", CORED_FIELD_UINT, CORED_ALWAYS, FACE, "pixels", "its upper edge", NULL},
     [CORED_FIELD_W] = {"w", CORED_FIELD_UINT, CORED_ALWAYS, FACE, "pixels", "its width", NULL},
     [CORED_FIELD_H] = {"h", CORED_FIELD_UINT, CORED_ALWAYS, FACE, "pixels", "its height", NULL},
+    [CORED_FIELD_LANDMARKS] =
+        {"landmarks", CORED_FIELD_DOUBLES, CORED_IF_KNOWN, FACE, "pixels",
+         "x and y of the person's right eye, left eye, tip of the nose, right "
+         "and left corner of the mouth, ten numbers; only of faces that "
+         "face-detector=network found; a point may lie outside the frame",
+         NULL},
     [CORED_FIELD_FACE_SCORE] = {"face-score", CORED_FIELD_DOUBLE, CORED_ALWAYS, FACE, "",
                                 "of the detector that found the face; comparable within one "
                                 "detector, 0 when not known",

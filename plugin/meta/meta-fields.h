@@ -21,6 +21,7 @@ typedef enum CoredMetaField {
   CORED_FIELD_Y,
   CORED_FIELD_W,
   CORED_FIELD_H,
+  CORED_FIELD_LANDMARKS,
   CORED_FIELD_FACE_SCORE,
   CORED_FIELD_TRACK_ID,
   CORED_FIELD_PRESENT,
@@ -56,7 +57,8 @@ typedef enum CoredFieldType {
   CORED_FIELD_UINT64,
   CORED_FIELD_DOUBLE,
   CORED_FIELD_STRING,
-  CORED_FIELD_ARRAY /* GST_TYPE_ARRAY of structures "face" */
+  CORED_FIELD_DOUBLES, /* GST_TYPE_ARRAY of G_TYPE_DOUBLE */
+  CORED_FIELD_ARRAY    /* GST_TYPE_ARRAY of structures "face" */
 } CoredFieldType;
 
 typedef enum CoredFieldPlace {

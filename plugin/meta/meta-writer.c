@@ -58,6 +58,21 @@ void cored_meta_write_heat_map(GstStructure *face, const CoredHeatMap *heat) {
   g_free(text);
 }
 
+static void set_landmarks(GstStructure *s, const CoredFaceResult *face) {
+  GValue all = G_VALUE_INIT, one = G_VALUE_INIT;
+  if (!face->has_landmarks)
+    return;
+  g_value_init(&all, GST_TYPE_ARRAY);
+  g_value_init(&one, G_TYPE_DOUBLE);
+  for (guint i = 0; i < 2 * CORED_LANDMARKS; i++) {
+    const CoredPoint *point = &face->landmark[i / 2];
+    g_value_set_double(&one, i % 2 ? point->y : point->x);
+    gst_value_array_append_value(&all, &one);
+  }
+  g_value_unset(&one);
+  gst_structure_take_value(s, cored_meta_fields[CORED_FIELD_LANDMARKS].name, &all);
+}
+
 /* The caller owns the structure. */
 static GstStructure *describe_face(const CoredFaceResult *face, const char *name) {
   GstStructure *s = gst_structure_new_empty(name);
@@ -68,6 +83,7 @@ static GstStructure *describe_face(const CoredFaceResult *face, const char *name
   set_uint(s, CORED_FIELD_Y, (guint)face->box.y);
   set_uint(s, CORED_FIELD_W, (guint)face->box.w);
   set_uint(s, CORED_FIELD_H, (guint)face->box.h);
+  set_landmarks(s, face);
   set_double(s, CORED_FIELD_FACE_SCORE, face->face_score);
   set_uint64(s, CORED_FIELD_TRACK_ID, face->track_id);
   set_uint64(s, CORED_FIELD_RESULT_AGE, face->age);

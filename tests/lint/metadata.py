@@ -19,7 +19,7 @@ HEADER = 'plugin/gstcoredmeta.h'
 DOCUMENT = 'docs/element.md'
 TYPES = {'BOOLEAN': ('boolean', 'gboolean'), 'UINT': ('uint', 'guint'),
          'UINT64': ('uint64', 'guint64'), 'DOUBLE': ('double', 'gdouble'),
-         'STRING': ('string', 'string'), 'ARRAY': ('array', 'array')}
+         'STRING': ('string', 'string'), 'DOUBLES': ('array of double', 'array'), 'ARRAY': ('array', 'array')}
 PLACES = {'result': 'RESULT', 'face': 'FACE', 'param': 'PARAM', 'message': 'MESSAGE'}
 
 

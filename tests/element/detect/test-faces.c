@@ -157,6 +157,7 @@ static Found expected_of_model(const char *path, int min_size) {
   take_all(locator, &params, &found);
   return found;
 }
+
 /* Results give whole pixels, outwards. */
 static gboolean has_box(const GstStructure *result, const CoredBox *box) {
   const double x = floor(box->x), y = floor(box->y);
@@ -303,8 +304,156 @@ static void the_network_is_built_in(void **state) {
   rig_close(&rig);
 }
 
+/* The landmarks of the result's face, in pixels; FALSE without the field. */
+static gboolean read_landmarks(const GstStructure *face, CoredPoint points[CORED_LANDMARKS]) {
+  const GValue *all = gst_structure_get_value(face, "landmarks");
+  if (!all)
+    return FALSE;
+  assert_int_equal(gst_value_array_get_size(all), 2 * CORED_LANDMARKS);
+  for (guint i = 0; i < CORED_LANDMARKS; i++)
+    points[i] = (CoredPoint){g_value_get_double(gst_value_array_get_value(all, 2 * i)),
+                             g_value_get_double(gst_value_array_get_value(all, 2 * i + 1))};
+  return TRUE;
+}
+
+/* The network's landmarks are in the custom meta and in the parameters of the regions. */
+static void landmarks_are_those_of_the_network(void **state) {
+  (void)state;
+  const Found network = expected_of_model(BUILT_IN, 64);
+  const GstStructure *result;
+  CoredPoint points[CORED_LANDMARKS];
+  gpointer iterate = NULL;
+  Rig rig;
+  rig_open(&rig, support_model(MODEL), CAPS, "face-detector", "network", NULL);
+  GstBuffer *out = rig_frame(&rig, crowd(0), &result);
+  assert_int_equal(result_uint(result, "n-faces"), network.n);
+  for (int i = 0; i < network.n; i++) {
+    guint n = 0;
+    assert_true(read_landmarks(result_face(result, (guint)i), points));
+    for (int k = 0; k < network.n; k++)
+      n += memcmp(points, network.face[k].landmark, sizeof points) == 0;
+    assert_int_equal(n, 1);
+    assert_true(points[0].x < points[1].x && points[0].y < points[3].y); /* upright */
+    GstVideoRegionOfInterestMeta *roi =
+        (GstVideoRegionOfInterestMeta *)gst_buffer_iterate_meta_filtered(
+            out, &iterate, GST_VIDEO_REGION_OF_INTEREST_META_API_TYPE);
+    assert_true(read_landmarks(gst_video_region_of_interest_meta_get_param(roi, "cored"), points));
+  }
+  gst_buffer_unref(out);
+  rig_close(&rig);
+}
+
+static void a_face_of_a_cascade_or_of_upstream_has_no_landmarks(void **state) {
+  (void)state;
+  static const char *const detectors[] = {"cascade", "network"};
+  for (guint i = 0; i < G_N_ELEMENTS(detectors); i++) {
+    const GstStructure *result;
+    Rig rig;
+    rig_open(&rig, support_model(MODEL), CAPS, "face-cascade", LBP, "face-detector", detectors[i],
+             NULL);
+    GstBuffer *frame = crowd(0);
+    if (i == 1)
+      frame_add_roi(frame, "face", 70, 130, 150, 150);
+    GstBuffer *out = rig_frame(&rig, frame, &result);
+    assert_int_equal(result_uint(result, "n-faces"), i == 0 ? 3 : 1);
+    assert_false(gst_structure_has_field(result_face(result, 0), "landmarks"));
+    gst_buffer_unref(out);
+    rig_close(&rig);
+  }
+}
+
+/* ---- Motion --------------------------------------------------------------------------------- */
+
+typedef struct Seen { /* the one face of a frame */
+  CoredBox box;
+  CoredPoint landmark[CORED_LANDMARKS];
+} Seen;
+
+/* A photograph that stands at position(n) in frame n, by the network every `interval` frames. */
+static void watch(guint (*position)(guint), const char *interval, Seen *seen, guint n_frames) {
+  Rig rig;
+  rig_open(&rig, support_model(MODEL), CAPS, "face-detector", "network", "detect-interval",
+           interval, NULL);
+  for (guint n = 0; n < n_frames; n++) {
+    const GstStructure *result;
+    GstBuffer *frame = gray_frame(n);
+    put_photo(frame, 0, position(n), 80, 1);
+    GstBuffer *out = rig_frame(&rig, frame, &result);
+    assert_int_equal(result_uint(result, "n-faces"), 1);
+    const GstStructure *face = result_face(result, 0);
+    seen[n].box = (CoredBox){result_uint(face, "x"), result_uint(face, "y"), result_uint(face, "w"),
+                             result_uint(face, "h")};
+    assert_true(seen[n].box.w > 0 && seen[n].box.x + seen[n].box.w <= WIDTH);
+    assert_int_equal(result_uint64(face, "track-id"), 1);
+    assert_true(read_landmarks(face, seen[n].landmark));
+    gst_buffer_unref(out);
+  }
+  rig_close(&rig);
+}
+
+static double middle_of(const CoredBox *box) {
+  return box->x + 0.5 * box->w;
+}
+
+static guint at_constant_speed(guint n) {
+  return 20 + 10 * n;
+}
+
+/* Between searches box and landmarks are where the face is, much nearer than where it was found
+ * last. `truth` is what a search of every frame finds. */
+static void between_searches_the_boxes_move_on(void **state) {
+  (void)state;
+  static Seen truth[50], moved[50];
+  double off = 0, off_if_held = 0, landmark_off = 0, box_off = 0;
+  watch(at_constant_speed, "1", truth, 50);
+  watch(at_constant_speed, "5", moved, 50);
+  for (guint n = 10; n < 50; n++) { /* the second search tells how fast it is */
+    off += fabs(middle_of(&moved[n].box) - middle_of(&truth[n].box));
+    off_if_held += fabs(middle_of(&truth[n - n % 5].box) - middle_of(&truth[n].box));
+    landmark_off += fabs(moved[n].landmark[2].x - truth[n].landmark[2].x);
+    box_off += fabs(moved[n].landmark[2].x - middle_of(&moved[n].box) -
+                    (truth[n].landmark[2].x - middle_of(&truth[n].box)));
+    if (n % 5 == 0)
+      assert_memory_equal(&moved[n], &truth[n], sizeof truth[n]);
+  }
+  assert_true(off_if_held / 40 > 15); /* 20 on average */
+  assert_true(off < 0.25 * off_if_held);
+  assert_true(landmark_off < 0.25 * off_if_held);
+  assert_true(box_off / 40 < 2.5); /* they move as one; results give whole pixels of the box */
+}
+
+static guint until_it_stops(guint n) {
+  return 20 + 10 * MIN(n, 27);
+}
+
+/* A face that stops goes on by less than half a second of its speed, and settles. */
+static void a_face_that_stops_is_not_lost(void **state) {
+  (void)state;
+  static Seen truth[60], moved[60];
+  watch(until_it_stops, "1", truth, 60);
+  watch(until_it_stops, "5", moved, 60);
+  const double end = middle_of(&truth[59].box);
+  for (guint n = 27; n < 60; n++) {
+    const double over = middle_of(&moved[n].box) - end;
+    assert_true(over < 10 * 5);            /* a search sees it every fifth frame */
+    assert_true(n < 35 || fabs(over) < 2); /* the search of frame 35 sees it stand */
+  }
+}
+
+static guint to_the_border(guint n) {
+  return 100 + MIN(24 * n, WIDTH - SIDE - 100);
+}
+
+/* Where a face leaves the picture its box ends at the border: watch() looks at that. */
+static void predicted_boxes_stay_in_the_picture(void **state) {
+  (void)state;
+  static Seen seen[40];
+  watch(to_the_border, "3", seen, 40);
+  watch(to_the_border, "5", seen, 40);
+}
+
 /* A face jumps from left to right at frame 2; a search every fourth frame sees that at frame 4. */
-static void between_searches_the_boxes_stay(void **state) {
+static void a_jump_is_seen_by_the_next_search(void **state) {
   (void)state;
   static const struct {
     const char *interval;
@@ -338,7 +487,12 @@ int main(int argc, char **argv) {
       cmocka_unit_test(small_faces_are_not_looked_for),
       cmocka_unit_test(the_cascade_is_the_file_named),
       cmocka_unit_test(the_network_is_built_in),
-      cmocka_unit_test(between_searches_the_boxes_stay),
+      cmocka_unit_test(landmarks_are_those_of_the_network),
+      cmocka_unit_test(a_face_of_a_cascade_or_of_upstream_has_no_landmarks),
+      cmocka_unit_test(between_searches_the_boxes_move_on),
+      cmocka_unit_test(a_face_that_stops_is_not_lost),
+      cmocka_unit_test(predicted_boxes_stay_in_the_picture),
+      cmocka_unit_test(a_jump_is_seen_by_the_next_search),
   };
   static const char *const plugins[] = {"coreelements", "jpeg"};
   plugins_only(plugins, G_N_ELEMENTS(plugins));

@@ -396,6 +396,7 @@ static GType type_of(CoredFieldType type) {
     return G_TYPE_DOUBLE;
   case CORED_FIELD_STRING:
     return G_TYPE_STRING;
+  case CORED_FIELD_DOUBLES:
   case CORED_FIELD_ARRAY:
     return GST_TYPE_ARRAY;
   }
@@ -433,6 +434,7 @@ static void make_result(CoredResult *result, gboolean all_known) {
                             .sharpness = known,
                             .quality = known,
                             .present = TRUE,
+                            .has_landmarks = all_known,
                             .roi_index = -1,
                             .mtd_id = -1};
   if (all_known)
