@@ -7,7 +7,7 @@
  * what its kind needs. */
 #include "fuzz.h"
 #include "tools/convert/match.h"
-#include "tools/convert/onnx.h"
+#include "tools/convert/onnx-unfold.h"
 #include "tools/convert/reader.h"
 
 /* ---- Files whose lengths are right ------------------------------------------------------------
@@ -149,6 +149,13 @@ static void read_structure(const CoredBytes *bytes) {
   if (ok) {
     see_file(&onnx.initializers);
     see_file(&onnx.constants);
+    if (cored_onnx_is_folded(&onnx)) {
+      const char *network;
+      CoredRefusal why = {0};
+      const bool unfolded = cored_onnx_unfold(&onnx, NULL, &network, &why);
+      fuzz_expect(unfolded == (why.code == CORED_REFUSAL_NONE));
+      see_file(&onnx.initializers);
+    }
   }
   cored_onnx_clear(&onnx);
 }

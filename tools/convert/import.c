@@ -14,6 +14,7 @@
 #include "tools/convert/advice.h"
 #include "tools/convert/h5.h"
 #include "tools/convert/match.h"
+#include "tools/convert/onnx-unfold.h"
 #include "tools/convert/yunet.h"
 
 /* ---- Settings -------------------------------------------------------------------------------- */
@@ -332,32 +333,43 @@ static bool fill_locator_info(const CoredImportOptions *o, const char *network,
   return true;
 }
 
-/* *model is that of an ONNX file which finds faces, NULL for any other file. */
-static bool import_locator(const char *path, const CoredBytes *bytes,
-                           const CoredImportOptions *options, CoredLooseFile *file,
-                           CoredModel **model, CoredRefusal *refusal) {
-  CoredOnnx onnx = {0};
-  CoredRefusal unused = {0};
-  *model = NULL;
-  if (cored_format_of(bytes, &unused) != CORED_FORMAT_ONNX)
-    return true;
+static CoredModel *import_locator(const char *path, const CoredBytes *bytes,
+                                  const CoredImportOptions *options, const CoredOnnx *onnx,
+                                  const char *network, CoredRefusal *refusal) {
   CoredModelInfo *const info = calloc(1, sizeof *info);
-  bool ok = info ? cored_onnx_read(bytes, &onnx, refusal)
-                 : cored_refuse(refusal, CORED_REFUSAL_NO_MEMORY, "no memory for the model");
-  const char *const network = ok ? cored_yunet_network(&onnx) : NULL;
-  if (network) {
-    file->format = "ONNX";
-    ok = fill_locator_info(options, network, info, refusal) &&
-         (*model = cored_yunet_model(&onnx, info, refusal)) &&
-         add_source(model, path, bytes, file->format, refusal);
+  CoredModel *model = NULL;
+  if (!info)
+    cored_refuse(refusal, CORED_REFUSAL_NO_MEMORY, "no memory for the model");
+  else if (fill_locator_info(options, network, info, refusal))
+    model = cored_yunet_model(onnx, info, refusal);
+  free(info);
+  if (model && !add_source(&model, path, bytes, "ONNX", refusal)) {
+    cored_model_unref(model);
+    return NULL;
+  }
+  return model;
+}
+
+/* ---- ONNX ------------------------------------------------------------------------------------ */
+
+/* The weights in *file; or, of a network that finds faces, the whole model. *network: the one that
+ * its structure tells; left alone where names have to. */
+static bool read_onnx(const char *path, const CoredBytes *bytes, const CoredImportOptions *options,
+                      CoredLooseFile *file, const char **network, CoredModel **model,
+                      CoredRefusal *refusal) {
+  CoredOnnx onnx = {0};
+  bool ok = cored_onnx_read(bytes, &onnx, refusal);
+  const char *const locator = ok ? cored_yunet_network(&onnx) : NULL;
+  file->format = "ONNX";
+  if (locator) {
+    *model = import_locator(path, bytes, options, &onnx, locator, refusal);
+    ok = *model != NULL;
+  } else if (ok) {
+    ok = (!cored_onnx_is_folded(&onnx) || cored_onnx_unfold(&onnx, *network, network, refusal)) &&
+         cored_onnx_take_weights(&onnx, file, refusal);
   }
   cored_onnx_clear(&onnx);
-  free(info);
-  if (ok)
-    return true;
-  cored_model_unref(*model);
-  *model = NULL;
-  return false;
+  return ok;
 }
 
 /* ---- Any file -------------------------------------------------------------------------------- */
@@ -366,12 +378,13 @@ static CoredModel *import_bytes(const char *path, const CoredBytes *bytes,
                                 const CoredImportOptions *options, CoredLooseFile *file,
                                 CoredImportReport *report, CoredRefusal *refusal) {
   const char *network = options->network;
-  CoredModel *model;
-  if (!import_locator(path, bytes, options, file, &model, refusal) || model)
+  CoredModel *model = NULL;
+  CoredRefusal unused = {0};
+  const bool onnx = cored_format_of(bytes, &unused) == CORED_FORMAT_ONNX;
+  if (!(onnx ? read_onnx(path, bytes, options, file, &network, &model, refusal)
+             : cored_reader_read(bytes, &options->read, cored_keras_max_data(), file, refusal)) ||
+      model || !cored_names_edit(file, &options->names, &file->notes, refusal))
     return model;
-  if (!cored_reader_read(bytes, &options->read, cored_keras_max_data(), file, refusal) ||
-      !cored_names_edit(file, &options->names, &file->notes, refusal))
-    return NULL;
   if (!network)
     network = stated_network(file);
   cored_hints_name(path, &file->hints);

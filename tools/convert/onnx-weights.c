@@ -8,38 +8,6 @@
 #include "tools/convert/onnx-graph.h"
 #include "tools/convert/onnx.h"
 
-/* "onnx::Conv_610" or "610": what PyTorch's exporter calls a tensor that it computed itself. */
-static bool is_made_up(CoredOnnxText name) {
-  static const char prefix[] = "onnx::";
-  if (name.length >= sizeof prefix - 1 && memcmp(name.at, prefix, sizeof prefix - 1) == 0)
-    return true;
-  size_t digits = 0;
-  while (digits < name.length && name.at[digits] >= '0' && name.at[digits] <= '9')
-    digits++;
-  return digits == name.length;
-}
-
-static bool has_weights(const CoredOnnxNode *node) {
-  return cored_onnx_is(node->op, "Conv") || cored_onnx_is(node->op, "Gemm") ||
-         cored_onnx_is(node->op, "MatMul");
-}
-
-/* A network whose layers' weights go by made-up names cannot be told by names. */
-static bool check_folded(const CoredOnnx *onnx, CoredRefusal *refusal) {
-  for (size_t i = 0; i < onnx->n_nodes; i++) {
-    const CoredOnnxNode *node = &onnx->nodes[i];
-    if (!has_weights(node) || node->n_inputs < 2 || !is_made_up(node->inputs[1]) ||
-        !cored_onnx_tensor(onnx, node->inputs[1]))
-      continue;
-    return cored_refuse(refusal, CORED_REFUSAL_ONNX_FOLDED,
-                        "weights without a name of their own ('%.*s'): the exporter folded batch "
-                        "norms into convolutions or changed weights otherwise",
-                        (int)(node->inputs[1].length < 64 ? node->inputs[1].length : 64),
-                        node->inputs[1].at);
-  }
-  return true;
-}
-
 /* Shapes and indices that a network computes with. */
 static bool drop_integers(CoredLooseFile *file) {
   size_t kept = 0, dropped = 0;
@@ -103,19 +71,20 @@ static bool take_metadata(const CoredOnnx *onnx, CoredMetadata *metadata) {
   return ok;
 }
 
-bool cored_onnx_read_weights(const CoredBytes *bytes, bool survey, CoredLooseFile *file,
-                             CoredRefusal *refusal) {
+bool cored_onnx_take_weights(CoredOnnx *onnx, CoredLooseFile *file, CoredRefusal *refusal) {
+  take_size(onnx, &onnx->initializers.hints);
+  *file = onnx->initializers;
+  file->format = "ONNX";
+  onnx->initializers = (CoredLooseFile){0};
+  return (drop_integers(file) && take_metadata(onnx, &file->metadata)) ||
+         cored_refuse(refusal, CORED_REFUSAL_NO_MEMORY, "no memory for notes and metadata");
+}
+
+bool cored_onnx_read_weights(const CoredBytes *bytes, CoredLooseFile *file, CoredRefusal *refusal) {
   CoredOnnx onnx = {0};
   file->format = "ONNX";
-  bool ok = cored_onnx_read(bytes, &onnx, refusal) && (survey || check_folded(&onnx, refusal));
-  if (ok) {
-    take_size(&onnx, &onnx.initializers.hints);
-    *file = onnx.initializers;
-    file->format = "ONNX";
-    onnx.initializers = (CoredLooseFile){0};
-    ok = (drop_integers(file) && take_metadata(&onnx, &file->metadata)) ||
-         cored_refuse(refusal, CORED_REFUSAL_NO_MEMORY, "no memory for notes and metadata");
-  }
+  const bool ok =
+      cored_onnx_read(bytes, &onnx, refusal) && cored_onnx_take_weights(&onnx, file, refusal);
   cored_onnx_clear(&onnx);
   return ok;
 }

@@ -99,10 +99,10 @@ const CoredLoose *cored_onnx_tensor(const CoredOnnx *onnx, CoredOnnxText name);
 /* NULL where there is none. */
 const CoredOnnxEntry *cored_onnx_metadata(const CoredOnnx *onnx, const char *key);
 
-/* The initializers as weights for the matching of names. Integers, which are no weights, are left
- * out. Refused, unless it is only a survey: a network into whose convolutions the batch norms were
- * folded, because its weights have lost their names. */
-bool cored_onnx_read_weights(const CoredBytes *bytes, bool survey, CoredLooseFile *file,
-                             CoredRefusal *refusal);
+/* The initializers as weights for the matching of names, moved into file, which is empty. Integers,
+ * which are no weights, are left out. */
+bool cored_onnx_take_weights(CoredOnnx *onnx, CoredLooseFile *file, CoredRefusal *refusal);
+/* The same of a whole file's bytes, which have to stay. */
+bool cored_onnx_read_weights(const CoredBytes *bytes, CoredLooseFile *file, CoredRefusal *refusal);
 
 #endif /* CORED_CONVERT_ONNX_H */

@@ -232,7 +232,7 @@ bool cored_reader_read(const CoredBytes *bytes, const CoredReadOptions *options,
   case CORED_FORMAT_SAFETENSORS:
     return read_safetensors(bytes, file, refusal);
   case CORED_FORMAT_ONNX:
-    return cored_onnx_read_weights(bytes, options->survey, file, refusal);
+    return cored_onnx_read_weights(bytes, file, refusal);
   case CORED_FORMAT_UNKNOWN:
     break;
   }

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """ONNX files out and in: what is written is read back to the same bits, what lies beside it, what
-may be replaced, what Ctrl-C leaves, and whose weights are found by their names.
+may be replaced, what Ctrl-C leaves, and whose weights are found by their names or, folded, by structure.
 
     onnx.test.py CONVERT MAKE_MODEL
 """
@@ -14,7 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from onnxfile import graph, model, node, tensor, text
+from onnxfile import graph, integer, ints, model, node, tensor, text
 
 CONVERT, MAKE_MODEL = sys.argv[1:3]
 # tests/reference exports the largest, too, whose layers these have as well.
@@ -209,6 +209,93 @@ def test_foreign(folder):
     lies = foreign(weights) + text(14, text(1, 'cored.format') + text(2, '1'))
     path.write_bytes(lies)
     assert 'METADATA_MISSING' in run('import', path, '-o', folder / 'no', status=1)
+    assert not (folder / 'no').exists()
+
+
+def folded_compact(weights, change=lambda name, node: node):
+    """cored-compact as PyTorch exports it: the batch norms are in the convolutions, and these have
+    lost their names. `change` may make another layer of one. And what an import has to find."""
+    nodes, tensors, expected = [], [], {}
+    value, count = 'input', 0
+
+    def add(op, inputs, attributes=()):
+        nonlocal value, count
+        count += 1
+        nodes.append((op, [value] + inputs, [str(9000 + count)], attributes))
+        value = nodes[-1][2][0]
+
+    def conv(name, bn=None, stride=1):
+        _, shape, data = weights[name + '.weight']
+        inputs = [f'onnx::Conv_{count}'] if bn else [name + '.weight']
+        expected[name + '.weight'] = data
+        tensors.append(tensor(inputs[0], shape, data=data))
+        if bn:
+            bias = struct.pack(f'<{shape[0]}f', *(i / 8 for i in range(shape[0])))
+            inputs.append(inputs[0] + 'b')
+            tensors.append(tensor(inputs[1], shape[:1], data=bias))
+            expected[bn + '.bias'] = bias
+            expected[bn + '.running_mean'] = bytes(4 * shape[0])
+            expected[bn + '.weight'] = struct.pack(f'<{shape[0]}f', *[1] * shape[0])
+        pad = shape[2] // 2
+        add(*change(name, ('Conv', inputs, (
+            integer('group', shape[0] if '.depthwise' in name else 1), ints('strides', stride, stride),
+            ints('pads', pad, pad, pad, pad), ints('kernel_shape', shape[2], shape[3])))))
+
+    conv('stem', 'stem_bn', 2)
+    add('Relu', [])
+    for stage, (stride, blocks) in enumerate(((1, 1), (2, 2), (2, 3), (2, 3)), 1):
+        for place in range(blocks):
+            before = value
+            conv(f'stage{stage}.{place}.depthwise', None, stride if place == 0 else 1)
+            conv(f'stage{stage}.{place}.pointwise', f'stage{stage}.{place}.bn')
+            if place > 0:
+                add('Add', [before])
+            add('Relu', [])
+    conv('head', 'head_bn')
+    add('Relu', [])
+    add('GlobalAveragePool', [])
+    add('Flatten', [])
+    for name in ('classifier.weight', 'classifier.bias'):
+        tensors.append(tensor('net.' + name, weights[name][1], data=weights[name][2]))
+        expected[name] = weights[name][2]
+    add('Gemm', ['net.classifier.weight', 'net.classifier.bias'], (integer('transB', 1),))
+    return model(graph(nodes=[node(*n) for n in nodes], tensors=tensors)), expected
+
+
+def test_folded(folder):
+    own, path, out = folder / 'own.safetensors', folder / 'f.onnx', folder / 'out.safetensors'
+    make(own, 'cored-compact')
+    weights = parameters(own)
+    data, expected = folded_compact(weights)
+    path.write_bytes(data)
+    said = run('import', path, '-o', out)
+    assert 'told by its structure: cored-compact' in said and '11 batch norms' in said, said
+    found = parameters(out)
+    assert set(found) == set(weights)
+    for name, values in expected.items():
+        assert found[name][2] == values, name
+    for name in found:  # 1 with the epsilon that is added to it
+        if name.endswith('.running_var'):
+            assert all(abs(v + 1e-5 - 1) < 1e-7 for v in struct.unpack(f'<{found[name][1][0]}f', found[name][2]))
+    assert 'onnx::Conv_' in run('inspect', path)
+    assert 'not those of xception' in run('import', path, '-n', 'xception', '-o', folder / 'no', status=1)
+
+    def other_stride(name, layer):
+        op, inputs, attributes = layer
+        return (op, inputs, attributes[:1] + (ints('strides', 2, 2),) + attributes[2:]) \
+            if name == 'stage3.1.depthwise' else layer
+
+    def other_op(name, layer):
+        return ('ConvTranspose',) + layer[1:] if name == 'stage2.0.pointwise' else layer
+
+    def no_bias(name, layer):
+        return (layer[0], layer[1][:1]) + layer[2:] if name == 'stage4.2.pointwise' else layer
+
+    for change in (other_stride, other_op, no_bias):
+        path.write_bytes(folded_compact(weights, change)[0])
+        said = run('import', path, '-o', folder / 'no', status=1)
+        assert 'ONNX_FOLDED' in said and 'do_constant_folding=False' in said, said
+        assert ('stage4.2.bn.bias' in said) == (change is no_bias), said
     assert not (folder / 'no').exists()
 
 
