@@ -222,6 +222,9 @@ CORED_API CoredModel *cored_model_load(const char *path, const CoredModelLoadPar
 CORED_API CoredModel *cored_model_load_memory(const void *bytes, size_t size, const char *name,
                                               const CoredModelLoadParams *params,
                                               CoredError *error);
+/* The network that finds faces where no other is named (YuNet, models/README.md), which is part of
+ * the library; as of cored_model_load. Thread-safe. */
+CORED_API CoredModel *cored_model_built_in_locator(CoredError *error);
 /* Build from tensors under the published names, in any order; data are copied and converted to
  * float32. Missing, extra and misshapen tensors are refused with the list. Thread-safe. */
 CORED_API CoredModel *cored_model_new(const CoredModelInfo *info, const CoredTensorView *tensors,

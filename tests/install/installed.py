@@ -34,7 +34,7 @@ class Installed(unittest.TestCase):
         cls.tmp = tempfile.TemporaryDirectory()
         subprocess.run([MESON, "install", "-C", BUILD, "--no-rebuild", "--quiet", "--destdir", cls.tmp.name], check=True,
                        stdout=subprocess.DEVNULL)
-        files = [os.path.join(folder, name) for folder, _, names in os.walk(cls.tmp.name) for name in names]
+        cls.files = files = [os.path.join(folder, name) for folder, _, names in os.walk(cls.tmp.name) for name in names]
         cls.elf = [path for path in files if not os.path.islink(path) and is_elf(path)]
 
     @classmethod
@@ -50,6 +50,19 @@ class Installed(unittest.TestCase):
         names = {os.path.basename(path) for path in self.elf}
         self.assertLessEqual({"cored-convert"}, names)
         self.assertTrue(any(name.startswith("libcored.so") for name in names), names)
+
+    def test_the_model_that_is_built_in_is_there_with_its_licence(self):
+        """As a file for who wants it; programs have it in them."""
+        for name in ("yunet-n.safetensors", "LICENSE", "README.md"):
+            with open(os.path.join(SOURCE, "models", name), "rb") as f:
+                want = f.read()
+            found = [path for path in self.files if path.endswith("/" + name) and "cored" in path]
+            self.assertEqual([open(path, "rb").read() == want for path in found], [True], name)
+            if name.endswith(".safetensors"):
+                end = want[-1000:]
+                holders = [os.path.basename(path) for path in self.elf if end in open(path, "rb").read()]
+                self.assertTrue(any(name.startswith("libcored.so") for name in holders), holders)
+                self.assertEqual("libgstcored.so" in holders, PLUGIN == "true", holders)
 
     def test_addresses_are_random(self):
         self.each(lambda path: self.assertRegex(text("readelf", "-hW", path), r"Type: +DYN"))

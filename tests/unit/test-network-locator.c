@@ -104,6 +104,18 @@ static void numbers_of_classes(void **state) {
   free(info);
 }
 
+static void one_is_built_in(void **state) {
+  (void)state;
+  CoredError error = {0};
+  CoredModel *const model = cored_model_built_in_locator(&error);
+  if (!model)
+    fail_msg("%s", error.message);
+  assert_int_equal(cored_model_info(model)->kind, CORED_MODEL_LOCATOR);
+  assert_string_equal(cored_model_info(model)->network, "yunet-n");
+  assert_non_null(cored_model_metadata(model, "source_sha256"));
+  cored_model_unref(model);
+}
+
 /* ---- Searching ------------------------------------------------------------------------------ */
 
 enum { SIDE = 512, MOST = 5000 };
@@ -288,10 +300,15 @@ static void refuses(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(files_have_a_kind),  cmocka_unit_test(unknown_kinds),
-      cmocka_unit_test(numbers_of_classes), cmocka_unit_test(the_surest_are_kept),
-      cmocka_unit_test(sizes_are_kept),     cmocka_unit_test(any_picture),
-      cmocka_unit_test(huge_pictures),      cmocka_unit_test(refuses),
+      cmocka_unit_test(files_have_a_kind),
+      cmocka_unit_test(unknown_kinds),
+      cmocka_unit_test(one_is_built_in),
+      cmocka_unit_test(numbers_of_classes),
+      cmocka_unit_test(the_surest_are_kept),
+      cmocka_unit_test(sizes_are_kept),
+      cmocka_unit_test(any_picture),
+      cmocka_unit_test(huge_pictures),
+      cmocka_unit_test(refuses),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
