@@ -505,6 +505,9 @@ typedef struct CoredLocator CoredLocator;
 
 /* An LBP or Haar cascade in OpenCV's XML format (opencv-data). */
 CORED_API CoredLocator *cored_locator_new_cascade(const char *path, CoredError *error);
+/* Where Debian's opencv-data has frontal faces, the quickest of those that can be read; NULL
+ * without one. Thread-safe. */
+CORED_API const char *cored_cascade_default_path(void);
 /* A model of kind CORED_MODEL_LOCATOR, of which a reference is taken (Wu, Peng and Yu 2023, "YuNet:
  * a tiny millisecond-level face detector"). threads as in CoredSessionParams. */
 CORED_API CoredLocator *cored_locator_new_network(CoredModel *model, int threads,

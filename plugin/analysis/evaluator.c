@@ -95,11 +95,11 @@ static gboolean was_stopped(CoredEvaluator *evaluator, guint stop_count) {
 }
 
 /* No face detector is no reason to stop: the whole frame is looked at then. */
-static void open_locator(CoredEvaluator *evaluator, CoredFaceDetector detector, guint stop_count) {
+static void open_locator(CoredEvaluator *evaluator, CoredFaceDetector detector,
+                         const CoredFaceDetectorFiles *files, guint stop_count) {
   CoredError error = {CORED_ERROR_NONE, ""};
-  const CoredFaceDetectorFiles files = {evaluator->cascade, evaluator->face_model};
   evaluator->opened = detector;
-  CoredLocator *locator = cored_face_detector_open(detector, &files, &error);
+  CoredLocator *locator = cored_face_detector_open(detector, files, &error);
   const CoredEvaluatorEvent event = {.kind = CORED_EVALUATOR_NO_LOCATOR, .error = &error};
   if (!locator)
     evaluator->on_event(evaluator->owner, &event);
@@ -107,6 +107,15 @@ static void open_locator(CoredEvaluator *evaluator, CoredFaceDetector detector, 
     cored_locator_free(locator);
   else
     cored_analyser_set_locator(evaluator->analyser, locator);
+}
+
+/* Open the face detector that is wanted, unless that is what was tried last. */
+static void update_locator(CoredEvaluator *evaluator, const CoredParams *params, guint stop_count) {
+  const CoredFaceDetectorFiles files = {evaluator->cascade, evaluator->face_model};
+  const CoredFaceDetector wanted = cored_face_detector_resolve(params->face_detector, &files);
+  if (params->region_mode == CORED_REGION_MODE_AUTO && wanted != CORED_FACE_DETECTOR_NONE &&
+      wanted != evaluator->opened)
+    open_locator(evaluator, wanted, &files, stop_count);
 }
 
 /* Take over what is new of models and settings, and report it. */
@@ -124,10 +133,8 @@ static void update_models(CoredEvaluator *evaluator, const CoredParams *params, 
   /* Only now, for a report may stop the evaluator. */
   for (guint role = CORED_N_ROLES; role-- > 0;)
     cored_model_slot_report_swap(evaluator->slot[role], &swap[role]);
-  if (!was_stopped(evaluator, stop_count) && evaluator->opened != params->face_detector &&
-      params->region_mode == CORED_REGION_MODE_AUTO &&
-      params->face_detector != CORED_FACE_DETECTOR_NONE)
-    open_locator(evaluator, params->face_detector, stop_count);
+  if (!was_stopped(evaluator, stop_count))
+    update_locator(evaluator, params, stop_count);
 }
 
 static void send_report(CoredEvaluator *evaluator, CoredModelRole role,

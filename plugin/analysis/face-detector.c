@@ -1,19 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 #include "analysis/face-detector.h"
 
-/* Where Debian's opencv-data has frontal face cascades, the quickest first. */
-static const char *const default_cascades[] = {
-    "/usr/share/opencv4/lbpcascades/lbpcascade_frontalface_improved.xml",
-    "/usr/share/opencv4/lbpcascades/lbpcascade_frontalface.xml",
-    "/usr/share/opencv4/haarcascades/haarcascade_frontalface_default.xml"};
-
 static CoredLocator *open_cascade(const char *path, CoredError *error) {
-  CoredLocator *locator = NULL;
-  if (path && *path)
-    return cored_locator_new_cascade(path, error);
-  for (guint i = 0; i < G_N_ELEMENTS(default_cascades) && !locator; i++)
-    locator = cored_locator_new_cascade(default_cascades[i], error);
-  return locator;
+  const char *file = path && *path ? path : cored_cascade_default_path();
+  if (file)
+    return cored_locator_new_cascade(file, error);
+  error->code = CORED_ERROR_NOT_FOUND;
+  g_strlcpy(error->message,
+            "expected a face cascade of Debian's opencv-data in /usr/share/opencv4, found none",
+            sizeof error->message);
+  return NULL;
 }
 
 static CoredLocator *open_network(const char *path, CoredError *error) {
@@ -25,6 +21,14 @@ static CoredLocator *open_network(const char *path, CoredError *error) {
   CoredLocator *locator = cored_locator_new_network(model, 1, error);
   cored_model_unref(model);
   return locator;
+}
+
+CoredFaceDetector cored_face_detector_resolve(CoredFaceDetector detector,
+                                              const CoredFaceDetectorFiles *files) {
+  if (detector != CORED_FACE_DETECTOR_AUTO)
+    return detector;
+  return files->cascade && *files->cascade ? CORED_FACE_DETECTOR_CASCADE
+                                           : CORED_FACE_DETECTOR_NETWORK;
 }
 
 CoredLocator *cored_face_detector_open(CoredFaceDetector detector,

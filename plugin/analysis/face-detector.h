@@ -11,7 +11,11 @@ typedef struct CoredFaceDetectorFiles { /* NULL or "": the default */
   const char *model;                    /* of kind locator; default: the one built in */
 } CoredFaceDetectorFiles;
 
-/* One that searches in the caller's thread. NULL with *error; detector is not NONE. */
+/* The detector that AUTO stands for: the cascade where its file is named, as pipelines did before
+ * there was a network. */
+CoredFaceDetector cored_face_detector_resolve(CoredFaceDetector detector,
+                                              const CoredFaceDetectorFiles *files);
+/* One that searches in the caller's thread. NULL with *error; detector is CASCADE or NETWORK. */
 CoredLocator *cored_face_detector_open(CoredFaceDetector detector,
                                        const CoredFaceDetectorFiles *files, CoredError *error);
 

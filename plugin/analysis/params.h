@@ -20,7 +20,8 @@ typedef enum CoredRegionMode {
 typedef enum CoredFaceDetector {
   CORED_FACE_DETECTOR_NONE,
   CORED_FACE_DETECTOR_CASCADE,
-  CORED_FACE_DETECTOR_NETWORK
+  CORED_FACE_DETECTOR_NETWORK,
+  CORED_FACE_DETECTOR_AUTO
 } CoredFaceDetector;
 
 typedef enum CoredMode {

@@ -261,14 +261,14 @@ static void install_stream_properties(GObjectClass *klass) {
       klass, PROP_FACE_CASCADE,
       g_param_spec_string(
           "face-cascade", "Face cascade",
-          "OpenCV cascade file (XML) of the face detector, as set when the element starts; unset: "
-          "the one in Debian's opencv-data",
+          "OpenCV cascade file (XML), as set when the element starts; face-detector=auto takes it "
+          "then; unset: for face-detector=cascade the one in Debian's opencv-data",
           NULL, READY));
   g_object_class_install_property(
       klass, PROP_FACE_MODEL,
       g_param_spec_string("face-model", "Face model",
-                          "Model file of face-detector=network, as set when the element starts; "
-                          "unset: the one built in",
+                          "Model file for face-detector=network, as set when the element starts; "
+                          "unset: the one that is built in",
                           NULL, READY));
   g_object_class_install_property(
       klass, PROP_MODE,

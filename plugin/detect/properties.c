@@ -9,7 +9,7 @@
 
 static const CoredParams defaults = {
     .region_mode = CORED_REGION_MODE_AUTO,
-    .face_detector = CORED_FACE_DETECTOR_CASCADE,
+    .face_detector = CORED_FACE_DETECTOR_AUTO,
     .face_scale_factor = 1.1,
     .face_min_neighbors = 3,
     .detect_interval = 5,
@@ -72,6 +72,7 @@ GType cored_mode_get_type(void) {
 GType cored_face_detector_get_type(void) {
   static gsize type;
   static const GEnumValue values[] = {
+      {CORED_FACE_DETECTOR_AUTO, "cascade where face-cascade is set, else network", "auto"},
       {CORED_FACE_DETECTOR_NONE, "Do not search for faces", "none"},
       {CORED_FACE_DETECTOR_CASCADE, "LBP or Haar cascade (face-cascade)", "cascade"},
       {CORED_FACE_DETECTOR_NETWORK, "Network that also finds landmarks (face-model)", "network"},

@@ -92,7 +92,7 @@ const char *cored_error_hint(CoredErrorCode code) {
     return "'model' and 'shadow-model' take classifiers, 'face-model' takes a model that finds "
            "faces.";
   case CORED_ERROR_CASCADE_FORMAT:
-    return "Use a cascade of Debian's opencv-data.";
+    return "Use a cascade of Debian's opencv-data, or face-detector=network.";
   case CORED_ERROR_NO_MEMORY:
     return "Free memory or use a smaller network.";
   case CORED_ERROR_VERSION:
@@ -474,9 +474,8 @@ void cored_detect_on_event(gpointer user, const CoredEvaluatorEvent *event) {
   case CORED_EVALUATOR_NO_LOCATOR:
     cored_detect_post_error(
         self, GST_MESSAGE_WARNING,
-        "No face detector, so the whole frame is evaluated where upstream marks "
-        "no regions (install opencv-data, set face-cascade or face-model, or "
-        "face-detector=network)",
+        "No face detector, so the whole frame is evaluated where upstream marks no regions "
+        "(correct face-cascade or face-model, or unset them and take the network that is built in)",
         event->error);
     break;
   }

@@ -20,6 +20,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum {
   MAX_SCALES = 1024,
@@ -378,4 +379,16 @@ CoredLocator *cored_cascade_locator_new(CoredCascade *cascade, CoredError *error
 CoredLocator *cored_locator_new_cascade(const char *path, CoredError *error) {
   CoredCascade *const cascade = cored_cascade_load(path, error);
   return cascade ? cored_cascade_locator_new(cascade, error) : NULL;
+}
+
+const char *cored_cascade_default_path(void) {
+  static const char *const usual[] = {
+      "/usr/share/opencv4/lbpcascades/lbpcascade_frontalface_improved.xml",
+      "/usr/share/opencv4/lbpcascades/lbpcascade_frontalface.xml",
+      "/usr/share/opencv4/haarcascades/haarcascade_frontalface_default.xml",
+      "/usr/share/opencv/lbpcascades/lbpcascade_frontalface_improved.xml"};
+  for (size_t i = 0; i < sizeof usual / sizeof *usual; i++)
+    if (access(usual[i], R_OK) == 0)
+      return usual[i];
+  return NULL;
 }

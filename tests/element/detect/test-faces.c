@@ -304,6 +304,39 @@ static void the_network_is_built_in(void **state) {
   rig_close(&rig);
 }
 
+/* Without a word the network searches; a cascade that is named is taken, as it was when there was
+ * nothing else, whether it is named before face-detector=auto or after it. */
+static void unless_told_otherwise_a_named_cascade_else_the_network(void **state) {
+  (void)state;
+  const Found network = expected_of_model(BUILT_IN, 64), cascade = expected(LBP, 1.1, 3, 64);
+  static const struct {
+    const char *name[2], *value[2];
+    gboolean by_network;
+  } cases[] = {
+      {{NULL}, {NULL}, TRUE},
+      {{"face-detector"}, {"auto"}, TRUE},
+      {{"face-model"}, {BUILT_IN}, TRUE},
+      {{"face-cascade"}, {""}, TRUE},
+      {{"face-cascade"}, {LBP}, FALSE},
+      {{"face-cascade", "face-detector"}, {LBP, "auto"}, FALSE},
+      {{"face-detector", "face-cascade"}, {"auto", LBP}, FALSE},
+      {{"face-cascade", "face-detector"}, {LBP, "network"}, TRUE},
+      {{"face-detector"}, {"cascade"}, FALSE},
+  };
+  assert_memory_not_equal(&network.face[0].box, &cascade.face[0].box, sizeof(CoredBox));
+  for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
+    const GstStructure *result;
+    Rig rig;
+    rig_open(&rig, support_model(MODEL), CAPS, cases[i].name[0], cases[i].value[0],
+             cases[i].name[1], cases[i].value[1], NULL);
+    GstBuffer *out = rig_frame(&rig, crowd(0), &result);
+    check_boxes(result, cases[i].by_network ? &network : &cascade);
+    gst_buffer_unref(out);
+    assert_null(rig_message(&rig, GST_MESSAGE_WARNING | GST_MESSAGE_ERROR));
+    rig_close(&rig);
+  }
+}
+
 /* The landmarks of the result's face, in pixels; FALSE without the field. */
 static gboolean read_landmarks(const GstStructure *face, CoredPoint points[CORED_LANDMARKS]) {
   const GValue *all = gst_structure_get_value(face, "landmarks");
@@ -487,6 +520,7 @@ int main(int argc, char **argv) {
       cmocka_unit_test(small_faces_are_not_looked_for),
       cmocka_unit_test(the_cascade_is_the_file_named),
       cmocka_unit_test(the_network_is_built_in),
+      cmocka_unit_test(unless_told_otherwise_a_named_cascade_else_the_network),
       cmocka_unit_test(landmarks_are_those_of_the_network),
       cmocka_unit_test(a_face_of_a_cascade_or_of_upstream_has_no_landmarks),
       cmocka_unit_test(between_searches_the_boxes_move_on),
