@@ -306,7 +306,8 @@ static void init_face(CoredFaceResult *face, const CoredRegion *region) {
                             .full_frame = region->full_frame,
                             .has_landmarks = region->has_landmarks,
                             .roi_index = region->roi_index,
-                            .mtd_id = region->mtd_id};
+                            .mtd_id = region->mtd_id,
+                            .mtd_meta = region->mtd_meta};
   memcpy(face->landmark, region->landmark, sizeof face->landmark);
 }
 

@@ -15,8 +15,7 @@ static double area(const CoredBox *box) {
   return box->w * box->h;
 }
 
-/* False when nothing of the box lies in the frame. */
-static gboolean clip(CoredBox *box, gint width, gint height) {
+gboolean cored_box_clip(CoredBox *box, gint width, gint height) {
   if (!isfinite(box->x) || !isfinite(box->y) || !isfinite(box->w) || !isfinite(box->h))
     return FALSE;
   const double x0 = fmax(box->x, 0.0), y0 = fmax(box->y, 0.0);
@@ -30,7 +29,7 @@ static gboolean clip(CoredBox *box, gint width, gint height) {
 void cored_regions_add(CoredRegions *regions, const CoredRegion *region, gint width, gint height,
                        guint limit) {
   CoredRegion item = *region;
-  if (!clip(&item.box, width, height)) {
+  if (!cored_box_clip(&item.box, width, height)) {
     regions->n_bad++;
     return;
   }
@@ -209,6 +208,7 @@ static void reuse_for_regions(CoredResult *result, const CoredResult *last,
     face->present = TRUE;
     face->roi_index = region->roi_index;
     face->mtd_id = region->mtd_id;
+    face->mtd_meta = region->mtd_meta;
   }
   result->n_faces = upstream->n;
 }

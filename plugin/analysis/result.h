@@ -18,6 +18,7 @@ typedef struct CoredRegion {
   double score;   /* of the detector that found it; 0 unknown */
   gint roi_index; /* which of the buffer's GstVideoRegionOfInterestMeta, -1: none */
   gint64 mtd_id;  /* of the analytics object, -1: none */
+  guint mtd_meta; /* which of the buffer's GstAnalyticsRelationMeta has that object */
   gboolean full_frame;
   guint64 track_id;       /* 0: not known yet */
   gboolean has_landmarks; /* else the detector that found it gave none */
@@ -37,10 +38,15 @@ void cored_regions_add(CoredRegions *regions, const CoredRegion *region, gint wi
                        guint limit);
 void cored_regions_set_full_frame(CoredRegions *regions, gint width, gint height);
 
+/* The part inside a frame of this size. FALSE, and nothing changed, where there is none or the
+ * values are not finite. */
+gboolean cored_box_clip(CoredBox *box, gint width, gint height);
 /* Intersection over union, 0..1. */
 double cored_box_overlap(const CoredBox *a, const CoredBox *b);
 /* The smallest overlap of two boxes that are taken for one face. */
 #define CORED_SAME_FACE_OVERLAP 0.3
+/* That of two boxes, of two kinds of metadata, that mark one thing. */
+#define CORED_SAME_BOX_OVERLAP 0.9
 
 /* ---- Results -------------------------------------------------------------------------------- */
 
@@ -95,6 +101,7 @@ typedef struct CoredFaceResult {
   gboolean alert; /* an alert about this face has begun and not ended */
   gint roi_index; /* see CoredRegion */
   gint64 mtd_id;
+  guint mtd_meta;
   CoredHeatMap heat;
 } CoredFaceResult;
 

@@ -17,6 +17,20 @@ static double unwrap(guint position) {
   return position > G_MAXINT ? (double)(gint)position : (double)position;
 }
 
+/* An analytics object marks that box as well: the region of interest with this index gets its
+ * result, too. */
+static gboolean is_marked(CoredRegions *regions, const CoredBox *box, gint index) {
+  for (guint i = 0; i < regions->n; i++) {
+    CoredRegion *region = &regions->item[i];
+    if (region->mtd_id >= 0 && region->roi_index < 0 &&
+        cored_box_overlap(&region->box, box) > CORED_SAME_BOX_OVERLAP) {
+      region->roi_index = index;
+      return TRUE;
+    }
+  }
+  return FALSE;
+}
+
 static void add_rois(CoredRegions *regions, GstBuffer *buffer, GQuark object_class, gint width,
                      gint height, guint limit) {
   gpointer state = NULL;
@@ -25,20 +39,20 @@ static void add_rois(CoredRegions *regions, GstBuffer *buffer, GQuark object_cla
                             buffer, &state, GST_VIDEO_REGION_OF_INTEREST_META_API_TYPE));
        index++) {
     const GstVideoRegionOfInterestMeta *roi = (const GstVideoRegionOfInterestMeta *)meta;
+    CoredRegion region = {
+        .box = {unwrap(roi->x), unwrap(roi->y), roi->w, roi->h}, .roi_index = index, .mtd_id = -1};
     if (object_class && roi->roi_type != object_class)
       continue;
-    const CoredRegion region = {
-        .box = {unwrap(roi->x), unwrap(roi->y), roi->w, roi->h}, .roi_index = index, .mtd_id = -1};
+    if (cored_box_clip(&region.box, width, height) && is_marked(regions, &region.box, index))
+      continue;
     cored_regions_add(regions, &region, width, height, limit);
   }
 }
 
 #ifdef HAVE_GST_ANALYTICS
-static void add_analytics(CoredRegions *regions, GstBuffer *buffer, GQuark object_class, gint width,
-                          gint height, guint limit) {
-  GstAnalyticsRelationMeta *relations = gst_buffer_get_analytics_relation_meta(buffer);
-  if (!relations)
-    return;
+/* The objects of the index-th relation meta. */
+static void add_objects(CoredRegions *regions, GstAnalyticsRelationMeta *relations, guint index,
+                        GQuark object_class, gint width, gint height, guint limit) {
   gpointer state = NULL;
   GstAnalyticsMtd mtd;
   while (gst_analytics_relation_meta_iterate(relations, &state, gst_analytics_od_mtd_get_mtd_type(),
@@ -50,35 +64,24 @@ static void add_analytics(CoredRegions *regions, GstBuffer *buffer, GQuark objec
       continue;
     if (!gst_analytics_od_mtd_get_location(od, &x, &y, &w, &h, &score))
       continue;
-    const CoredRegion region = {
-        .box = {x, y, w, h}, .score = (double)score, .roi_index = -1, .mtd_id = mtd.id};
+    const CoredRegion region = {.box = {x, y, w, h},
+                                .score = (double)score,
+                                .roi_index = -1,
+                                .mtd_id = mtd.id,
+                                .mtd_meta = index};
     cored_regions_add(regions, &region, width, height, limit);
   }
 }
 
-/* Regions of interest that mark the same faces as analytics objects get the result as well. */
-static void match_rois(CoredRegions *regions, GstBuffer *buffer, GQuark object_class) {
+static void add_analytics(CoredRegions *regions, GstBuffer *buffer, GQuark object_class, gint width,
+                          gint height, guint limit) {
   gpointer state = NULL;
   GstMeta *meta;
-  guint n_unmatched = regions->n;
-  for (gint index = 0;
-       n_unmatched > 0 && (meta = gst_buffer_iterate_meta_filtered(
-                               buffer, &state, GST_VIDEO_REGION_OF_INTEREST_META_API_TYPE));
-       index++) {
-    const GstVideoRegionOfInterestMeta *roi = (const GstVideoRegionOfInterestMeta *)meta;
-    const CoredBox box = {unwrap(roi->x), unwrap(roi->y), roi->w, roi->h};
-    if (object_class && roi->roi_type != object_class)
-      continue;
-    for (guint i = 0; i < regions->n; i++) {
-      CoredRegion *region = &regions->item[i];
-      if (region->roi_index < 0 &&
-          cored_box_overlap(&region->box, &box) > CORED_SAME_FACE_OVERLAP) {
-        region->roi_index = index;
-        n_unmatched--;
-        break;
-      }
-    }
-  }
+  for (guint index = 0; (meta = gst_buffer_iterate_meta_filtered(
+                             buffer, &state, GST_ANALYTICS_RELATION_META_API_TYPE));
+       index++)
+    add_objects(regions, (GstAnalyticsRelationMeta *)meta, index, object_class, width, height,
+                limit);
 }
 #endif
 
@@ -87,10 +90,6 @@ void cored_meta_read_regions(CoredRegions *regions, GstBuffer *buffer, GQuark ob
   cored_regions_clear(regions);
 #ifdef HAVE_GST_ANALYTICS
   add_analytics(regions, buffer, object_class, width, height, limit);
-  if (regions->n > 0) { /* a detector that writes both kinds means the same faces */
-    match_rois(regions, buffer, object_class);
-    return;
-  }
 #endif
   add_rois(regions, buffer, object_class, width, height, limit);
 }

@@ -7,8 +7,10 @@
 
 #include "analysis/result.h"
 
-/* All regions of the wanted class (0: any) that came with the buffer: GstAnalytics objects, else
- * regions of interest. Clipped to the frame; the `limit` largest. */
+/* All regions of the wanted class (0: any) that came with the buffer: the objects of all its
+ * GstAnalyticsRelationMeta and all its regions of interest. One of each that mark the same box
+ * (they overlap by more than CORED_SAME_BOX_OVERLAP) are one region. Clipped to the frame; the
+ * `limit` largest. */
 void cored_meta_read_regions(CoredRegions *regions, GstBuffer *buffer, GQuark object_class,
                              gint width, gint height, guint limit);
 

@@ -196,14 +196,22 @@ static gboolean add_classification(GstAnalyticsRelationMeta *relations, double p
   return gst_analytics_relation_meta_add_cls_mtd(relations, 2, levels, classes, cls);
 }
 
-/* The upstream object that the face is, or a new one. */
-static gboolean find_object(GstAnalyticsRelationMeta *relations, const CoredFaceResult *face,
-                            GQuark object_class, guint *id) {
-  GstAnalyticsODMtd od;
-  if (face->mtd_id >= 0) {
-    *id = (guint)face->mtd_id;
-    return TRUE;
+/* The index-th relation meta of the buffer, NULL past the end. */
+static GstAnalyticsRelationMeta *nth_relations(GstBuffer *buffer, guint index) {
+  gpointer state = NULL;
+  GstMeta *meta = NULL;
+  for (guint i = 0; i <= index; i++) {
+    meta = gst_buffer_iterate_meta_filtered(buffer, &state, GST_ANALYTICS_RELATION_META_API_TYPE);
+    if (!meta)
+      break;
   }
+  return (GstAnalyticsRelationMeta *)meta;
+}
+
+/* A new object for the face. */
+static gboolean add_object(GstAnalyticsRelationMeta *relations, const CoredFaceResult *face,
+                           GQuark object_class, guint *id) {
+  GstAnalyticsODMtd od;
   if (!gst_analytics_relation_meta_add_od_mtd(
           relations, object_class, (gint)face->box.x, (gint)face->box.y, (gint)face->box.w,
           (gint)face->box.h, (gfloat)CLAMP(face->face_score, 0.0, 1.0), &od))
@@ -229,29 +237,39 @@ static void detach_verdicts(GstAnalyticsRelationMeta *relations, guint object) {
   }
 }
 
+/* The face's verdict, related to its object: that of upstream, in the relation meta where it is, or
+ * a new one in `relations`. */
+static void attach_verdict(GstBuffer *buffer, GstAnalyticsRelationMeta *relations,
+                           const CoredFaceResult *face, GQuark object_class) {
+  const gboolean of_upstream = face->mtd_id >= 0;
+  GstAnalyticsClsMtd cls;
+  guint object = (guint)face->mtd_id;
+  if (of_upstream)
+    relations = nth_relations(buffer, face->mtd_meta);
+  if (!relations)
+    return;
+  const gboolean classified =
+      face->p_fake_smoothed >= 0.0 && add_classification(relations, face->p_fake_smoothed, &cls);
+  if (face->full_frame || (!of_upstream && !add_object(relations, face, object_class, &object)))
+    return;
+  detach_verdicts(relations, object);
+  if (!classified)
+    return;
+  gst_analytics_relation_meta_set_relation(
+      relations, GST_ANALYTICS_REL_TYPE_RELATE_TO | GST_ANALYTICS_REL_TYPE_CONTAIN, object, cls.id);
+  gst_analytics_relation_meta_set_relation(relations, GST_ANALYTICS_REL_TYPE_IS_PART_OF, cls.id,
+                                           object);
+}
+
 static void attach_analytics(GstBuffer *buffer, const CoredResult *result, GQuark object_class) {
   if (result->n_faces == 0)
     return;
-  GstAnalyticsRelationMeta *relations = gst_buffer_add_analytics_relation_meta(buffer);
-  for (guint i = 0; relations && i < result->n_faces; i++) {
-    const CoredFaceResult *face = &result->faces[i];
-    GstAnalyticsClsMtd cls;
-    guint object;
-    if (!face->present)
-      continue;
-    const gboolean classified =
-        face->p_fake_smoothed >= 0.0 && add_classification(relations, face->p_fake_smoothed, &cls);
-    if (face->full_frame || !find_object(relations, face, object_class, &object))
-      continue;
-    detach_verdicts(relations, object);
-    if (!classified)
-      continue;
-    gst_analytics_relation_meta_set_relation(
-        relations, GST_ANALYTICS_REL_TYPE_RELATE_TO | GST_ANALYTICS_REL_TYPE_CONTAIN, object,
-        cls.id);
-    gst_analytics_relation_meta_set_relation(relations, GST_ANALYTICS_REL_TYPE_IS_PART_OF, cls.id,
-                                             object);
-  }
+  GstAnalyticsRelationMeta *relations = gst_buffer_get_analytics_relation_meta(buffer);
+  if (!relations)
+    relations = gst_buffer_add_analytics_relation_meta(buffer);
+  for (guint i = 0; relations && i < result->n_faces; i++)
+    if (result->faces[i].present)
+      attach_verdict(buffer, relations, &result->faces[i], object_class);
 }
 #endif
 
