@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "analysis/search-pace.h"
 #include "base/escape.h"
 #include "vision/track/track.h"
 
@@ -32,16 +33,16 @@ struct CoredAnalyser {
   CoredLocator *locator;
   CoredTracker *tracker;
   TrackScore scores[CORED_TRACKER_MAX];
-  GstClockTime now;      /* of the frame */
-  gboolean searched;     /* `found` is of this stream and newer than any other regions */
-  guint64 search_number; /* frame of the last search */
-  CoredRegions found,
-      given; /* by the last search; to classify in this frame, where they are other */
+  GstClockTime now;     /* of the frame */
+  CoredSearchPace pace; /* begun: `found` is of this stream and newer than any other regions */
+  CoredRegions found;   /* by the last search */
+  CoredRegions given;   /* to classify in this frame, where it is not searched */
 };
 
 CoredAnalyser *cored_analyser_new(void) {
   CoredAnalyser *analyser = g_new0(CoredAnalyser, 1);
   CoredError error;
+  cored_search_pace_reset(&analyser->pace);
   analyser->tracker = cored_tracker_new(NULL, &error);
   if (!analyser->tracker)
     g_error("%s", cored_show(error.message).text); /* no memory: as g_new0 */
@@ -65,7 +66,7 @@ void cored_analyser_set_classifiers(CoredAnalyser *analyser, CoredClassifier *cl
 void cored_analyser_set_locator(CoredAnalyser *analyser, CoredLocator *locator) {
   cored_locator_free(analyser->locator);
   analyser->locator = locator;
-  analyser->searched = FALSE;
+  cored_search_pace_reset(&analyser->pace);
 }
 
 /* ---- Regions -------------------------------------------------------------------------------- */
@@ -101,8 +102,6 @@ static gboolean search_faces(CoredAnalyser *analyser, const CoredParams *params,
     cored_regions_add(&analyser->found, &region, frame->image.width, frame->image.height,
                       params->max_objects);
   }
-  analyser->searched = TRUE;
-  analyser->search_number = frame->number;
   return TRUE;
 }
 
@@ -117,17 +116,17 @@ static CoredRegions *choose_regions(CoredAnalyser *analyser, const CoredParams *
   *given = *frame->upstream;
   if (params->region_mode != CORED_REGION_MODE_FULL_FRAME &&
       (given->n > 0 || params->region_mode == CORED_REGION_MODE_ROI_LIST)) {
-    analyser->searched = FALSE;
+    cored_search_pace_reset(&analyser->pace);
     return given;
   }
   if (params->region_mode == CORED_REGION_MODE_FULL_FRAME ||
       params->face_detector == CORED_FACE_DETECTOR_NONE || !analyser->locator) {
     cored_regions_set_full_frame(given, frame->image.width, frame->image.height);
-    analyser->searched = FALSE;
+    cored_search_pace_reset(&analyser->pace);
     return given;
   }
-  *fresh =
-      !analyser->searched || frame->number - analyser->search_number >= params->detect_interval;
+  *fresh = cored_search_pace_is_due(&analyser->pace, params->detect_interval, frame->number,
+                                    analyser->now);
   if (*fresh && !search_faces(analyser, params, frame, error))
     return NULL;
   return &analyser->found;
@@ -199,6 +198,13 @@ static CoredRegions *predict_regions(CoredAnalyser *analyser, const CoredParams 
   return &analyser->given;
 }
 
+/* After a search, when its faces are tracked. */
+static void set_pace(CoredAnalyser *analyser, const CoredAnalyserFrame *frame) {
+  int n;
+  const CoredTrackedFace *faces = cored_tracker_faces(analyser->tracker, &n);
+  cored_search_pace_searched(&analyser->pace, frame->number, analyser->now, faces, n, KIND_FACE);
+}
+
 /* The regions with their tracks, see choose_regions. */
 static CoredRegions *follow_regions(CoredAnalyser *analyser, const CoredParams *params,
                                     const CoredAnalyserFrame *frame, CoredError *error) {
@@ -210,6 +216,8 @@ static CoredRegions *follow_regions(CoredAnalyser *analyser, const CoredParams *
   if (!fresh)
     return predict_regions(analyser, params, frame);
   track_regions(analyser, regions);
+  if (regions == &analyser->found)
+    set_pace(analyser, frame);
   return regions;
 }
 
@@ -422,7 +430,7 @@ void cored_analyser_reset(CoredAnalyser *analyser) {
   cored_tracker_reset(analyser->tracker);
   for (guint i = 0; i < G_N_ELEMENTS(analyser->scores); i++)
     analyser->scores[i].track_id = 0;
-  analyser->searched = FALSE;
+  cored_search_pace_reset(&analyser->pace);
 }
 
 static void init_result(CoredAnalyser *analyser, const CoredParams *params,

@@ -12,7 +12,7 @@ static const CoredParams defaults = {
     .face_detector = CORED_FACE_DETECTOR_AUTO,
     .face_scale_factor = 1.1,
     .face_min_neighbors = 3,
-    .detect_interval = 5,
+    .detect_interval = 0,
     .min_object_size = 64,
     .min_sharpness = 0.5,
     .max_objects = 8,
@@ -156,9 +156,10 @@ static const Field fields[] = {
     {"face-min-neighbors", KIND_UINT, AT(face_min_neighbors), 0, 100, NULL, 0,
      "Face minimum neighbors",
      "face-detector=cascade: number of overlapping detections that make a face; more is stricter"},
-    {"detect-interval", KIND_UINT, AT(detect_interval), 1, G_MAXINT, NULL, 0, "Detect interval",
+    {"detect-interval", KIND_UINT, AT(detect_interval), 0, G_MAXINT, NULL, 0, "Detect interval",
      "Search for faces again N frames after the last search; in the frames in between its boxes "
-     "move on with their tracks"},
+     "move on with their tracks. 0: after 1/15 s of the stream while no face is tracked or one is "
+     "new, quick or missing, up to 1/3 s while all are steady"},
     {"inference-interval", KIND_UINT, AT(inference_interval), 1, G_MAXUINT, NULL, 0,
      "Inference interval",
      "Evaluate every Nth frame; the frames in between get the last result and its age"},

@@ -28,7 +28,8 @@ except ImportError as missing:
     sys.exit(77)
 
 TOLERANCE = 1e-4
-EVERY = 60  # a multiple of detect-interval, 20: in these the element looks for faces
+INTERVAL = 20  # detect-interval
+EVERY = 3 * INTERVAL  # in these the element looks for faces
 CASCADE = '/usr/share/opencv4/lbpcascades/lbpcascade_frontalface_improved.xml'
 MIN_SIZE = 64  # the element's default min-object-size
 PADDING = 0.3  # the element's default roi-padding
@@ -104,7 +105,8 @@ def scan(tool, model, videos, folder):
     """Judged frames {uri: {number: object}} and verdicts {uri: object}."""
     out = Path(folder, 'scan.jsonl')
     env = dict(os.environ, GST_REGISTRY=str(Path(folder, 'registry.bin')))
-    subprocess.run([tool, '-q', '--model', model, '--overwrite', '--json', out, *videos], check=True, env=env,
+    subprocess.run([tool, '-q', '--model', model, '--overwrite', '--json', out, '--set',
+                    f'detect-interval={INTERVAL}', '--set', f'face-cascade={CASCADE}', *videos], check=True, env=env,
                    stdout=subprocess.DEVNULL)
     frames, verdicts = {}, {}
     for line in out.read_text().splitlines():

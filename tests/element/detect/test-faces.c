@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * The element's own search for faces: what each property of it changes, on photographs of faces.
  * Usage: test-element-faces FOLDER, whose first JPEG files are the faces; 77 without them. */
+#include "held.h"
 #include "plugins.h"
 #include "support.h"
 
@@ -511,6 +512,84 @@ static void a_jump_is_seen_by_the_next_search(void **state) {
   }
 }
 
+/* No face in the first `from` frames, then one that jumps in frame `jump`. In how many frames is it
+ * seen too late, when it comes and when it jumps? */
+static void play_jump(const char *interval, guint from, guint jump, guint *late, guint *late_jump) {
+  Rig rig;
+  rig_open(&rig, support_model(MODEL), CAPS, "face-detector", "network", NULL);
+  if (interval)
+    gst_util_set_object_arg(G_OBJECT(rig.element), "detect-interval", interval);
+  *late = *late_jump = 0;
+  for (guint n = 0; n < jump + 12; n++) {
+    const GstStructure *result;
+    GstBuffer *frame = gray_frame(n);
+    if (n >= from)
+      put_photo(frame, 0, n < jump ? 20 : 500, 80, 1);
+    GstBuffer *out = rig_frame(&rig, frame, &result);
+    const gboolean seen = result_uint(result, "n-faces") > 0;
+    assert_true(n >= from || !seen);
+    *late += n >= from && !seen;
+    *late_jump += n >= jump && result_uint(only_present(result), "x") < 400;
+    gst_buffer_unref(out);
+  }
+  rig_close(&rig);
+}
+
+/* At 25 frames a second: every second frame while there is no face; every ninth, the first one that
+ * is 1/3 s later, after it rested for a while. That is the default. */
+static void by_default_the_interval_is_as_the_faces_are(void **state) {
+  (void)state;
+  static const char *const intervals[] = {NULL, "0", "2"};
+  for (guint i = 0; i < G_N_ELEMENTS(intervals); i++) {
+    guint most = 0, most_jump = 0;
+    for (guint k = 0; k < 3; k++) {
+      guint late, late_jump;
+      play_jump(intervals[i], 11, 60 + 3 * k, &late, &late_jump);
+      most = MAX(most, late);
+      most_jump = MAX(most_jump, late_jump);
+    }
+    assert_int_equal(most, 1);
+    if (i == 2)
+      assert_int_equal(most_jump, 1);
+    else
+      assert_in_range(most_jump, 6, 8);
+  }
+}
+
+/* While the search for one frame's faces does not end, the frames after it leave as in any case:
+ * at once, or after the delay, without a result. */
+static void a_search_delays_no_frame(void **state) {
+  (void)state;
+  static const char *const modes[] = {"latest", "delay"};
+  for (guint i = 0; i < G_N_ELEMENTS(modes); i++) {
+    const guint lag = i == 0 ? 0 : 2;
+    Rig rig;
+    rig_open(&rig, support_model(MODEL), CAPS, "face-detector", "network", "mode", modes[i],
+             "delay", "80000000", NULL);
+    held_begin();
+    for (guint n = 0; n < 8; n++) {
+      GstBuffer *frame = crowd(n);
+      assert_int_equal(gst_harness_push(rig.harness, held_frame_copy(frame)), GST_FLOW_OK);
+      gst_buffer_unref(frame);
+      if (n == 0)
+        held_await(1);
+      GstBuffer *out = gst_harness_try_pull(rig.harness);
+      assert_int_equal(out != NULL, n >= lag);
+      if (!out)
+        continue;
+      assert_true(GST_BUFFER_PTS(out) == (n - lag) * 40 * GST_MSECOND);
+      assert_false(result_inferred(cored_meta_get(out)));
+      assert_int_equal(result_uint(cored_meta_get(out), "n-faces"), 0);
+      gst_buffer_unref(out);
+    }
+    assert_int_equal(rig_stat(&rig, "inferred"), 0);
+    held_end();
+    rig_wait_for(&rig, "inferred", 1); /* it is found in the end */
+    assert_true(rig_stat(&rig, "faces") >= 3);
+    rig_close(&rig);
+  }
+}
+
 int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(faces_are_found_where_they_are),
@@ -527,6 +606,8 @@ int main(int argc, char **argv) {
       cmocka_unit_test(a_face_that_stops_is_not_lost),
       cmocka_unit_test(predicted_boxes_stay_in_the_picture),
       cmocka_unit_test(a_jump_is_seen_by_the_next_search),
+      cmocka_unit_test(by_default_the_interval_is_as_the_faces_are),
+      cmocka_unit_test(a_search_delays_no_frame),
   };
   static const char *const plugins[] = {"coreelements", "jpeg"};
   plugins_only(plugins, G_N_ELEMENTS(plugins));

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+#include "analysis/search-pace.h"
+
+/* How much longer each wait is than the one before. */
+#define GROWTH 1.5
+/* A face should not move farther between two searches, in sides. */
+#define MAX_WAY 0.15
+/* Sightings that a face needs to be no longer new: two give its velocity, the third confirms it. */
+#define MIN_HITS 3
+/* Time stamps are rounded. */
+#define TOLERANCE GST_MSECOND
+
+void cored_search_pace_reset(CoredSearchPace *pace) {
+  pace->begun = FALSE;
+  pace->wait = CORED_SEARCH_SHORTEST;
+}
+
+gboolean cored_search_pace_is_due(const CoredSearchPace *pace, guint interval, guint64 number,
+                                  GstClockTime time) {
+  if (!pace->begun)
+    return TRUE;
+  if (interval > 0)
+    return number - pace->number >= interval;
+  return time + TOLERANCE >= pace->time + pace->wait;
+}
+
+static gboolean is_steady(const CoredTrackedFace *face) {
+  return face->misses == 0 && face->hits >= MIN_HITS;
+}
+
+/* How long the tracks let the next search wait at most. */
+static GstClockTime longest_wait(const CoredTrackedFace *faces, int n, int kind) {
+  double speed = 0.0;
+  int n_steady = 0;
+  for (int i = 0; i < n; i++) {
+    if (faces[i].kind != kind)
+      continue;
+    if (!is_steady(&faces[i]))
+      return CORED_SEARCH_SHORTEST;
+    speed = MAX(speed, faces[i].speed);
+    n_steady++;
+  }
+  if (n_steady == 0)
+    return CORED_SEARCH_SHORTEST;
+  if (speed * CORED_SEARCH_LONGEST <= MAX_WAY * GST_SECOND)
+    return CORED_SEARCH_LONGEST;
+  return (GstClockTime)(MAX_WAY / speed * GST_SECOND);
+}
+
+void cored_search_pace_searched(CoredSearchPace *pace, guint64 number, GstClockTime time,
+                                const CoredTrackedFace *faces, int n, int kind) {
+  const GstClockTime longest = longest_wait(faces, n, kind);
+  const GstClockTime grown = (GstClockTime)(GROWTH * (double)pace->wait);
+  pace->wait = CLAMP(grown, CORED_SEARCH_SHORTEST, MAX(longest, CORED_SEARCH_SHORTEST));
+  pace->begun = TRUE;
+  pace->number = number;
+  pace->time = time;
+}
