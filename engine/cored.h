@@ -497,10 +497,13 @@ typedef struct CoredLocatorParams {
                           find. Where pixels are not square these are square ones, as large as the
                           shorter side */
   int max_size;        /* largest; 0 means the picture */
+  bool upside_down;    /* network: look at the picture turned by 180 degrees, too, which takes twice
+                          the time; default false */
 } CoredLocatorParams;
 
 /* An object that finds faces: upright ones with a cascade; tilted ones, too, and their landmarks,
- * with a network. Belongs to one caller at a time. */
+ * with a network, and on request those that stand on their head. Of a search's parameters each
+ * kind ignores those of the other, so that one set serves both. Belongs to one caller at a time. */
 typedef struct CoredLocator CoredLocator;
 
 /* An LBP or Haar cascade in OpenCV's XML format (opencv-data). */
@@ -544,11 +547,12 @@ typedef struct CoredCropParams {
   int min_size;         /* 0: any */
   double min_sharpness; /* 0..1; 0: any */
   double margin;        /* 0..4 */
+  bool upside_down;     /* of the search */
 } CoredCropParams;
 
 #define CORED_MAX_FACES 64
 
-/* 1.1, 3, 64, 0.5 and 0.3: what the element does unless told otherwise. */
+/* 1.1, 3, 64, 0.5, 0.3 and false: what the element does unless told otherwise. */
 CORED_API CoredCropParams cored_crop_params_default(void);
 /* The faces of a picture, the largest first; at most max of them. False as cored_locator_find. */
 CORED_API bool cored_crop_find(CoredLocator *locator, const CoredImage *image,

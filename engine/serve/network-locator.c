@@ -4,7 +4,8 @@
  * The picture is reduced until the smallest wanted face has LEAST_FACE pixels, the fewest that the
  * network still finds, and filled up to multiples of 32 by repeating its border. Every cell of the
  * three outputs may be a face; of those whose score suffices the surer ones suppress what overlaps
- * them. */
+ * them. The network misses many faces that stand on their head; on request the same input is looked
+ * at once more, turned by 180 degrees, and what is found there is turned back. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -139,6 +140,15 @@ static CoredFace face_of(const float *cell, int x, int y, int stride, const Fit 
   return face;
 }
 
+/* From the turned input to the upright one. */
+static void turn_face(CoredFace *face, const CoredBox *whole) {
+  face->box.x = whole->w - face->box.x - face->box.w;
+  face->box.y = whole->h - face->box.y - face->box.h;
+  for (int i = 0; i < CORED_LANDMARKS; i++)
+    face->landmark[i] =
+        (CoredPoint){whole->w - face->landmark[i].x, whole->h - face->landmark[i].y};
+}
+
 /* Sides in square pixels; not of a box that is no box. */
 static bool has_wanted_size(const CoredFace *face, const CoredLocatorSearch *search,
                             const CoredPixelShape *pixel) {
@@ -182,10 +192,10 @@ static double least_logit_for(double min_score) {
 }
 
 static void collect(NetworkLocator *l, int level, const CoredLocatorSearch *search,
-                    double min_score, const CoredPixelShape *pixel) {
+                    const CoredPixelShape *pixel, bool turned) {
   CoredShape shape;
   const float *cell = cored_session_named(l->session, cored_yunet_outputs[level], &shape);
-  const double least_logit = least_logit_for(min_score);
+  const double least_logit = least_logit_for(search->min_score);
   for (int y = 0; y < shape.h; y++)
     for (int x = 0; x < shape.w; x++, cell += CORED_YUNET_CHANNELS) {
       const double face_logit = (double)cell[CORED_YUNET_FACE];
@@ -195,7 +205,9 @@ static void collect(NetworkLocator *l, int level, const CoredLocatorSearch *sear
       const double score = sqrt(sigmoid(face_logit) * sigmoid(object_logit));
       CoredFace face = face_of(cell, x, y, 8 << level, &l->fit);
       face.score = score;
-      if (score >= min_score && has_wanted_size(&face, search, pixel))
+      if (turned)
+        turn_face(&face, &l->fit.box);
+      if (score >= search->min_score && has_wanted_size(&face, search, pixel))
         add_candidate(l, &face);
     }
 }
@@ -229,21 +241,43 @@ static int suppress(CoredFace *faces, int n, int max) {
 
 /* ---- The locator ---------------------------------------------------------------------------- */
 
+/* By 180 degrees: the last pixel becomes the first. */
+static void turn_input(float *input, int width, int height) {
+  float *low = input, *high = input + ((size_t)width * (size_t)height - 1) * 3;
+  for (; low < high; low += 3, high -= 3)
+    for (int i = 0; i < 3; i++) {
+      const float value = low[i];
+      low[i] = high[i];
+      high[i] = value;
+    }
+}
+
+/* Add what the network finds in its input. */
+static void look(NetworkLocator *l, const CoredLocatorSearch *search, const CoredPixelShape *pixel,
+                 bool turned) {
+  CoredOutput output;
+  cored_session_run(l->session, cored_session_input(l->session), 1, &output);
+  for (int level = 0; level < CORED_YUNET_STRIDES; level++)
+    collect(l, level, search, pixel, turned);
+}
+
 static bool find(CoredLocator *locator, const CoredImage *image, const CoredLocatorSearch *search,
                  CoredFace *faces, int max, int *n_faces, CoredError *error) {
   NetworkLocator *const l = (NetworkLocator *)locator;
   const CoredPixelShape pixel = cored_pixel_shape(image);
-  const double min_score =
-      search->min_score > 0. ? search->min_score : cored_model_info(l->model)->threshold;
+  CoredLocatorSearch filled = *search;
+  if (!(filled.min_score > 0.))
+    filled.min_score = cored_model_info(l->model)->threshold;
   if (!prepare(l, image, search->min_size, error) ||
       !cored_preprocessor_run(l->preprocessor, image, &l->fit.box, cored_session_input(l->session),
                               error))
     return false;
-  CoredOutput output;
-  cored_session_run(l->session, cored_session_input(l->session), 1, &output);
   l->n_candidates = 0;
-  for (int level = 0; level < CORED_YUNET_STRIDES; level++)
-    collect(l, level, search, min_score, &pixel);
+  look(l, &filled, &pixel, false);
+  if (search->upside_down) {
+    turn_input(cored_session_input(l->session), l->fit.width, l->fit.height);
+    look(l, &filled, &pixel, true);
+  }
   qsort(l->candidates, (size_t)l->n_candidates, sizeof *l->candidates, surer_first);
   *n_faces = suppress(l->candidates, l->n_candidates, max);
   memcpy(faces, l->candidates, (size_t)*n_faces * sizeof *faces);

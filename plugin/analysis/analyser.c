@@ -77,7 +77,8 @@ static CoredCropParams crop_params(const CoredParams *params) {
                            .min_neighbors = (int)params->face_min_neighbors,
                            .min_size = (int)params->min_object_size,
                            .min_sharpness = params->min_sharpness,
-                           .margin = params->roi_padding};
+                           .margin = params->roi_padding,
+                           .upside_down = params->find_upside_down};
 }
 
 static void set_landmarks(CoredRegion *region, gboolean known,

@@ -55,6 +55,7 @@ typedef struct CoredParams {
   GQuark object_class;      /* 0: regions of any class */
   double face_scale_factor; /* > 1 */
   guint face_min_neighbors;
+  gboolean find_upside_down;
   guint detect_interval; /* frames; 0: adaptive */
   guint min_object_size; /* pixels of the shorter side */
   double min_sharpness;  /* 0..1 */

@@ -156,6 +156,9 @@ static const Field fields[] = {
     {"face-min-neighbors", KIND_UINT, AT(face_min_neighbors), 0, 100, NULL, 0,
      "Face minimum neighbors",
      "face-detector=cascade: number of overlapping detections that make a face; more is stricter"},
+    {"find-upside-down", KIND_BOOLEAN, AT(find_upside_down), 0, 0, NULL, 0, "Find upside down",
+     "face-detector=network: look at the picture turned by 180 degrees, too, for faces that stand "
+     "on their head; a search takes twice as long"},
     {"detect-interval", KIND_UINT, AT(detect_interval), 0, G_MAXINT, NULL, 0, "Detect interval",
      "Search for faces again N frames after the last search; in the frames in between its boxes "
      "move on with their tracks. 0: after 1/15 s of the stream while no face is tracked or one is "

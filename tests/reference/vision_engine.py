@@ -43,7 +43,7 @@ class Face(C.Structure):
 
 class LocatorParams(C.Structure):
     _fields_ = [('scale_factor', C.c_double), ('min_neighbors', C.c_int), ('min_score', C.c_double),
-                ('min_size', C.c_int), ('max_size', C.c_int)]
+                ('min_size', C.c_int), ('max_size', C.c_int), ('upside_down', C.c_bool)]
 
 
 class LoadParams(C.Structure):
@@ -141,10 +141,10 @@ class Locator:
         lib.cored_locator_free(self.handle)
 
     def faces(self, picture, scale_factor=0., min_neighbors=-1, min_size=0, max_size=0, limit=8192,
-              min_score=0.):
+              min_score=0., upside_down=False):
         """Face objects, surest first."""
         faces, n, error = (Face * limit)(), C.c_int(), Error()
-        params = LocatorParams(scale_factor, min_neighbors, min_score, min_size, max_size)
+        params = LocatorParams(scale_factor, min_neighbors, min_score, min_size, max_size, upside_down)
         if not lib.cored_locator_find(self.handle, C.byref(picture), C.byref(params), faces, limit,
                                       C.byref(n), C.byref(error)):
             raise ValueError(error.message.decode())

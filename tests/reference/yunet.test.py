@@ -152,6 +152,19 @@ def check_mirrored(locator, picture):
     return same('mirrored', mirrored, found(locator, picture), 25., 0.2)
 
 
+def check_turned(locator, picture):
+    """On request the turned picture has the faces of the upright one, turned: those that stand on their head, too.
+    Without being asked for some of these are missed."""
+    turned = picture[::-1, ::-1]
+    both, asked = (found(locator, p, upside_down=True) for p in (picture, turned))
+    back = [((SIZE - b[0] - b[2], SIZE - b[1] - b[3], *b[2:]), SIZE - p, s) for b, p, s in asked]
+    kept = [f for f in back if any(iou(f[0], u[0]) > 0.9 for u in found(locator, picture))]
+    unasked = len(found(locator, turned))
+    print(f'upside down: {unasked} of {len(kept)} without being asked for')
+    return unasked < len(kept) and same('upside down', back, both, 1e-3, 1e-6) and \
+        same('upside down against upright', kept, found(locator, picture), 1e-3, 1e-6)
+
+
 def check_planes(locator, picture):
     """I420 is taken as it is, chroma and all."""
     height, width = picture.shape[:2]
@@ -200,6 +213,7 @@ def main(convert, shared, *tools):
         locator = Locator(Path(folder, FILES[0] + '.safetensors'))
         good &= check_reduced(locator, sheets['large'])
         good &= check_mirrored(locator, sheets['single'])
+        good &= check_turned(locator, sheets['medium'])
         good &= check_planes(locator, sheets['medium'])
     return 0 if good else 1
 

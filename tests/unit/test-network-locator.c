@@ -245,6 +245,72 @@ static void any_picture(void **state) {
   free(pixels);
 }
 
+/* By 180 degrees. */
+static uint8_t *turned(const uint8_t *pixels) {
+  uint8_t *const out = malloc(SIDE * SIDE * 3);
+  assert_non_null(out);
+  for (size_t i = 0, n = SIDE * SIDE; i < n; i++)
+    memcpy(out + 3 * i, pixels + 3 * (n - 1 - i), 3);
+  return out;
+}
+
+static void assert_near(double value, double expected) {
+  if (!(fabs(value - expected) <= 1e-6 * SIDE))
+    fail_msg("%.9g, expected %.9g", value, expected);
+}
+
+/* Faces of the turned picture: the same, turned, landmarks and all. */
+static void assert_turned_faces(const CoredFace *a, const CoredFace *b, int n) {
+  for (int i = 0; i < n; i++) {
+    assert_true(a[i].score == b[i].score);
+    assert_near(a[i].box.x, SIDE - b[i].box.x - b[i].box.w);
+    assert_near(a[i].box.y, SIDE - b[i].box.y - b[i].box.h);
+    assert_near(a[i].box.w, b[i].box.w);
+    assert_near(a[i].box.h, b[i].box.h);
+    for (int k = 0; k < CORED_LANDMARKS; k++) {
+      assert_near(a[i].landmark[k].x, SIDE - b[i].landmark[k].x);
+      assert_near(a[i].landmark[k].y, SIDE - b[i].landmark[k].y);
+    }
+  }
+}
+
+/* Both ways of looking see the same in either picture, so the surest of both are the same. With the
+ * option there is more than without it, and no two overlap. Random weights have scores of 1, of
+ * which any may come first; those of the built-in model have not. */
+static void upside_down(void **state) {
+  (void)state;
+  static CoredFace faces[MOST], once[MOST], of_turned[MOST];
+  uint8_t *const pixels = noise(), *const other = turned(pixels);
+  CoredError error = {0};
+  CoredModel *const model = cored_model_built_in_locator(&error);
+  if (!model)
+    fail_msg("%s", error.message);
+  CoredLocator *const locator = new_locator(model, 1);
+  const CoredImage image = rgb(pixels, SIDE, SIDE), again = rgb(other, SIDE, SIDE);
+  CoredLocatorParams params = {.min_neighbors = -1, .min_score = 1e-9};
+  const int n_once = search(locator, &image, &params, once, MOST);
+  params.upside_down = true;
+  const int n = search(locator, &image, &params, faces, MOST);
+  assert_true(n > 20);
+  assert_int_equal(search(locator, &again, &params, of_turned, MOST), n);
+  assert_turned_faces(of_turned, faces, n);
+  int both = 0;
+  for (int i = 0; i < n; i++) {
+    for (int k = 0; k < n_once; k++)
+      both += !memcmp(&faces[i].box, &once[k].box, sizeof once->box);
+    for (int k = 0; k < i; k++)
+      assert_true(shared_part(&faces[i].box, &faces[k].box) <= 0.3);
+  }
+  assert_true(both > 0 && both < n);
+  params.upside_down = false;
+  assert_int_equal(search(locator, &image, &params, faces, MOST), n_once);
+  assert_same_faces(faces, once, n_once);
+  cored_locator_free(locator);
+  cored_model_unref(model);
+  free(pixels);
+  free(other);
+}
+
 /* A huge picture is reduced to what memory is worth. */
 static void huge_pictures(void **state) {
   (void)state;
@@ -300,15 +366,11 @@ static void refuses(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(files_have_a_kind),
-      cmocka_unit_test(unknown_kinds),
-      cmocka_unit_test(one_is_built_in),
-      cmocka_unit_test(numbers_of_classes),
-      cmocka_unit_test(the_surest_are_kept),
-      cmocka_unit_test(sizes_are_kept),
-      cmocka_unit_test(any_picture),
-      cmocka_unit_test(huge_pictures),
-      cmocka_unit_test(refuses),
+      cmocka_unit_test(files_have_a_kind),   cmocka_unit_test(unknown_kinds),
+      cmocka_unit_test(one_is_built_in),     cmocka_unit_test(numbers_of_classes),
+      cmocka_unit_test(the_surest_are_kept), cmocka_unit_test(sizes_are_kept),
+      cmocka_unit_test(any_picture),         cmocka_unit_test(upside_down),
+      cmocka_unit_test(huge_pictures),       cmocka_unit_test(refuses),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

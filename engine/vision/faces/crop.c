@@ -24,7 +24,8 @@ bool cored_crop_find(CoredLocator *locator, const CoredImage *image, const Cored
                      CoredFace *faces, int max, int *n_faces, CoredError *error) {
   const CoredLocatorParams search = {.scale_factor = params->scale_factor,
                                      .min_neighbors = params->min_neighbors,
-                                     .min_size = params->min_size};
+                                     .min_size = params->min_size,
+                                     .upside_down = params->upside_down};
   CoredFace surest[CORED_MAX_FACES];
   int n;
   *n_faces = 0;

@@ -31,6 +31,7 @@ static bool fill_search(const CoredLocatorParams *params, CoredLocatorSearch *se
   if (params->min_neighbors >= 0)
     search->min_neighbors = params->min_neighbors;
   search->min_size = params->min_size;
+  search->upside_down = params->upside_down;
   if (params->max_size)
     search->max_size = params->max_size;
   return true;

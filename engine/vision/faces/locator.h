@@ -11,6 +11,7 @@ typedef struct CoredLocatorSearch {
   int min_neighbors;
   double min_score; /* 0: the locator's own */
   int min_size, max_size;
+  bool upside_down;
 } CoredLocatorSearch;
 
 typedef struct CoredLocatorKind {

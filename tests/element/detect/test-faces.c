@@ -107,6 +107,19 @@ static GstBuffer *crowd(guint number) {
   return frame;
 }
 
+/* By 180 degrees; the chroma is the same everywhere. */
+static GstBuffer *turned(GstBuffer *frame) {
+  GstMapInfo map;
+  assert_true(gst_buffer_map(frame, &map, GST_MAP_WRITE));
+  for (gsize i = 0, n = WIDTH * HEIGHT; i < n / 2; i++) {
+    const guint8 pixel = map.data[i];
+    map.data[i] = map.data[n - 1 - i];
+    map.data[n - 1 - i] = pixel;
+  }
+  gst_buffer_unmap(frame, &map);
+  return frame;
+}
+
 /* ---- Reference ------------------------------------------------------------------------------ */
 
 typedef struct Found {
@@ -114,9 +127,9 @@ typedef struct Found {
   int n;
 } Found;
 
-static void take_all(CoredLocator *locator, const CoredLocatorParams *params, Found *found) {
+static void take_all_of(CoredLocator *locator, const CoredLocatorParams *params, GstBuffer *frame,
+                        Found *found) {
   CoredError error = {CORED_ERROR_NONE, ""};
-  GstBuffer *frame = crowd(0);
   GstMapInfo map;
   assert_true(gst_buffer_map(frame, &map, GST_MAP_READ));
   const guint8 *u = map.data + WIDTH * HEIGHT, *v = u + WIDTH * HEIGHT / 4;
@@ -129,6 +142,10 @@ static void take_all(CoredLocator *locator, const CoredLocatorParams *params, Fo
   gst_buffer_unmap(frame, &map);
   gst_buffer_unref(frame);
   cored_locator_free(locator);
+}
+
+static void take_all(CoredLocator *locator, const CoredLocatorParams *params, Found *found) {
+  take_all_of(locator, params, crowd(0), found);
 }
 
 /* What the engine's locator, which tests/reference compares with OpenCV, finds in the crowd. */
@@ -144,18 +161,31 @@ static Found expected(const char *cascade, double scale, int neighbors, int min_
   return found;
 }
 
-/* The same of a model file. */
-static Found expected_of_model(const char *path, int min_size) {
-  const CoredLocatorParams params = {.min_neighbors = -1, .min_size = min_size};
+static CoredLocator *locator_of_model(const char *path) {
   const CoredModelLoadParams load = {.kind = CORED_MODEL_LOCATOR};
   CoredError error = {CORED_ERROR_NONE, ""};
   CoredModel *model = cored_model_load(path, &load, &error);
   CoredLocator *locator = model ? cored_locator_new_network(model, 1, &error) : NULL;
-  Found found = {.n = 0};
   if (!locator)
     fail_msg("%s", error.message);
   cored_model_unref(model);
-  take_all(locator, &params, &found);
+  return locator;
+}
+
+/* The same of a model file. */
+static Found expected_of_model(const char *path, int min_size) {
+  const CoredLocatorParams params = {.min_neighbors = -1, .min_size = min_size};
+  Found found = {.n = 0};
+  take_all(locator_of_model(path), &params, &found);
+  return found;
+}
+
+/* The same of the crowd on its head. */
+static Found expected_of_turned(gboolean upside_down) {
+  const CoredLocatorParams params = {
+      .min_neighbors = -1, .min_size = 64, .upside_down = upside_down};
+  Found found = {.n = 0};
+  take_all_of(locator_of_model(BUILT_IN), &params, turned(crowd(0)), &found);
   return found;
 }
 
@@ -303,6 +333,24 @@ static void the_network_is_built_in(void **state) {
     gst_buffer_unref(out);
   }
   rig_close(&rig);
+}
+
+/* Not asked for, the network misses some of the faces. */
+static void faces_on_their_heads_are_found_on_request(void **state) {
+  (void)state;
+  const Found want[] = {expected_of_turned(FALSE), expected_of_turned(TRUE)};
+  assert_int_equal(want[TRUE].n, 3);
+  assert_true(want[FALSE].n < 3);
+  for (guint asked = 0; asked < 2; asked++) {
+    const GstStructure *result;
+    Rig rig;
+    rig_open(&rig, support_model(MODEL), CAPS, "face-detector", "network", "find-upside-down",
+             asked ? "true" : "false", NULL);
+    GstBuffer *out = rig_frame(&rig, turned(crowd(0)), &result);
+    check_boxes(result, &want[asked]);
+    gst_buffer_unref(out);
+    rig_close(&rig);
+  }
 }
 
 /* Without a word the network searches; a cascade that is named is taken, as it was when there was
@@ -599,6 +647,7 @@ int main(int argc, char **argv) {
       cmocka_unit_test(small_faces_are_not_looked_for),
       cmocka_unit_test(the_cascade_is_the_file_named),
       cmocka_unit_test(the_network_is_built_in),
+      cmocka_unit_test(faces_on_their_heads_are_found_on_request),
       cmocka_unit_test(unless_told_otherwise_a_named_cascade_else_the_network),
       cmocka_unit_test(landmarks_are_those_of_the_network),
       cmocka_unit_test(a_face_of_a_cascade_or_of_upstream_has_no_landmarks),

@@ -174,12 +174,13 @@ static void the_crop_rule_has_the_defaults_of_the_properties(void **state) {
   GstElement *element = gst_element_factory_make("coreddetect", NULL);
   double scale_factor, min_sharpness, padding;
   guint min_neighbors, min_size;
+  gboolean upside_down;
   g_object_get(element, "face-scale-factor", &scale_factor, "face-min-neighbors", &min_neighbors,
                "min-object-size", &min_size, "min-sharpness", &min_sharpness, "roi-padding",
-               &padding, NULL);
+               &padding, "find-upside-down", &upside_down, NULL);
   assert_true(rule.scale_factor == scale_factor && rule.min_neighbors == (int)min_neighbors &&
               rule.min_size == (int)min_size && rule.min_sharpness == min_sharpness &&
-              rule.margin == padding);
+              rule.margin == padding && rule.upside_down == upside_down);
   gst_object_unref(element);
 }
 
