@@ -150,6 +150,20 @@ typedef struct CoredTask { /* one entry of the task history */
   double auc; /* 0..1 on the task's own validation data, NAN where unknown */
 } CoredTask;
 
+typedef enum CoredCropAlign {
+  CORED_CROP_ALIGN_NONE, /* as the face stands in the picture */
+  CORED_CROP_ALIGN_EYES  /* turned until its eyes are level */
+} CoredCropAlign;
+
+/* How the faces were cut out (see "Crops") that a model learned from, or those that it is given. */
+typedef struct CoredModelCrop {
+  bool known;    /* false: the rest says nothing */
+  double margin; /* 0..4, as in CoredCropParams */
+  CoredCropAlign align;
+  char locator[CORED_LABEL_SIZE]; /* cored_locator_name of what found the faces. Not in a model, but
+                                     for cored_model_crop_differs: "" for any */
+} CoredModelCrop;
+
 typedef enum CoredModelKind {
   CORED_MODEL_CLASSIFIER, /* of faces: fake or real */
   CORED_MODEL_LOCATOR,    /* finds faces (cored_locator_new_network) */
@@ -175,6 +189,7 @@ typedef struct CoredModelInfo {
   uint64_t generation;           /* counts published versions, 0 for an import */
   int n_tasks;
   CoredTask tasks[CORED_MAX_TASKS]; /* oldest first */
+  CoredModelCrop crop;              /* of a classifier: of the faces it was trained with last */
   char sha256[65];                  /* of the data part, lower-case hex; set by load and save */
 } CoredModelInfo;
 
@@ -257,6 +272,14 @@ CORED_API CoredModel *cored_model_with_metadata(const CoredModel *model, const c
                                                 const char *value, CoredError *error);
 CORED_API CoredModel *cored_model_with_info(const CoredModel *model, const CoredModelInfo *info,
                                             CoredError *error);
+
+/* "none" or "eyes", as model files write it; NULL for any other value. Thread-safe. */
+CORED_API const char *cored_crop_align_name(CoredCropAlign align);
+#define CORED_CROP_TEXT_SIZE 256
+/* Are both known, and not the same? Then text says what differs, "faces found by cascade instead of
+ * yunet-n, margin 0.3 instead of 0.5", what is used first. Else it is "". Thread-safe. */
+CORED_API bool cored_model_crop_differs(const CoredModelCrop *trained, const CoredModelCrop *used,
+                                        char text[CORED_CROP_TEXT_SIZE]);
 
 /* ---- Keys ----------------------------------------------------------------------------------- */
 
@@ -516,6 +539,9 @@ CORED_API const char *cored_cascade_default_path(void);
 CORED_API CoredLocator *cored_locator_new_network(CoredModel *model, int threads,
                                                   CoredError *error);
 CORED_API void cored_locator_free(CoredLocator *locator); /* NULL is fine */
+/* "cascade", or the id of the network: "yunet-n". Boxes of different locators have different sizes.
+ * Valid as long as the locator. */
+CORED_API const char *cored_locator_name(const CoredLocator *locator);
 /* Writes up to max faces, surest first, and their number; params may be NULL. The time goes with
  * the square of picture side / min_size: on a large picture min_size decides whether a scan is
  * cheap. A cascade looks at the luma; its score is the number of raw hits of the face plus a

@@ -48,13 +48,16 @@
  *                        or "locator", which finds faces. A locator has no classes, labels,
  *                        temperature and tasks; its threshold is the least score of a face. A
  *                        reader of one kind refuses a file of the other before it looks for them
- *   cored.stores         JSON: representations of the stores that the model was trained to keep,
- *                        its teacher's on the last task's training set (opaque to the engine)
- *   cored.key-id         16 hex digits: the first 8 bytes of the SHA-256 of the signing key's
- *                        public part
- *   cored.signature      128 hex digits: Ed25519ph (RFC 8032) over the whole file in which these
- *                        128 digits are replaced by "0"; needs cored.key-id. A reader with trusted
- *                        keys looks for the text ,"cored.signature":" before it parses, so that is
+ *   cored.crop           JSON {"margin": m, "align": a, "locator": l}: how the faces were cut out
+ *                        that the model was trained with last. m is 0 .. 4: the side of the square
+ *                        is the longer side of the face times 1 + m; a is "none", or "eyes" where
+ *                        crops were turned until the eyes are level; l, of 1 .. 63 bytes, names
+ * what found the faces: "yunet-n", "cascade". Not of a locator cored.stores         JSON:
+ * representations of the stores that the model was trained to keep, its teacher's on the last
+ * task's training set (opaque to the engine) cored.key-id         16 hex digits: the first 8 bytes
+ * of the SHA-256 of the signing key's public part cored.signature      128 hex digits: Ed25519ph
+ * (RFC 8032) over the whole file in which these 128 digits are replaced by "0"; needs cored.key-id.
+ * A reader with trusted keys looks for the text ,"cored.signature":" before it parses, so that is
  *                        how a signer writes it
  *
  * Other keys are kept and written back. Keys that start with "cored." are reserved. The digits of
@@ -117,6 +120,7 @@
 #define CORED_KEY_HEADER_SHA256 "cored.header-sha256"
 #define CORED_KEY_SELF_TEST "cored.canary"
 #define CORED_KEY_STORES "cored.stores"
+#define CORED_KEY_CROP "cored.crop"
 #define CORED_KEY_KEY_ID "cored.key-id"
 #define CORED_KEY_SIGNATURE "cored.signature"
 

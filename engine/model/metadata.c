@@ -3,6 +3,7 @@
 #include "model/metadata.h"
 
 #include <math.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -182,11 +183,28 @@ static bool check_generation(uint64_t generation, CoredError *error) {
                          (long long)INT64_MAX, (unsigned long long)generation);
 }
 
+static const char *const aligns[] = {
+    [CORED_CROP_ALIGN_NONE] = "none", [CORED_CROP_ALIGN_EYES] = "eyes"};
+
+enum { N_ALIGNS = sizeof aligns / sizeof *aligns };
+
+const char *cored_crop_align_name(CoredCropAlign align) {
+  return (unsigned)align < N_ALIGNS ? aligns[align] : NULL;
+}
+
+static bool check_crop(const CoredModelCrop *crop, CoredError *error) {
+  if (!crop->known)
+    return true;
+  return check_range(error, CORED_KEY_CROP ": margin", crop->margin, 0, 4) &&
+         check_range(error, CORED_KEY_CROP ": align", (double)crop->align, 0, N_ALIGNS - 1) &&
+         check_label(error, CORED_KEY_CROP ": locator", crop->locator);
+}
+
 /* What only a classifier has. */
 static bool check_classifier(const CoredModelInfo *info, CoredError *error) {
   return check_classes(info, error) &&
          check_range(error, CORED_KEY_TEMPERATURE, info->temperature, 0.001, 1000) &&
-         check_tasks(info, error);
+         check_tasks(info, error) && check_crop(&info->crop, error);
 }
 
 bool cored_info_check(const CoredModelInfo *info, CoredError *error) {
@@ -209,7 +227,7 @@ static const char *const own_keys[] = {
     CORED_KEY_FAKE_CLASS, CORED_KEY_REAL_CLASS, CORED_KEY_INPUT_SIZE,    CORED_KEY_MEAN,
     CORED_KEY_STD,        CORED_KEY_THRESHOLD,  CORED_KEY_TEMPERATURE,   CORED_KEY_GENERATION,
     CORED_KEY_TASKS,      CORED_KEY_SHA256,     CORED_KEY_HEADER_SHA256, CORED_KEY_SELF_TEST,
-    CORED_KEY_KEY_ID,     CORED_KEY_SIGNATURE,  CORED_KEY_KIND,
+    CORED_KEY_KEY_ID,     CORED_KEY_SIGNATURE,  CORED_KEY_KIND,          CORED_KEY_CROP,
 };
 
 bool cored_info_owns_key(const char *key) {
@@ -272,13 +290,27 @@ static bool set_tasks(CoredMetadata *metadata, const CoredModelInfo *info) {
   return set_text(metadata, CORED_KEY_TASKS, &text);
 }
 
+static bool set_crop(CoredMetadata *metadata, const CoredModelCrop *crop) {
+  CoredText text = {0};
+  if (!crop->known)
+    return cored_metadata_set(metadata, CORED_KEY_CROP, NULL);
+  cored_text_add(&text, "{\"margin\":");
+  cored_text_add_double(&text, crop->margin);
+  cored_text_add(&text, ",\"align\":");
+  cored_text_add_json_string(&text, aligns[crop->align]);
+  cored_text_add(&text, ",\"locator\":");
+  cored_text_add_json_string(&text, crop->locator);
+  cored_text_add(&text, "}");
+  return set_text(metadata, CORED_KEY_CROP, &text);
+}
+
 static bool write_classifier(const CoredModelInfo *info, CoredMetadata *metadata) {
   return set_uint(metadata, CORED_KEY_CLASSES, (uint64_t)info->n_classes) &&
          set_labels(metadata, info) &&
          set_uint(metadata, CORED_KEY_FAKE_CLASS, (uint64_t)info->fake_class) &&
          set_uint(metadata, CORED_KEY_REAL_CLASS, (uint64_t)info->real_class) &&
          set_double(metadata, CORED_KEY_TEMPERATURE, info->temperature) &&
-         set_tasks(metadata, info);
+         set_tasks(metadata, info) && set_crop(metadata, &info->crop);
 }
 
 bool cored_info_write(const CoredModelInfo *info, CoredMetadata *metadata) {
@@ -467,6 +499,47 @@ static bool parse_tasks(CoredJson *j, CoredModelInfo *info) {
   return cored_json_end(j);
 }
 
+static bool parse_align(CoredJson *j, CoredCropAlign *align) {
+  CoredJsonString s;
+  if (cored_json_peek(j) != '"' || !cored_json_string(j, &s))
+    return cored_json_fail(j, CORED_ERROR_METADATA_VALUE, "\"none\" or \"eyes\"");
+  int i = 0;
+  while (i < N_ALIGNS && strcmp(s.s, aligns[i]) != 0)
+    i++;
+  *align = (CoredCropAlign)i;
+  return i < N_ALIGNS ||
+         cored_json_fail(j, CORED_ERROR_METADATA_VALUE, "\"none\" or \"eyes\" before this");
+}
+
+static bool parse_crop(CoredJson *j, CoredModelInfo *info) {
+  CoredModelCrop *const crop = &info->crop;
+  bool margin = false, align = false, locator = false;
+  if (!cored_json_expect(j, '{'))
+    return false;
+  for (bool first = true; cored_json_more(j, '}', &first);) {
+    CoredJsonString key;
+    bool ok = false;
+    if (!cored_json_key(j, &key))
+      return false;
+    if (!margin && strcmp(key.s, "margin") == 0)
+      ok = margin = cored_json_double(j, CORED_ERROR_METADATA_VALUE, &crop->margin);
+    else if (!align && strcmp(key.s, "align") == 0)
+      ok = align = parse_align(j, &crop->align);
+    else if (!locator && strcmp(key.s, "locator") == 0)
+      ok = locator = parse_label(j, crop->locator);
+    else
+      cored_json_fail(j, CORED_ERROR_METADATA_VALUE,
+                      "margin, align and locator, once each, before this");
+    if (!ok)
+      return false;
+  }
+  crop->known = margin && align && locator;
+  if (!j->failed && !crop->known)
+    return cored_json_fail(j, CORED_ERROR_METADATA_VALUE,
+                           "a crop with margin, align and locator before this");
+  return cored_json_end(j);
+}
+
 static bool read_json(const Reader *r, const char *key, CoredModelInfo *info,
                       bool (*parse)(CoredJson *, CoredModelInfo *)) {
   CoredJson j;
@@ -521,7 +594,9 @@ static bool read_classifier(const Reader *r, CoredModelInfo *info) {
          read_int(r, CORED_KEY_REAL_CLASS, CORED_MAX_CLASSES, &info->real_class) &&
          read_json(r, CORED_KEY_LABELS, info, parse_labels) &&
          read_double(r, CORED_KEY_TEMPERATURE, &info->temperature) &&
-         read_json(r, CORED_KEY_TASKS, info, parse_tasks);
+         read_json(r, CORED_KEY_TASKS, info, parse_tasks) &&
+         (!cored_metadata_get(r->metadata, CORED_KEY_CROP) ||
+          read_json(r, CORED_KEY_CROP, info, parse_crop));
 }
 
 bool cored_info_read(CoredModelInfo *info, const CoredMetadata *metadata, CoredModelKind wanted,
@@ -539,4 +614,37 @@ bool cored_info_read(CoredModelInfo *info, const CoredMetadata *metadata, CoredM
   if (cored_info_check(info, &inner))
     return true;
   return cored_error_set(error, inner.code, "%s: metadata: %s", name, inner.message);
+}
+
+/* ---- Crops ---------------------------------------------------------------------------------- */
+
+__attribute__((format(printf, 2, 3))) static void add_difference(char text[CORED_CROP_TEXT_SIZE],
+                                                                 const char *format, ...) {
+  const size_t at = strlen(text);
+  va_list args;
+  va_start(args, format);
+  if (at > 0 && at + 3 < CORED_CROP_TEXT_SIZE)
+    memcpy(text + at, ", ", 3);
+  const size_t from = strlen(text);
+  vsnprintf(text + from, CORED_CROP_TEXT_SIZE - from, format, args);
+  va_end(args);
+}
+
+bool cored_model_crop_differs(const CoredModelCrop *trained, const CoredModelCrop *used,
+                              char text[CORED_CROP_TEXT_SIZE]) {
+  text[0] = '\0';
+  if (!trained->known || !used->known)
+    return false;
+  if (trained->locator[0] && used->locator[0] && strcmp(trained->locator, used->locator) != 0)
+    add_difference(text, "faces found by %s instead of %s", used->locator, trained->locator);
+  if (trained->align != used->align)
+    add_difference(text, "align %s instead of %s", cored_crop_align_name(used->align),
+                   cored_crop_align_name(trained->align));
+  if (fabs(trained->margin - used->margin) > 1e-6) { /* what a float loses is no difference */
+    char a[CORED_NUMBER_SIZE], b[CORED_NUMBER_SIZE];
+    cored_number_format(used->margin, false, a);
+    cored_number_format(trained->margin, false, b);
+    add_difference(text, "margin %s instead of %s", a, b);
+  }
+  return text[0] != '\0';
 }

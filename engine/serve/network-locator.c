@@ -292,8 +292,7 @@ static void free_locator(CoredLocator *locator) {
   free(l);
 }
 
-static const CoredLocatorKind network_kind = {
-    .name = "network", .find = find, .free = free_locator};
+static const CoredLocatorKind network_kind = {.find = find, .free = free_locator};
 
 CoredLocator *cored_locator_new_network(CoredModel *model, int threads, CoredError *error) {
   const CoredModelInfo *const info = cored_model_info(model);
@@ -305,6 +304,7 @@ CoredLocator *cored_locator_new_network(CoredModel *model, int threads, CoredErr
   NetworkLocator *const l = calloc(1, sizeof *l);
   if (l) {
     l->base.kind = &network_kind;
+    l->base.name = info->network;
     l->model = cored_model_ref(model);
     l->threads = threads;
     l->candidates = calloc(MAX_CANDIDATES, sizeof *l->candidates);

@@ -186,6 +186,34 @@ static void m36_calibration(void **state) {
     check_edit(cases[i].key, cases[i].value, CORED_ERROR_METADATA_VALUE, "metadata: cored.");
 }
 
+static void crops(void **state) {
+  (void)state;
+  static const struct {
+    const char *crop, *message;
+  } cases[] = {
+      {"", "expected '{'"},
+      {"null", "expected '{'"},
+      {"{}", "expected a crop with margin, align and locator"},
+      {"{\\\"margin\\\":0.3,\\\"align\\\":\\\"none\\\"}", "expected a crop with margin, align and"},
+      {"{\\\"margin\\\":0.3,\\\"margin\\\":0.3}", "once each"},
+      {"{\\\"side\\\":0.3}", "margin, align and locator, once each"},
+      {"{\\\"margin\\\":\\\"0.3\\\"}", "a number"},
+      {"{\\\"margin\\\":0.3,\\\"align\\\":\\\"mouth\\\"}", "\"none\" or \"eyes\""},
+      {"{\\\"margin\\\":0.3,\\\"align\\\":0}", "\"none\" or \"eyes\""},
+      {"{\\\"locator\\\":\\\"\\\"}", "1..63 bytes"},
+      {"{\\\"margin\\\":4.5,\\\"align\\\":\\\"none\\\",\\\"locator\\\":\\\"x\\\"}",
+       "cored.crop: margin: expected a number in 0..4, found 4.5"},
+      {"{\\\"margin\\\":0.3,\\\"align\\\":\\\"none\\\",\\\"locator\\\":\\\"x\\\"} 1",
+       "nothing after the JSON"},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    char text[256];
+    snprintf(text, sizeof text, "\"cored.crop\":\"%s\",\"cored.labels\"", cases[i].crop);
+    check_edit("\"cored.labels\"", text, CORED_ERROR_METADATA_VALUE, "metadata: cored.crop");
+    check_edit("\"cored.labels\"", text, CORED_ERROR_METADATA_VALUE, cases[i].message);
+  }
+}
+
 static void m37_classes(void **state) {
   (void)state;
   check_edit("classes\":\"2", "classes\":\"3", CORED_ERROR_METADATA_VALUE, "a label for every");
@@ -306,6 +334,7 @@ int main(void) {
       cmocka_unit_test(m34_constant_output),
       cmocka_unit_test(m35_networks_and_sizes),
       cmocka_unit_test(m36_calibration),
+      cmocka_unit_test(crops),
       cmocka_unit_test(m37_classes),
       cmocka_unit_test(m38_hashes),
       cmocka_unit_test(every_entry_is_required),

@@ -44,6 +44,7 @@ static CoredModelInfo rich_info(void) {
   info.n_tasks = 2;
   info.tasks[0] = (CoredTask){"Deepfakes", 0.99};
   info.tasks[1] = (CoredTask){"Face2Face \xe2\x82\xac", (double)NAN};
+  info.crop = (CoredModelCrop){true, 0.1 + 0.2, CORED_CROP_ALIGN_EYES, "yunet-\"n\""};
   return info;
 }
 
@@ -67,6 +68,10 @@ static void assert_same_info(const CoredModelInfo *a, const CoredModelInfo *b) {
     assert_true(a->tasks[i].auc == b->tasks[i].auc ||
                 (isnan(a->tasks[i].auc) && isnan(b->tasks[i].auc)));
   }
+  assert_int_equal(a->crop.known, b->crop.known);
+  assert_true(a->crop.margin == b->crop.margin);
+  assert_int_equal(a->crop.align, b->crop.align);
+  assert_string_equal(a->crop.locator, b->crop.locator);
 }
 
 static void assert_same_weights(const CoredModel *a, const CoredModel *b) {
@@ -105,6 +110,86 @@ static void a_file_keeps_everything(void **state) {
   cored_model_unref(model);
   cored_model_unref(loaded);
   blob_free(&blob);
+}
+
+/* What is not known is not written, nor is what was known before. */
+static void crops_may_be_unknown(void **state) {
+  (void)state;
+  CoredModelInfo info = rich_info();
+  CoredError error = {0};
+  CoredModel *const known = cored_model_new_random(&info, 7, &error);
+  assert_ok(known, error);
+  Blob blob = blob_save(known);
+  CoredModel *const loaded = load(&blob);
+  assert_string_equal(cored_model_metadata(loaded, "cored.crop"),
+                      "{\"margin\":0.30000000000000004,\"align\":\"eyes\",\"locator\":"
+                      "\"yunet-\\\"n\\\"\"}");
+  info.crop.known = false;
+  CoredModel *const forgotten = cored_model_with_info(loaded, &info, &error);
+  assert_ok(forgotten, error);
+  Blob less = blob_save(forgotten);
+  CoredModel *const again = load(&less);
+  assert_null(cored_model_metadata(again, "cored.crop"));
+  assert_false(cored_model_info(again)->crop.known);
+  cored_model_unref(again);
+  cored_model_unref(forgotten);
+  cored_model_unref(loaded);
+  cored_model_unref(known);
+  blob_free(&less);
+  blob_free(&blob);
+}
+
+static void crops_are_checked(void **state) {
+  (void)state;
+  static const struct {
+    CoredModelCrop crop;
+    const char *message;
+  } cases[] = {
+      {{true, 4.5, CORED_CROP_ALIGN_NONE, "x"}, "cored.crop: margin: expected a number in 0..4"},
+      {{true, (double)NAN, CORED_CROP_ALIGN_NONE, "x"}, "not finite"},
+      {{true, 0.3, (CoredCropAlign)2, "x"},
+       "cored.crop: align: expected a number in 0..1, found 2"},
+      {{true, 0.3, CORED_CROP_ALIGN_NONE, ""},
+       "cored.crop: locator: expected names of 1..63 bytes"},
+      {{true, 0.3, CORED_CROP_ALIGN_NONE, "a\nb"}, "without control characters"},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    CoredModelInfo info = rich_info();
+    CoredError error = {0};
+    info.crop = cases[i].crop;
+    assert_null(cored_model_new_random(&info, 7, &error));
+    assert_int_equal(error.code, CORED_ERROR_METADATA_VALUE);
+    if (!strstr(error.message, cases[i].message))
+      fail_msg("'%s' does not say '%s'", error.message, cases[i].message);
+  }
+}
+
+static void crops_are_compared(void **state) {
+  (void)state;
+  const CoredModelCrop trained = {true, 0.3, CORED_CROP_ALIGN_NONE, "yunet-n"};
+  static const struct {
+    CoredModelCrop used;
+    const char *text;
+  } cases[] = {
+      {{true, 0.3, CORED_CROP_ALIGN_NONE, "yunet-n"}, ""},
+      {{true, (double)0.3f, CORED_CROP_ALIGN_NONE, ""}, ""},
+      {{false, 4, CORED_CROP_ALIGN_EYES, "cascade"}, ""},
+      {{true, 0.3, CORED_CROP_ALIGN_NONE, "cascade"}, "faces found by cascade instead of yunet-n"},
+      {{true, 0.5, CORED_CROP_ALIGN_EYES, ""},
+       "align eyes instead of none, margin 0.5 instead of 0.3"},
+  };
+  char text[CORED_CROP_TEXT_SIZE];
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    assert_int_equal(cored_model_crop_differs(&trained, &cases[i].used, text), *cases[i].text != 0);
+    assert_string_equal(text, cases[i].text);
+  }
+  const CoredModelCrop unknown = {.margin = 1};
+  assert_false(cored_model_crop_differs(&unknown, &trained, text));
+  CoredModelCrop a = trained, b = {true, 4, CORED_CROP_ALIGN_EYES, ""};
+  memset(a.locator, 'a', CORED_LABEL_SIZE - 1);
+  memset(b.locator, 'b', CORED_LABEL_SIZE - 1);
+  assert_true(cored_model_crop_differs(&a, &b, text));
+  assert_non_null(strstr(text, ", margin 4 instead of 0.3")); /* all of it has room */
 }
 
 static void the_same_model_gives_the_same_bytes(void **state) {
@@ -545,6 +630,9 @@ static void the_caller_can_give_up(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_file_keeps_everything),
+      cmocka_unit_test(crops_may_be_unknown),
+      cmocka_unit_test(crops_are_checked),
+      cmocka_unit_test(crops_are_compared),
       cmocka_unit_test(the_same_model_gives_the_same_bytes),
       cmocka_unit_test(numbers_do_not_follow_the_locale),
       cmocka_unit_test(all_halves_convert),

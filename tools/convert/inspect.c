@@ -84,6 +84,11 @@ static json_t *json_info(const CoredModelInfo *info) {
                          json_pack("{s:o, s:i, s:i, s:f, s:o}", "labels", labels, "fake_class",
                                    info->fake_class, "real_class", info->real_class, "temperature",
                                    info->temperature, "tasks", tasks));
+  if (info->crop.known)
+    json_object_set_new(basics, "crop",
+                        json_pack("{s:f, s:s, s:s}", "margin", info->crop.margin, "align",
+                                  cored_crop_align_name(info->crop.align), "locator",
+                                  info->crop.locator));
   return basics;
 }
 
@@ -265,6 +270,17 @@ static void print_decision(const json_t *model, FILE *out) {
   fprintf(out, "\n");
 }
 
+static void print_crop(const json_t *model, FILE *out) {
+  const json_t *crop = json_object_get(model, "crop");
+  if (crop)
+    fprintf(out, LABEL "faces found by %s, margin %g, align %s\n",
+            "crops:", show(json_object_get(crop, "locator")).text,
+            json_number_value(json_object_get(crop, "margin")),
+            show(json_object_get(crop, "align")).text);
+  else if (json_object_get(model, "labels"))
+    fprintf(out, LABEL "not known\n", "crops:");
+}
+
 static void print_model(const json_t *model, FILE *out) {
   fprintf(out, LABEL "%s, %s\n", "network:", show(json_object_get(model, "network")).text,
           show(json_object_get(model, "title")).text);
@@ -279,6 +295,7 @@ static void print_model(const json_t *model, FILE *out) {
   fprintf(out, LABEL "%lld\n",
           "generation:", (long long)json_integer_value(json_object_get(model, "generation")));
   print_tasks(model, out);
+  print_crop(model, out);
 }
 
 static void print_metadata(const json_t *metadata, FILE *out) {

@@ -344,8 +344,7 @@ static void cascade_locator_free(CoredLocator *locator) {
   free(l);
 }
 
-static const CoredLocatorKind cascade_kind = {
-    .name = "cascade", .find = cascade_find, .free = cascade_locator_free};
+static const CoredLocatorKind cascade_kind = {.find = cascade_find, .free = cascade_locator_free};
 
 const CoredCascadeKernels *cored_cascade_kernels(unsigned cpu) {
 #ifdef __x86_64__
@@ -364,6 +363,7 @@ CoredLocator *cored_cascade_locator_new(CoredCascade *cascade, CoredError *error
     return NULL;
   }
   l->base.kind = &cascade_kind;
+  l->base.name = "cascade";
   l->cascade = cascade;
   l->kernels = cored_cascade_kernels(cored_cpu_flags());
   l->offsets = calloc((size_t)cascade->n_features, sizeof *l->offsets);

@@ -49,6 +49,10 @@ bool cored_locator_find(CoredLocator *locator, const CoredImage *image,
   return locator->kind->find(locator, image, &search, faces, max, n_faces, error);
 }
 
+const char *cored_locator_name(const CoredLocator *locator) {
+  return locator->name;
+}
+
 void cored_locator_free(CoredLocator *locator) {
   if (locator)
     locator->kind->free(locator);

@@ -15,7 +15,6 @@ typedef struct CoredLocatorSearch {
 } CoredLocatorSearch;
 
 typedef struct CoredLocatorKind {
-  const char *name;
   bool (*find)(CoredLocator *locator, const CoredImage *image, const CoredLocatorSearch *search,
                CoredFace *faces, int max, int *n_faces, CoredError *error);
   void (*free)(CoredLocator *locator);
@@ -23,6 +22,7 @@ typedef struct CoredLocatorKind {
 
 struct CoredLocator {
   const CoredLocatorKind *kind;
+  const char *name; /* cored_locator_name */
 };
 
 #endif /* CORED_VISION_FACES_LOCATOR_H */
