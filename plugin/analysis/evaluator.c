@@ -16,7 +16,8 @@ struct CoredEvaluator {
 
   /* Of the evaluating thread. */
   CoredAnalyser *analyser;
-  CoredFaceDetector opened; /* that was last tried; NONE: none yet */
+  CoredFaceDetector opened;       /* that was last tried; NONE: none yet */
+  char locator[CORED_LABEL_SIZE]; /* name of the analyser's; "" without one */
   guint analyser_epoch;
   gint64 typical_us; /* that a frame takes in the queue, smoothed; 0: not known */
 
@@ -103,10 +104,13 @@ static void open_locator(CoredEvaluator *evaluator, CoredFaceDetector detector,
   const CoredEvaluatorEvent event = {.kind = CORED_EVALUATOR_NO_LOCATOR, .error = &error};
   if (!locator)
     evaluator->on_event(evaluator->owner, &event);
-  if (was_stopped(evaluator, stop_count))
+  if (was_stopped(evaluator, stop_count)) {
     cored_locator_free(locator);
-  else
-    cored_analyser_set_locator(evaluator->analyser, locator);
+    return;
+  }
+  g_strlcpy(evaluator->locator, locator ? cored_locator_name(locator) : "",
+            sizeof evaluator->locator);
+  cored_analyser_set_locator(evaluator->analyser, locator);
 }
 
 /* Open the face detector that is wanted, unless that is what was tried last. */
@@ -118,12 +122,37 @@ static void update_locator(CoredEvaluator *evaluator, const CoredParams *params,
     open_locator(evaluator, wanted, &files, stop_count);
 }
 
+/* How the faces are cut out that a model gets here. Of whole frames nothing is known: they may show
+ * one face each. */
+static CoredModelCrop crop_of(const CoredEvaluator *evaluator, const CoredParams *params) {
+  CoredModelCrop crop = {.known = params->region_mode != CORED_REGION_MODE_FULL_FRAME,
+                         .margin = params->roi_padding};
+  if (params->region_mode == CORED_REGION_MODE_AUTO &&
+      params->face_detector != CORED_FACE_DETECTOR_NONE)
+    g_strlcpy(crop.locator, evaluator->locator, sizeof crop.locator);
+  return crop;
+}
+
+/* Once for each time that a model takes over, after the locator is known. */
+static void compare_crops(CoredEvaluator *evaluator, CoredModelRole role,
+                          const CoredParams *params) {
+  char text[CORED_CROP_TEXT_SIZE];
+  const CoredModelInfo *info = cored_classifier_version(evaluator->classifier[role])->info;
+  const CoredModelCrop used = crop_of(evaluator, params);
+  const CoredEvaluatorEvent event = {
+      .kind = CORED_EVALUATOR_OTHER_CROPS, .role = role, .text = text};
+  if (cored_model_crop_differs(&info->crop, &used, text))
+    evaluator->on_event(evaluator->owner, &event);
+}
+
 /* Take over what is new of models and settings, and report it. */
 static void update_models(CoredEvaluator *evaluator, const CoredParams *params, guint stop_count) {
   CoredModelSwap swap[CORED_N_ROLES];
+  gboolean swapped[CORED_N_ROLES];
   for (guint role = 0; role < CORED_N_ROLES; role++) {
     CoredClassifier *classifier =
         cored_model_slot_swap(evaluator->slot[role], evaluator->classifier[role], &swap[role]);
+    swapped[role] = swap[role].version != NULL;
     g_mutex_lock(&evaluator->mutex);
     evaluator->classifier[role] = classifier;
     g_mutex_unlock(&evaluator->mutex);
@@ -135,6 +164,9 @@ static void update_models(CoredEvaluator *evaluator, const CoredParams *params, 
     cored_model_slot_report_swap(evaluator->slot[role], &swap[role]);
   if (!was_stopped(evaluator, stop_count))
     update_locator(evaluator, params, stop_count);
+  for (guint role = 0; role < CORED_N_ROLES; role++)
+    if (swapped[role] && !was_stopped(evaluator, stop_count) && evaluator->classifier[role])
+      compare_crops(evaluator, (CoredModelRole)role, params);
 }
 
 static void send_report(CoredEvaluator *evaluator, CoredModelRole role,
@@ -457,6 +489,7 @@ void cored_evaluator_start(CoredEvaluator *evaluator, const CoredParams *params,
   evaluator->face_model = g_strdup(files->model);
   evaluator->has_last = FALSE;
   evaluator->opened = CORED_FACE_DETECTOR_NONE;
+  evaluator->locator[0] = '\0';
   evaluator->typical_us = 0;
   cored_evaluator_set_flushing(evaluator, FALSE);
   cored_analyser_reset(evaluator->analyser);

@@ -46,10 +46,11 @@ typedef struct CoredFrameTask { /* one frame to evaluate; reference counted */
 } CoredFrameTask;
 
 typedef enum CoredEvaluatorEventKind {
-  CORED_EVALUATOR_RESULT,    /* a frame was evaluated */
-  CORED_EVALUATOR_DROPPED,   /* tasks were dropped that could not have been finished in time */
-  CORED_EVALUATOR_MODEL,     /* a model was loaded, or could not be */
-  CORED_EVALUATOR_NO_LOCATOR /* there is no face locator: the whole frame is looked at */
+  CORED_EVALUATOR_RESULT,      /* a frame was evaluated */
+  CORED_EVALUATOR_DROPPED,     /* tasks were dropped that could not have been finished in time */
+  CORED_EVALUATOR_MODEL,       /* a model was loaded, or could not be */
+  CORED_EVALUATOR_OTHER_CROPS, /* a model that runs from now on was trained on other crops */
+  CORED_EVALUATOR_NO_LOCATOR   /* there is no face locator: the whole frame is looked at */
 } CoredEvaluatorEventKind;
 
 typedef struct CoredEvaluatorEvent {
@@ -57,8 +58,9 @@ typedef struct CoredEvaluatorEvent {
   CoredFrameTask *task;               /* RESULT: the receiver may add to its result */
   const CoredError *error;            /* RESULT: NULL when all went well; NO_LOCATOR */
   guint n_dropped;                    /* DROPPED */
-  CoredModelRole role;                /* MODEL */
+  CoredModelRole role;                /* MODEL, OTHER_CROPS */
   const CoredModelSlotReport *report; /* MODEL */
+  const char *text;                   /* OTHER_CROPS: what differs (cored_model_crop_differs) */
 } CoredEvaluatorEvent;
 
 /* Called with no lock held, by the evaluating thread; of MODEL also by a worker that loads, and by

@@ -454,6 +454,18 @@ static void report_result(CoredDetect *self, CoredFrameTask *task, const CoredEr
     cored_detect_end_alerts(self);
 }
 
+/* ---- Crops ---------------------------------------------------------------------------------- */
+
+/* It may still judge well, so the stream goes on. */
+static void report_other_crops(CoredDetect *self, CoredModelRole role, const char *difference) {
+  GST_ELEMENT_WARNING(
+      self, RESOURCE, SETTINGS,
+      ("The %s was trained on other crops: %s. Set 'face-detector' and 'roi-padding' as they were "
+       "in training, or train it on such crops.",
+       role == CORED_ROLE_MODEL ? "model" : "shadow model", cored_show(difference).text),
+      (NULL));
+}
+
 /* ---- Events of the evaluator ---------------------------------------------------------------- */
 
 void cored_detect_on_event(gpointer user, const CoredEvaluatorEvent *event) {
@@ -470,6 +482,9 @@ void cored_detect_on_event(gpointer user, const CoredEvaluatorEvent *event) {
       report_model(self, event->report);
     else
       report_shadow_model(self, event->report);
+    break;
+  case CORED_EVALUATOR_OTHER_CROPS:
+    report_other_crops(self, event->role, event->text);
     break;
   case CORED_EVALUATOR_NO_LOCATOR:
     cored_detect_post_error(

@@ -133,6 +133,99 @@ static void a_classifier_is_no_face_model(void **state) {
   rig_close(&rig);
 }
 
+/* ---- Crops ---------------------------------------------------------------------------------- */
+
+/* A model that says that it was trained on such crops; the caller frees the path. */
+static char *model_of_crops(const char *name, guint64 seed, const char *locator, double margin) {
+  CoredError error = {CORED_ERROR_NONE, ""};
+  CoredModel *plain = cored_model_load(support_model(seed), NULL, &error);
+  assert_non_null(plain);
+  CoredModelInfo info = *cored_model_info(plain);
+  info.crop = (CoredModelCrop){.known = TRUE, .margin = margin};
+  g_strlcpy(info.crop.locator, locator, sizeof info.crop.locator);
+  CoredModel *model = cored_model_with_info(plain, &info, &error);
+  char *path = support_path(name);
+  if (!model || !cored_model_save(model, path, &error))
+    fail_msg("%s", error.message);
+  cored_model_unref(model);
+  cored_model_unref(plain);
+  return path;
+}
+
+/* The next warning must say this; NULL: there is none. */
+static void expect_warning(Rig *rig, const char *text) {
+  GError *error;
+  GstMessage *message = rig_message(rig, GST_MESSAGE_WARNING | GST_MESSAGE_ERROR);
+  if (!message && !text)
+    return;
+  assert_non_null(message);
+  gst_message_parse_warning(message, &error, NULL);
+  if (!text || !strstr(error->message, text))
+    fail_msg("'%s' instead of '%s'", error->message, text ? text : "nothing");
+  assert_true(g_error_matches(error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS));
+  g_error_free(error);
+  gst_message_unref(message);
+}
+
+static void a_model_of_other_crops_is_a_warning(void **state) {
+  (void)state;
+  char *path = model_of_crops("cascade.safetensors", MODEL, "cascade", 0.3);
+  static const struct {
+    const char *name, *value, *text;
+  } cases[] = {
+      {NULL, NULL,
+       "The model was trained on other crops: faces found by yunet-n instead of cascade. "},
+      {"face-detector", "cascade", NULL},
+      {"face-detector", "none", NULL}, /* upstream's faces: who knows */
+      {"inference-region", "roi-list", NULL},
+      {"inference-region", "full-frame", NULL},
+      {"roi-padding", "0.5",
+       "faces found by yunet-n instead of cascade, margin 0.5 instead of 0.3. "},
+  };
+  for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
+    Rig rig;
+    rig_open(&rig, path, CAPS, cases[i].name, cases[i].value, NULL);
+    for (guint n = 0; n < 3; n++) {
+      gst_buffer_unref(rig_frame(&rig, frame_new(&rig.info, n, n), NULL));
+      expect_warning(&rig, n == 0 ? cases[i].text : NULL); /* once, and the stream goes on */
+    }
+    rig_close(&rig);
+  }
+  g_free(path);
+}
+
+static void a_model_of_the_same_crops_is_none(void **state) {
+  (void)state;
+  char *path = model_of_crops("network.safetensors", MODEL, "yunet-n", 0.3);
+  Rig rig;
+  rig_open(&rig, path, CAPS, NULL);
+  gst_buffer_unref(rig_frame(&rig, frame_new(&rig.info, 0, 0), NULL));
+  expect_warning(&rig, NULL);
+  rig_close(&rig);
+  g_free(path);
+}
+
+/* Each model that takes over is compared anew, and the candidate beside it as well. */
+static void models_that_come_later_are_compared(void **state) {
+  (void)state;
+  char *next = model_of_crops("next.safetensors", MODEL + 1, "yunet-n", 1.5);
+  char *shadow = model_of_crops("shadow.safetensors", MODEL + 2, "yunet-n", 0.75);
+  Rig rig;
+  rig_open(&rig, support_model(MODEL), CAPS, "shadow-model", shadow, NULL);
+  gst_buffer_unref(rig_frame(&rig, frame_new(&rig.info, 0, 0), NULL));
+  expect_warning(&rig, "The shadow model was trained on other crops: margin 0.3 instead of 0.75. ");
+  g_object_set(rig.element, "model", next, NULL);
+  for (guint n = 1; rig_stat(&rig, "model-swaps") == 0; n++) {
+    gst_buffer_unref(rig_frame(&rig, frame_new(&rig.info, n, n), NULL));
+    g_usleep(1000);
+  }
+  expect_warning(&rig, "The model was trained on other crops: margin 0.3 instead of 1.5. ");
+  expect_warning(&rig, NULL);
+  rig_close(&rig);
+  g_free(next);
+  g_free(shadow);
+}
+
 static void check_flow_error(Rig *rig, GstBuffer *buffer) {
   assert_int_equal(gst_harness_push(rig->harness, buffer), GST_FLOW_ERROR);
   GstMessage *message = rig_message(rig, GST_MESSAGE_ERROR);
@@ -291,6 +384,9 @@ int main(void) {
       cmocka_unit_test(an_unreadable_model),
       cmocka_unit_test(corrupt_models),
       cmocka_unit_test(a_missing_face_detector_is_a_warning),
+      cmocka_unit_test(a_model_of_other_crops_is_a_warning),
+      cmocka_unit_test(a_model_of_the_same_crops_is_none),
+      cmocka_unit_test(models_that_come_later_are_compared),
       cmocka_unit_test(a_classifier_is_no_face_model),
       cmocka_unit_test(short_buffers_are_errors_long_ones_are_not),
       cmocka_unit_test(lying_video_metas_are_errors),
