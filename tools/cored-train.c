@@ -26,14 +26,15 @@ static RunStatus test_model(const Options *options) {
   CoredError error = {0};
   Prediction prediction = {0};
   CoredDataset *set = NULL;
+  FaceDetector detector = {0};
   Evaluator *evaluator = NULL;
   CoredModel *model = weights_load_test(options->network.weights, &options->network, &error);
   bool ok = model != NULL;
   if (ok) {
     const CoredModelInfo *info = cored_model_info(model);
-    const SetNeeds needs = {&options->data, info, options->loader_threads,
-                            set_cascade(&options->data)};
+    const SetNeeds needs = {&options->data, info, options->loader_threads, &detector};
     set = set_open(options->data.folder, &needs, &ui, &error);
+    face_detector_compare(&detector, model, options->network.weights, &ui);
     evaluator = set ? evaluator_new(model, options->recipe.train.threads, &error) : NULL;
     ok = evaluator &&
          evaluator_predict(evaluator, set, options->loader_threads, &ui, "test", &prediction,
@@ -46,6 +47,7 @@ static RunStatus test_model(const Options *options) {
   prediction_clear(&prediction);
   evaluator_free(evaluator);
   cored_dataset_free(set);
+  face_detector_close(&detector);
   cored_model_unref(model);
   return status;
 }

@@ -6,7 +6,7 @@ against that of a session fed with the trainer's inputs.
 
 Square, anamorphic (4:3, 2:1, 1:2), interlaced (H.264, MPEG-2 with 16:15) and MJPEG (full range, chroma
 in the middle). One set shows a bright spot that a cascade of one feature finds and needs nothing
-else; one is made from a real video in SHARED. CORED_LIBRARY names the engine's shared library."""
+else; two are made from a real video in SHARED, for a cascade of OpenCV's and for the network that is built in. CORED_LIBRARY names the engine's shared library."""
 import ctypes as C
 import math
 import os
@@ -99,9 +99,10 @@ def make(path, source, filters, encoder):
 
 
 def trained_on(probe, root, cascade, sharpness, folder):
-    """{video: [tensor]} of the frames that the trainer uses."""
+    """{video: [tensor]} of the frames that the trainer uses; cascade None: faces of the network built in."""
     out = Path(folder, 'inputs.raw')
-    text = subprocess.run([probe, '-c', cascade, '-s', '1', '-n', str(FRAMES), '-w', str(SIZE), '-S',
+    finder = ['-c', cascade] if cascade else ['-N']
+    text = subprocess.run([probe, *finder, '-s', '1', '-n', str(FRAMES), '-w', str(SIZE), '-S',
                            str(round(100 * float(sharpness))), '-o', out, root], capture_output=True, text=True)
     assert text.returncode == 0, text.stdout
     tensors = np.fromfile(out, np.float32).reshape(-1, SIZE, SIZE, 3)
@@ -121,7 +122,7 @@ def judged_by_element(video, model, cascade, sharpness):
     """Logits of the frames that the element judges, in order."""
     done = subprocess.run(
         ['gst-launch-1.0', '-m', 'filesrc', f'location={video}', '!', 'decodebin', '!',
-         'coreddetect', f'model={model}', f'face-cascade={cascade}', 'detect-interval=1',
+         'coreddetect', f'model={model}', *([f'face-cascade={cascade}'] if cascade else []), 'detect-interval=1',
          'message-interval=0', 'max-objects=1', 'smoothing=0', f'min-sharpness={sharpness}', '!',
          'fakesink'], capture_output=True, text=True)
     if done.returncode != 0:
@@ -171,10 +172,14 @@ def main(probe, shared):
         bad = check('synthetic', ['-f', 'lavfi', '-i', moving], spot, '0', probe, session, model,
                     folder)
         videos = sorted(Path(shared, 'data/videos').glob('real/*.mp4'))
-        if not videos or not Path(CASCADE).exists():
-            print(f'not checked on a real video: none in {shared}, or no {CASCADE}')
-        else:
+        if not videos:
+            print(f'not checked on a real video: none in {shared}')
+            return int(bad)
+        bad |= check('network', ['-i', videos[0]], None, '0.2', probe, session, model, folder)
+        if Path(CASCADE).exists():
             bad |= check('real', ['-i', videos[0]], CASCADE, '0.2', probe, session, model, folder)
+        else:
+            print(f'not checked with a real cascade: no {CASCADE}')
     return int(bad)
 
 

@@ -2,11 +2,13 @@
  * Scans and checks data sets and prints what was found, one fact per line with tabs: the C side of
  * data-sets.py.
  *
- *   data-probe [-m MAP] [-c CASCADE] [-f] [-s STEP] [-n FRAMES] [-p MAX_PIXELS] [-v VIDEO_BYTES]
+ *   data-probe [-m MAP] [-c CASCADE | -N] [-f] [-s STEP] [-n FRAMES] [-p MAX_PIXELS] [-v
+ * VIDEO_BYTES]
  *              [-k CACHE_BYTES] [-j THREADS] [-w SIZE] [-S PERCENT_SHARP] [-o FILE] ROOT
  *              [OTHER_ROOT]
  *
- * -o writes the inputs of all samples as raw floats. */
+ * -N: faces are found by the network that is built in. -o writes the inputs of all samples as raw
+ * floats. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -53,11 +55,13 @@ int main(int argc, char **argv) {
   CoredDataScan scan = {0};
   const char *out = NULL;
   CoredError error = {0};
-  for (int option; (option = getopt(argc, argv, "m:c:fs:n:p:v:k:j:w:S:o:")) != -1;) {
+  for (int option; (option = getopt(argc, argv, "m:c:Nfs:n:p:v:k:j:w:S:o:")) != -1;) {
     if (option == 'm')
       scan.map = optarg;
     else if (option == 'c')
       params.cascade = optarg;
+    else if (option == 'N')
+      params.network = cored_model_built_in_locator(&error);
     else if (option == 'f')
       params.faces = true;
     else if (option == 's')
@@ -81,7 +85,7 @@ int main(int argc, char **argv) {
     else
       return 2;
   }
-  params.whole_frames = !params.cascade;
+  params.whole_frames = !params.cascade && !params.network;
   CoredDataset *sets[2] = {NULL, NULL};
   int n = 0, status = 0;
   for (; n < 2 && optind + n < argc && status == 0; n++) {
@@ -102,6 +106,7 @@ int main(int argc, char **argv) {
     status = !write_inputs(sets[0], &params, out, &error);
   if (status)
     printf("error\t%s\t%s\n", cored_error_code_name(error.code), error.message);
+  cored_model_unref(params.network);
   cored_dataset_free(sets[0]);
   cored_dataset_free(sets[1]);
   return status;

@@ -91,6 +91,38 @@ static void defaults_are_the_recipe(void **state) {
   options_clear(&o);
 }
 
+static void face_detectors(void **state) {
+  (void)state;
+  static const struct {
+    const char *line;
+    FaceDetectorKind kind;
+  } cases[] = {{"", FACE_DETECTOR_NETWORK},
+               {"--face-detector auto", FACE_DETECTOR_NETWORK},
+               {"--face-model m", FACE_DETECTOR_NETWORK},
+               {"--face-model m --face-detector=network", FACE_DETECTOR_NETWORK},
+               {"--face-detector cascade", FACE_DETECTOR_CASCADE},
+               {"--cascade c", FACE_DETECTOR_CASCADE},
+               {"--cascade c --face-detector auto", FACE_DETECTOR_CASCADE},
+               {"--face-detector cascade --cascade c", FACE_DETECTOR_CASCADE}};
+  static const char *const wrong[] = {
+      "--cascade c --face-model m", "--cascade c --face-detector network",
+      "--face-detector cascade --face-model m", "--face-detector none"};
+  char line[128], text[8192];
+  Options o;
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    snprintf(line, sizeof line, "-t A -d D %s", cases[i].line);
+    parse_ok(line, &o);
+    assert_int_equal(data_face_detector(&o.data), cases[i].kind);
+    options_clear(&o);
+  }
+  for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+    snprintf(line, sizeof line, "-t A -d D %s", wrong[i]);
+    assert_int_equal(parse(line, &o, text), PARSE_ERROR);
+    assert_non_null(strstr(text, "--face-"));
+    options_clear(&o);
+  }
+}
+
 static void cutmix_follows_the_task(void **state) {
   (void)state;
   Options o;
@@ -188,6 +220,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(every_reference_flag_works),
       cmocka_unit_test(defaults_are_the_recipe),
+      cmocka_unit_test(face_detectors),
       cmocka_unit_test(cutmix_follows_the_task),
       cmocka_unit_test(sources_and_target),
       cmocka_unit_test(errors_name_the_option),

@@ -4,7 +4,6 @@
 # being interrupted, killed and starved, and publishes only what it should.
 import collections
 import csv
-import hashlib
 import json
 import os
 import random
@@ -12,7 +11,6 @@ import re
 import resource
 import shutil
 import signal
-import struct
 import subprocess
 import sys
 import tempfile
@@ -22,22 +20,13 @@ import unittest
 TRAIN = os.path.abspath(sys.argv.pop(1))
 KILLS = int(os.environ.get("CORED_TEST_KILLS", "4"))
 
-from trainer_kit import (FULL_DISK, SIDE, SMALL, interrupt_on_full_disk, make_task, np, picture, run,  # noqa: E402
+from trainer_kit import (FULL_DISK, SIDE, SMALL, edit_checkpoint, interrupt_on_full_disk, make_task, np, picture, run,  # noqa: E402
                          sha256, tensors)
 
 
 def repositioned(data, key, value):
     """A checkpoint with another value in its position, and the hash of it."""
-    n = struct.unpack("<Q", data[:8])[0]
-    head = json.loads(data[8:8 + n])
-    position = json.loads(head["__metadata__"]["cored.position"])
-    position[key] = value
-    head["__metadata__"]["cored.position"] = json.dumps(position, separators=(",", ":"))
-    head["__metadata__"]["cored.checkpoint-sha256"] = "0" * 64
-    text = json.dumps(head, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)
-    whole = struct.pack("<Q", len(text)) + text + data[8 + n:]
-    return whole.replace(b"0" * 64, hashlib.sha256(whole).hexdigest().encode(), 1)
+    return edit_checkpoint(data, "cored.position", lambda position: position.update({key: value}))
 
 
 class Trainer(unittest.TestCase):

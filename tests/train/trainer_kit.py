@@ -68,6 +68,20 @@ def sha256(path):
         return hashlib.sha256(f.read()).hexdigest()
 
 
+def edit_checkpoint(data, entry, change):
+    """A checkpoint of which change(an entry of its metadata, parsed) changed that entry, and the hash of it."""
+    n = struct.unpack("<Q", data[:8])[0]
+    head = json.loads(data[8:8 + n])
+    value = json.loads(head["__metadata__"][entry])
+    change(value)
+    head["__metadata__"][entry] = json.dumps(value, separators=(",", ":"))
+    head["__metadata__"]["cored.checkpoint-sha256"] = "0" * 64
+    text = json.dumps(head, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    whole = struct.pack("<Q", len(text)) + text + data[8 + n:]
+    return whole.replace(b"0" * 64, hashlib.sha256(whole).hexdigest().encode(), 1)
+
+
 def tensors(path):
     with open(path, "rb") as f:
         data = f.read()

@@ -158,20 +158,31 @@ const json_t *checkpoint_position(const Checkpoint *checkpoint) {
   return checkpoint->position;
 }
 
+/* Of what earlier versions did not write: is it as they had it? They knew cascades alone. */
+static bool is_as_before(const char *key, const json_t *now) {
+  const char *locator = json_string_value(json_object_get(now, "locator"));
+  return strcmp(key, "input") == 0 ||
+         (strcmp(key, "crop") == 0 &&
+          (json_is_null(now) || (locator && strcmp(locator, "cascade") == 0)));
+}
+
 bool checkpoint_check_config(const Checkpoint *checkpoint, const json_t *config,
                              CoredError *error) {
   const char *key;
   json_t *now;
   json_object_foreach((json_t *)config, key, now) {
     const json_t *then = json_object_get(checkpoint->config, key);
-    /* Earlier versions did not write this one. */
-    if (json_equal(now, then) || (!then && strcmp(key, "input") == 0))
+    if (json_equal(now, then) || (!then && is_as_before(key, now)))
       continue;
     char *a = json_dumps(then, JSON_ENCODE_ANY | JSON_REAL_PRECISION(9));
     char *b = json_dumps(now, JSON_ENCODE_ANY | JSON_REAL_PRECISION(9));
     cored_error_set(error, CORED_ERROR_ARGUMENT,
-                    "'%s' was made with other settings: %s was %s, now it is %s", checkpoint->path,
-                    key, a ? a : "nothing", b ? b : "?");
+                    "'%s' was made with other settings: %s was %s, now it is %s%s",
+                    checkpoint->path, key, a ? a : "nothing", b ? b : "?",
+                    !then && strcmp(key, "crop") == 0
+                        ? "; earlier versions found faces with a cascade, as --face-detector "
+                          "cascade does"
+                        : "");
     free(a);
     free(b);
     return false;
@@ -204,7 +215,7 @@ static json_t *input_json(const CoredModelInfo *info) {
 }
 
 json_t *checkpoint_config(const RecipeOptions *recipe, const CoredModelInfo *info,
-                          const char *manifest) {
+                          const char *manifest, json_t *crop) {
   const CoredTrainParams *train = &recipe->train;
   json_t *config = json_pack(
       "{s:s,s:s,s:i,s:i,s:s,s:i,s:i,s:I}", "method", options_method_name(train->method), "network",
@@ -225,6 +236,7 @@ json_t *checkpoint_config(const RecipeOptions *recipe, const CoredModelInfo *inf
   if (recipe->schedule.kind == CORED_SCHEDULE_COSINE)
     json_object_set_new(schedule, "epochs", json_integer(recipe->epochs));
   json_object_set_new(config, "input", input_json(info));
+  json_object_set_new(config, "crop", crop);
   json_object_set_new(config, "losses", losses);
   json_object_set_new(config, "optimizer", optimizer);
   json_object_set_new(config, "schedule", schedule);

@@ -12,9 +12,10 @@
 
 /* Everything that decides the numbers of a run; what only decides how fast or where is left out.
  * The number of epochs is free as long as no schedule depends on it. manifest: of the training set.
- */
+ * crop: how faces are cut out in it (face_detector_json), null: they are not; a reference is taken
+ * over. */
 json_t *checkpoint_config(const RecipeOptions *recipe, const CoredModelInfo *info,
-                          const char *manifest);
+                          const char *manifest, json_t *crop);
 
 /* position: where the run is; config: the settings that decide its numbers. */
 bool checkpoint_save(const char *path, const CoredTrainer *trainer, const json_t *position,

@@ -4,6 +4,7 @@
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 
 #include "tools/common/model-path.h"
@@ -30,7 +31,11 @@ static const char help[] =
     "      --max-bad PERCENT   unreadable files to put up with (default 1)\n"
     "      --faces             crop faces in pictures too\n"
     "      --whole-frames      do not crop faces in videos\n"
-    "      --cascade FILE      face cascade (default: of opencv-data)\n"
+    "      --face-detector NAME what finds the faces: network, cascade or auto (default auto:\n"
+    "                          cascade with --cascade, else network)\n"
+    "      --face-model FILE   model file of the network (default: the one built in)\n"
+    "      --cascade FILE      OpenCV cascade (default, with --face-detector cascade: of\n"
+    "                          opencv-data)\n"
     "      --face-margin X     side of the crop is the face's times 1 + X (default 0.3)\n"
     "      --min-object-size N leave out faces whose shorter side has fewer pixels (default 64)\n"
     "      --min-sharpness X   leave out faces with less detail, 0 to 1 (default 0.5)\n"
@@ -62,6 +67,8 @@ enum {
   LONG_MAX_BAD,
   LONG_FACES,
   LONG_WHOLE_FRAMES,
+  LONG_FACE_DETECTOR,
+  LONG_FACE_MODEL,
   LONG_CASCADE,
   LONG_FACE_MARGIN,
   LONG_MIN_OBJECT_SIZE,
@@ -90,6 +97,8 @@ static const struct option table[] = {
     {"max-bad", required_argument, NULL, LONG_MAX_BAD},
     {"faces", no_argument, NULL, LONG_FACES},
     {"whole-frames", no_argument, NULL, LONG_WHOLE_FRAMES},
+    {"face-detector", required_argument, NULL, LONG_FACE_DETECTOR},
+    {"face-model", required_argument, NULL, LONG_FACE_MODEL},
     {"cascade", required_argument, NULL, LONG_CASCADE},
     {"face-margin", required_argument, NULL, LONG_FACE_MARGIN},
     {"min-object-size", required_argument, NULL, LONG_MIN_OBJECT_SIZE},
@@ -133,6 +142,18 @@ static bool whole(const char *text, int low, int high, int *value) {
   return true;
 }
 
+static bool detector(const char *text, FaceDetectorKind *kind) {
+  static const char *const words[] = {[FACE_DETECTOR_AUTO] = "auto",
+                                      [FACE_DETECTOR_NETWORK] = "network",
+                                      [FACE_DETECTOR_CASCADE] = "cascade"};
+  for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+    if (strcasecmp(text, words[i]) == 0) {
+      *kind = (FaceDetectorKind)i;
+      return true;
+    }
+  return complain("--face-detector: expected " FACE_DETECTOR_WORDS ", found", text);
+}
+
 static bool apply_data(DataOptions *data, int id, const char *value) {
   switch (id) {
   case LONG_MAP:
@@ -144,6 +165,11 @@ static bool apply_data(DataOptions *data, int id, const char *value) {
     return data->faces = true;
   case LONG_WHOLE_FRAMES:
     return data->whole_frames = true;
+  case LONG_FACE_DETECTOR:
+    return detector(value, &data->face_detector);
+  case LONG_FACE_MODEL:
+    data->face_model = value;
+    return true;
   case LONG_CASCADE:
     data->cascade = value;
     return true;
@@ -227,6 +253,11 @@ static bool finish(EvalOptions *options) {
   }
   if (!options->data.folder)
     return complain("no data folder:", "-d FOLDER");
+  if (data_face_conflict(&options->data)) {
+    fprintf(stderr, "cored-eval: %s; see cored-eval --help\n",
+            cored_show(data_face_conflict(&options->data)).text);
+    return false;
+  }
   if (options->n_models == 0 && cored_model_path_default())
     options->models[options->n_models++] = cored_model_path_default();
   if (options->n_models == 0)

@@ -18,7 +18,7 @@ static const uint64_t max_model_bytes = UINT64_C(1) << 30;
 static bool open_set(EvalResult *result, int i, int j, const EvalOptions *options, Ui *ui,
                      CoredError *error) {
   const SetNeeds needs = {&options->data, &result->infos[i], options->loader_threads,
-                          set_cascade(&options->data)};
+                          &result->detector};
   char *root = NULL;
   const int length = options->n_tasks ? asprintf(&root, "%s/%s/%s", options->data.folder,
                                                  options->tasks[j], options->split)
@@ -113,6 +113,8 @@ static bool run_model(EvalResult *result, int i, const EvalOptions *options, Ui 
     result->lineage[i] = matrix ? json_loads(matrix, 0, NULL) : NULL;
     result->n_models++;
     ok = open_sets(result, i, options, ui, error);
+    if (ok)
+      face_detector_compare(&result->detector, model, path, ui);
   }
   ok = ok && eval_judge(result, i, model, options->threads, options->loader_threads,
                         options->bootstrap, ui, error);
@@ -152,6 +154,7 @@ void eval_result_clear(EvalResult *result) {
     for (int j = 0; result->reads_like[i] == i && j < result->n_tasks; j++)
       cored_dataset_free(result->sets[i * result->n_tasks + j]);
   }
+  face_detector_close(&result->detector);
   *result = (EvalResult){0};
 }
 

@@ -24,7 +24,8 @@ typedef struct EvalResult {
   int reads_like[MAX_TASKS]; /* the first model of the same input and classes: it shares its sets */
   const char *names[MAX_TASKS];
   int n_models, n_tasks;
-  EvalCell *cells; /* [n_models, n_tasks] */
+  EvalCell *cells;       /* [n_models, n_tasks] */
+  FaceDetector detector; /* of the sets, where they cut out faces */
 } EvalResult;
 
 bool eval_run(EvalResult *result, const EvalOptions *options, Ui *ui, CoredError *error);

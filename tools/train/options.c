@@ -94,8 +94,27 @@ static bool parse_network(const OptionParser *parser, const char *text, const ch
 
 static const char *const cutmix_words = "none|same|other";
 
+FaceDetectorKind data_face_detector(const DataOptions *data) {
+  if (data->face_detector != FACE_DETECTOR_AUTO)
+    return data->face_detector;
+  return data->cascade ? FACE_DETECTOR_CASCADE : FACE_DETECTOR_NETWORK;
+}
+
+const char *data_face_conflict(const DataOptions *data) {
+  if (data->cascade && data->face_model)
+    return "--cascade and --face-model name two face detectors: leave out one of them";
+  if (data->cascade && data->face_detector == FACE_DETECTOR_NETWORK)
+    return "--cascade is no file of --face-detector network: leave out one of them, or name a "
+           "network with --face-model";
+  if (data->face_model && data->face_detector == FACE_DETECTOR_CASCADE)
+    return "--face-model is no file of --face-detector cascade: leave out one of them, or name a "
+           "cascade with --cascade";
+  return NULL;
+}
+
 static bool apply_data(OptionParser *parser, OptionId id, const char *value) {
   DataOptions *data = &parser->options->data;
+  int index = 0;
   switch (id) {
   case OPTION_DATA:
     data->folder = value;
@@ -121,6 +140,14 @@ static bool apply_data(OptionParser *parser, OptionId id, const char *value) {
     return data->faces = true;
   case OPTION_WHOLE_FRAMES:
     return data->whole_frames = true;
+  case OPTION_FACE_DETECTOR:
+    if (!parse_word(parser, value, FACE_DETECTOR_WORDS, &index))
+      return false;
+    data->face_detector = (FaceDetectorKind)index;
+    return true;
+  case OPTION_FACE_MODEL:
+    data->face_model = value;
+    return true;
   case OPTION_CASCADE:
     data->cascade = value;
     return true;
@@ -432,6 +459,8 @@ static bool finish(OptionParser *parser) {
   RecipeOptions *recipe = &options->recipe;
   if (!data->folder)
     return complain(parser, "no data folder: say -d FOLDER");
+  if (data_face_conflict(data))
+    return complain(parser, "%s", data_face_conflict(data));
   if (options->test && !options->network.weights)
     options->network.weights = cored_model_path_default();
   if (options->test)

@@ -18,6 +18,12 @@ typedef enum Selection {
   SELECT_WORST_TASK /* largest smallest AUC */
 } Selection;
 
+typedef enum FaceDetectorKind {
+  FACE_DETECTOR_AUTO, /* cascade where its file is named, else network */
+  FACE_DETECTOR_NETWORK,
+  FACE_DETECTOR_CASCADE
+} FaceDetectorKind;
+
 typedef struct DataOptions {
   const char *folder; /* -d */
   const char *target; /* -t; NULL when testing */
@@ -26,7 +32,9 @@ typedef struct DataOptions {
   bool full; /* -f */
   const char *map;
   bool faces, whole_frames;
-  const char *cascade; /* NULL: the system's */
+  FaceDetectorKind face_detector; /* as given; data_face_detector says which it is */
+  const char *face_model;         /* NULL: the one built in */
+  const char *cascade;            /* NULL: the system's */
   CoredCropParams crop;
   int frame_step, max_frames;
   int cache_mib;
@@ -95,6 +103,11 @@ typedef enum ParseResult {
   PARSE_ERROR /* a message was printed to err */
 } ParseResult;
 
+#define FACE_DETECTOR_WORDS "auto|network|cascade"
+
+FaceDetectorKind data_face_detector(const DataOptions *data);
+/* What is wrong with the options of the face detector together, and what to do; NULL: nothing. */
+const char *data_face_conflict(const DataOptions *data);
 /* As -m takes it. */
 const char *options_method_name(CoredMethod method);
 /* argv is permuted as getopt does. */

@@ -213,11 +213,28 @@ static bool open_training(Run *run, CoredError *error) {
   const TrainingSetup setup = {run->options, run->parallel, &run->ui,
                                &run->models, &run->info,    run->sets.train};
   cored_dataset_manifest(run->sets.train, run->manifest);
-  run->config = checkpoint_config(&run->options->recipe, &run->info, run->manifest);
+  json_t *crop = run->sets.train_has_crops
+                     ? face_detector_json(&run->sets.detector, &run->options->data)
+                     : json_null();
+  run->config = checkpoint_config(&run->options->recipe, &run->info, run->manifest, crop);
   if (!progress_init(&run->at) || !run->config)
     return cored_error_set(error, CORED_ERROR_NO_MEMORY, "settings");
   run->training = training_open(&setup, error);
   return run->training != NULL;
+}
+
+/* What the new model learns from, beside what the models that it comes from have learned. */
+static void note_crop(Run *run) {
+  const NetworkOptions *network = &run->options->network;
+  const StartModels *models = &run->models;
+  if (!run->sets.train_has_crops)
+    return; /* the pictures may have been cut out in any way: what the student said stays */
+  if (network->init || network->weights)
+    face_detector_compare(&run->sets.detector, models->student,
+                          network->init ? network->init : network->weights, &run->ui);
+  if (models->teacher && models->teacher != models->student)
+    face_detector_compare(&run->sets.detector, models->teacher, network->weights, &run->ui);
+  run->info.crop = run->sets.detector.crop;
 }
 
 static bool set_up(Run *run, CoredError *error) {
@@ -231,6 +248,7 @@ static bool set_up(Run *run, CoredError *error) {
   if (!data_sets_open(&run->sets, &options->data, &run->info, options->loader_threads, &run->ui,
                       error))
     return false;
+  note_crop(run);
   if (publishes(run) && !gate_check_live(&run->sets, &run->info, options, &run->ui, error))
     return false;
   return open_training(run, error) && resume(run, error) && open_events(run, error);

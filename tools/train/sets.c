@@ -93,7 +93,6 @@ static CoredDataParams params_of(const SetNeeds *needs) {
   memcpy(params.std, info->std, sizeof params.std);
   params.faces = options->faces;
   params.whole_frames = options->whole_frames;
-  params.cascade = needs->cascade;
   params.crop = options->crop;
   params.frame_step = options->frame_step;
   params.max_frames = options->max_frames;
@@ -109,16 +108,20 @@ static bool has_videos(const CoredDataset *set) {
   return false;
 }
 
+bool set_has_crops(const CoredDataset *set, const DataOptions *options) {
+  return options->faces || (has_videos(set) && !options->whole_frames);
+}
+
 static bool check(CoredDataset *set, const SetNeeds *needs, Ui *ui, CoredError *error) {
   const DataOptions *options = needs->options;
   CoredDataParams params = params_of(needs);
   Watch w = {ui, cored_dataset_root(set), ui_clock()};
-  const bool faces = options->faces || (has_videos(set) && !options->whole_frames);
-  if (faces && !params.cascade)
-    return cored_error_set(error, CORED_ERROR_NOT_FOUND,
-                           "faces are to be cropped, but there is no face cascade: install "
-                           "opencv-data, say --cascade FILE, or --whole-frames for videos");
-  params.cascade = faces ? params.cascade : NULL;
+  if (set_has_crops(set, options)) {
+    if (!face_detector_open(needs->detector, options, error))
+      return false;
+    params.network = needs->detector->network;
+    params.cascade = needs->detector->cascade;
+  }
   if (!cored_dataset_check(set, &params, watch, &w, error)) {
     if (error->code == CORED_ERROR_DATASET)
       list_bad(set, ui);
@@ -142,19 +145,6 @@ CoredDataset *set_open(const char *root, const SetNeeds *needs, Ui *ui, CoredErr
   if (set && check(set, needs, ui, error))
     return set;
   cored_dataset_free(set);
-  return NULL;
-}
-
-const char *set_cascade(const DataOptions *options) {
-  static const char *const usual[] = {
-      "/usr/share/opencv4/lbpcascades/lbpcascade_frontalface_improved.xml",
-      "/usr/share/opencv4/lbpcascades/lbpcascade_frontalface.xml",
-      "/usr/share/opencv/lbpcascades/lbpcascade_frontalface_improved.xml"};
-  if (options->cascade)
-    return options->cascade;
-  for (size_t i = 0; i < sizeof usual / sizeof usual[0]; i++)
-    if (access(usual[i], R_OK) == 0)
-      return usual[i];
   return NULL;
 }
 
@@ -302,22 +292,23 @@ static bool check_overlap(const DataSets *sets, const DataOptions *options, Ui *
 
 bool data_sets_open(DataSets *sets, const DataOptions *options, const CoredModelInfo *info,
                     int threads, Ui *ui, CoredError *error) {
-  const char *cascade = set_cascade(options);
-  const SetNeeds needs = {options, info, threads, cascade};
+  const SetNeeds needs = {options, info, threads, &sets->detector};
   *sets = (DataSets){0};
   bool ok =
       open_train(sets, &needs, ui, error) && open_val(sets, options->target, &needs, ui, error);
   for (int i = 0; ok && i < options->n_sources; i++)
     ok = open_val(sets, options->sources[i], &needs, ui, error);
   ok = ok && check_overlap(sets, options, ui, error);
-  if (!ok)
+  if (ok)
+    sets->train_has_crops = set_has_crops(sets->train, options);
+  else
     data_sets_close(sets);
   return ok;
 }
 
 bool data_sets_open_val(DataSets *sets, const DataSets *like, const DataOptions *options,
                         const CoredModelInfo *info, int threads, Ui *ui, CoredError *error) {
-  const SetNeeds needs = {options, info, threads, set_cascade(options)};
+  const SetNeeds needs = {options, info, threads, &sets->detector};
   *sets = (DataSets){0};
   for (int i = 0; i < like->n_tasks; i++) {
     sets->val[i] = set_open(cored_dataset_root(like->val[i]), &needs, ui, error);
@@ -335,6 +326,7 @@ void data_sets_close(DataSets *sets) {
   cored_dataset_free(sets->train);
   for (int i = 0; i < sets->n_tasks; i++)
     cored_dataset_free(sets->val[i]);
+  face_detector_close(&sets->detector);
   *sets = (DataSets){0};
 }
 

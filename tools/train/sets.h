@@ -3,6 +3,7 @@
 #ifndef CORED_TOOLS_TRAIN_SETS_H
 #define CORED_TOOLS_TRAIN_SETS_H
 
+#include "face-detector.h"
 #include "options.h"
 #include "train/data/dataset.h"
 #include "ui.h"
@@ -14,6 +15,8 @@ typedef struct DataSets {
   CoredDataset *val[MAX_TASKS]; /* the target's, then the sources' in the order given */
   const char *names[MAX_TASKS];
   int n_tasks;
+  FaceDetector detector; /* opened where faces are cut out in one of them */
+  bool train_has_crops;  /* faces are cut out in train */
 } DataSets;
 
 /* What a set is read for. */
@@ -21,13 +24,13 @@ typedef struct SetNeeds {
   const DataOptions *options;
   const CoredModelInfo *info; /* labels, input size, normalization */
   int threads;
-  const char *cascade; /* NULL: none */
+  FaceDetector *detector; /* the first set that needs it opens it */
 } SetNeeds;
 
 /* Scan and check one folder; bad files are listed, too many of them are an error. */
 CoredDataset *set_open(const char *root, const SetNeeds *needs, Ui *ui, CoredError *error);
-/* Where to look for the cascade: the option, or the system's; NULL when there is none. */
-const char *set_cascade(const DataOptions *options);
+/* Are faces cut out in some of its files? */
+bool set_has_crops(const CoredDataset *set, const DataOptions *options);
 
 /* Is there a folder for every task that the options name? If not, the error lists those there are.
  * Looks at names only, so that it can be asked first. */

@@ -311,6 +311,7 @@ void cored_dataset_free(CoredDataset *set) {
   cored_file_list_clear(&set->list);
   free(set->root);
   free(set->cascade);
+  cored_model_unref(set->params.network);
   free(set->group_file);
   free(set->classes);
   free(set->samples);
@@ -545,9 +546,14 @@ bool cored_dataset_check(CoredDataset *set, const CoredDataParams *params,
                  .video_budget = params->video_bytes,
                  .lock = PTHREAD_MUTEX_INITIALIZER};
   bool ok = true;
+  cored_model_unref(set->params.network);
   set->params = *params;
   set->params.cascade = NULL;
-  if (params->cascade && params->faces) /* frames of videos are all made by now */
+  set->params.network = NULL;
+  /* Not for frames of videos, which are all made by now. */
+  if (params->network && params->faces)
+    set->params.network = cored_model_ref(params->network);
+  else if (params->cascade && params->faces)
     ok = (set->params.cascade = set->cascade = strdup(params->cascade)) != NULL ||
          cored_error_set(error, CORED_ERROR_NO_MEMORY, "'%s'", params->cascade);
   for (int i = 0; ok && i < n_threads; i++)

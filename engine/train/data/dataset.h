@@ -57,7 +57,8 @@ typedef struct CoredDataParams {
   float mean[3], std[3];
   bool faces;           /* crop faces in pictures */
   bool whole_frames;    /* do not crop faces in videos */
-  const char *cascade;  /* for the locator; needed for faces only */
+  CoredModel *network;  /* that finds faces; NULL: the cascade does. Needed for faces only */
+  const char *cascade;  /* its file, for want of a network */
   CoredCropParams crop; /* how faces are cut out */
   int frame_step;       /* of a video every n-th frame */
   int max_frames;       /* and at most so many */

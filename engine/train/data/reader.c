@@ -28,6 +28,16 @@ static size_t input_floats(const CoredDataParams *params) {
   return (size_t)params->width * (size_t)params->height * 3;
 }
 
+/* The weights are shared, what the search computes with is this reader's own. */
+static bool open_locator(CoredDataReader *reader, CoredError *error) {
+  const CoredDataParams *params = &reader->params;
+  if (!params->network && !params->cascade)
+    return true;
+  reader->locator = params->network ? cored_locator_new_network(params->network, 1, error)
+                                    : cored_locator_new_cascade(params->cascade, error);
+  return reader->locator != NULL;
+}
+
 CoredDataReader *cored_data_reader_new(const CoredDataParams *params, CoredError *error) {
   CoredDataReader *reader = calloc(1, sizeof *reader);
   if (!reader) {
@@ -39,9 +49,7 @@ CoredDataReader *cored_data_reader_new(const CoredDataParams *params, CoredError
   if (reader->decoder)
     reader->preprocessor = cored_preprocessor_new(params->width, params->height, params->mean,
                                                   params->std, cored_cpu_flags(), error);
-  if (reader->preprocessor && params->cascade)
-    reader->locator = cored_locator_new_cascade(params->cascade, error);
-  if (reader->preprocessor && (reader->locator || !params->cascade))
+  if (reader->preprocessor && open_locator(reader, error))
     return reader;
   cored_data_reader_free(reader);
   return NULL;
@@ -61,8 +69,7 @@ static bool find_crop(CoredDataReader *reader, const CoredImage *image, const ch
   const CoredCropParams *rule = &reader->params.crop;
   CoredCrop crop;
   if (!reader->locator)
-    return cored_error_set(error, CORED_ERROR_ARGUMENT, "'%s': no cascade to find faces with",
-                           name);
+    return cored_error_set(error, CORED_ERROR_ARGUMENT, "'%s': nothing to find faces with", name);
   if (!cored_crop_choose(reader->locator, image, rule, &crop, error))
     return false;
   if (crop.n_faces == 0)
