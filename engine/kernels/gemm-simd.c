@@ -171,7 +171,7 @@ static void run_partial_tile(GemmTileFn *fn, const GemmTile *t, int mr, int colu
 
 /* Start of the mr rows from `row` on. */
 static void set_rows(const CoredGemm *g, GemmTile *t, int row, int mr) {
-  int y = row / g->line, x = row - y * g->line;
+  int y = row < g->line ? 0 : row / g->line, x = row - y * g->line;
   for (int i = 0; i < mr; i++) {
     t->a[i] = g->a + y * g->a_line + x * g->a_pixel;
     if (++x == g->line) {

@@ -13,14 +13,23 @@
 #define DW_MAX_COLUMNS ((DW_GROUP - 1) * 2 + CORED_DEPTHWISE_KERNEL)
 
 /* What a group of neighbouring output pixels reads: taps[i][j] is the input pixel in kernel row i
- * and column j, counted from the left column of the first output pixel; or the zeros. */
+ * and column j, counted from the left column of the first output pixel; or the zeros. Where no
+ * column lies outside, taps[i][0] is enough, and column j is j * pixel[i] behind it. */
 typedef struct DwGroup {
   const float *taps[CORED_DEPTHWISE_KERNEL][DW_MAX_COLUMNS];
+  const float *line[CORED_DEPTHWISE_KERNEL]; /* that each kernel row reads; or the zeros */
+  ptrdiff_t pixel[CORED_DEPTHWISE_KERNEL];   /* 0: of the zeros */
+  bool even; /* no column lies outside; not told of what reads through a rectifier */
   const float *residual;
   float *out;
   bool clamp;  /* behind the bias there is a clamp, and nothing else */
   bool finish; /* there is more than a bias and a clamp to apply */
 } DwGroup;
+
+/* even is that of g, apart so that it can be a constant. */
+VF_INLINE const float *dw_tap(const DwGroup *g, int i, int column, const bool even) {
+  return even ? g->taps[i][0] + column * g->pixel[i] : g->taps[i][column];
+}
 
 /* The epilogue of one vector of n pixels; kept out of line, or its activations would be copied into
  * every variant of the function below. */
@@ -39,9 +48,9 @@ static __attribute__((noinline)) void dw_finish(const CoredDepthwise *d, const D
 }
 
 /* k x k, stride s, n output pixels, channels [c, c + lanes). Output pixel q reads columns
- * q * s + j. */
-VF_INLINE void dw_vector(const int k, const int s, const int n, const CoredDepthwise *d,
-                         const DwGroup *g, int c) {
+ * q * s + j. relu and even are those of d and g, apart so that they can be constants. */
+VF_INLINE void dw_vector(const int k, const int s, const int n, const bool relu, const bool even,
+                         const CoredDepthwise *d, const DwGroup *g, int c) {
   vf acc[DW_GROUP];
 #pragma GCC unroll 8
   for (int q = 0; q < n; q++)
@@ -55,8 +64,8 @@ VF_INLINE void dw_vector(const int k, const int s, const int n, const CoredDepth
     const int columns = (n - 1) * s + k;
 #pragma GCC unroll 24
     for (int col = 0; col < columns; col++) {
-      vf x = vf_load(g->taps[i][col] + c);
-      if (d->relu_in)
+      vf x = vf_load(dw_tap(g, i, col, even) + c);
+      if (relu)
         x = vf_relu(x);
 #pragma GCC unroll 8
       for (int q = 0; q < n; q++) {
@@ -80,9 +89,11 @@ VF_INLINE void dw_vector(const int k, const int s, const int n, const CoredDepth
     for (int q = 0; q < n; q++)
       acc[q] = vf_act(CORED_ACT_CLAMP, act, acc[q]);
   }
+  float *const out = g->out + c;
+  const ptrdiff_t out_pixel = d->out_pixel;
 #pragma GCC unroll 8
   for (int q = 0; q < n; q++)
-    vf_store(g->out + q * d->out_pixel + c, acc[q]);
+    vf_store(out + q * out_pixel, acc[q]);
 }
 
 /* Any kernel size, any number of channels, pixel by pixel in loops: the common shapes use it for
@@ -95,7 +106,7 @@ static void dw_plain(const CoredDepthwise *d, const DwGroup *g, int n, int c0, i
       vf acc = d->epilogue.bias ? load_at(d->epilogue.bias, c, part) : vf_splat(0.0f);
       for (int i = 0; i < d->kernel; i++)
         for (int j = 0; j < d->kernel; j++) {
-          const vf x = load_at(g->taps[i][q * d->stride + j], c, part);
+          const vf x = load_at(dw_tap(g, i, q * d->stride + j, g->even), c, part);
           const float *const w = d->weight + (ptrdiff_t)(i * d->kernel + j) * d->channels;
           acc = vf_fma(d->relu_in ? vf_relu(x) : x, load_at(w, c, part), acc);
         }
@@ -109,8 +120,17 @@ static void dw_plain(const CoredDepthwise *d, const DwGroup *g, int n, int c0, i
 VF_INLINE void dw_channels(const int k, const int s, const int n, const CoredDepthwise *d,
                            const DwGroup *g, int c0, int c1) {
   int c = c0;
-  for (; c + CORED_LANES <= c1; c += CORED_LANES)
-    dw_vector(k, s, n, d, g, c);
+  if (d->relu_in && k > 3) { /* in no network: not worth its code */
+  } else if (d->relu_in) {
+    for (; c + CORED_LANES <= c1; c += CORED_LANES)
+      dw_vector(k, s, n, true, false, d, g, c);
+  } else if (g->even) {
+    for (; c + CORED_LANES <= c1; c += CORED_LANES)
+      dw_vector(k, s, n, false, true, d, g, c);
+  } else {
+    for (; c + CORED_LANES <= c1; c += CORED_LANES)
+      dw_vector(k, s, n, false, false, d, g, c);
+  }
   if (c < c1)
     dw_plain(d, g, n, c, c1);
 }
@@ -154,29 +174,23 @@ static bool has_groups(const CoredDepthwise *d) {
          d->dilation == 1;
 }
 
-static void set_taps(const CoredDepthwise *d, DwGroup *g, int y, int x, int columns) {
+static void set_lines(const CoredDepthwise *d, DwGroup *g, int y) {
   for (int i = 0; i < d->kernel; i++) {
     const int iy = y * d->stride - d->pad_top + i * d->dilation;
-    for (int j = 0; j < columns; j++) {
-      const int ix = x * d->stride - d->pad_left + j * d->dilation;
-      const bool inside = iy >= 0 && iy < d->h && ix >= 0 && ix < d->w;
-      g->taps[i][j] = inside ? d->x + ((ptrdiff_t)iy * d->w + ix) * d->x_pixel : d->zeros;
-    }
+    const bool inside = iy >= 0 && iy < d->h;
+    g->line[i] = inside ? cored_ring_line(d->x, iy, d->ring, d->w * d->x_pixel) : d->zeros;
+    g->pixel[i] = inside ? d->x_pixel : 0;
   }
 }
 
-/* The taps of the group `pixels` to the right, when both groups lie wholly inside. */
-static void move_taps(const CoredDepthwise *d, DwGroup *g, int pixels, int columns) {
-  const ptrdiff_t step = pixels * d->stride * d->x_pixel;
+static void set_taps(const CoredDepthwise *d, DwGroup *g, int x, int columns) {
+  const int first = x * d->stride - d->pad_left;
+  g->even = !d->relu_in && d->dilation == 1 && first >= 0 && first + columns <= d->w;
   for (int i = 0; i < d->kernel; i++)
-    for (int j = 0; j < columns; j++)
-      g->taps[i][j] += step;
-}
-
-static bool is_inside(const CoredDepthwise *d, int y, int x, int columns) {
-  const int iy = y * d->stride - d->pad_top, ix = x * d->stride - d->pad_left;
-  return iy >= 0 && iy + (d->kernel - 1) * d->dilation < d->h && ix >= 0 &&
-         ix + (columns - 1) * d->dilation < d->w;
+    for (int j = 0; j < (g->even ? 1 : columns); j++) {
+      const int ix = first + j * d->dilation;
+      g->taps[i][j] = ix >= 0 && ix < d->w ? g->line[i] + ix * g->pixel[i] : d->zeros;
+    }
 }
 
 /* One output line, in groups of nearly equal size. */
@@ -188,17 +202,10 @@ static void dw_line(const CoredDepthwise *d, int y, int c0, int c1) {
   DwGroup g = {.clamp = plain && e->act.kind == CORED_ACT_CLAMP,
                .finish =
                    !plain || (e->act.kind != CORED_ACT_NONE && e->act.kind != CORED_ACT_CLAMP)};
-  bool was_inside = false;
-  for (int i = 0, x = 0, last = 0; i < groups; i++, x += last) {
-    const int n = (int)((long long)d->out_w * (i + 1) / groups) - x;
-    const int columns = (n - 1) * d->stride + d->kernel;
-    const bool inside = is_inside(d, y, x, columns);
-    if (was_inside && inside && n <= last)
-      move_taps(d, &g, last, columns);
-    else
-      set_taps(d, &g, y, x, columns);
-    was_inside = inside;
-    last = n;
+  set_lines(d, &g, y);
+  for (int i = 0, x = 0, n; i < groups; i++, x += n) {
+    n = (int)((long long)d->out_w * (i + 1) / groups) - x;
+    set_taps(d, &g, x, (n - 1) * d->stride + d->kernel);
     const ptrdiff_t pixel = (ptrdiff_t)(y - d->out_row0) * d->out_w + x;
     g.out = d->out + pixel * d->out_pixel;
     g.residual = e->residual ? e->residual + pixel * e->residual_pixel : NULL;
@@ -222,6 +229,10 @@ static void pool_pixel(const CoredMaxPool *p, const float *const *taps, int n_ta
   const VfAct act = vf_act_of(e->act);
   const bool plain = e->act.kind == CORED_ACT_NONE && !e->scale && !residual && !e->bias;
   int whole = 0; /* channels that are done: all whole vectors where nothing follows */
+  for (; plain && n_taps == 4 && whole + CORED_LANES <= p->channels; whole += CORED_LANES) {
+    const vf m = vf_max(vf_load(taps[0] + whole), vf_load(taps[1] + whole));
+    vf_store(out + whole, vf_max(vf_max(m, vf_load(taps[2] + whole)), vf_load(taps[3] + whole)));
+  }
   for (; plain && whole + CORED_LANES <= p->channels; whole += CORED_LANES) {
     vf m = vf_load(taps[0] + whole);
     for (int i = 1; i < n_taps; i++)
@@ -239,27 +250,40 @@ static void pool_pixel(const CoredMaxPool *p, const float *const *taps, int n_ta
   }
 }
 
-static int pool_taps(const CoredMaxPool *p, int y, int x, const float **taps) {
+/* The lines that an output line reads; NULL: none there. */
+static void pool_lines(const CoredMaxPool *p, int y, const float **lines) {
+  for (int i = 0; i < p->kernel; i++) {
+    const int iy = y * p->stride - p->pad_top + i;
+    lines[i] = iy >= 0 && iy < p->h
+                   ? cored_ring_line(p->x, iy, p->ring, (ptrdiff_t)p->w * p->channels)
+                   : NULL;
+  }
+}
+
+static int pool_taps(const CoredMaxPool *p, const float *const *lines, int x, const float **taps) {
+  const int first = x * p->stride - p->pad_left;
+  const int from = first > 0 ? first : 0;
+  const int to = first + p->kernel < p->w ? first + p->kernel : p->w;
   int n = 0;
   for (int i = 0; i < p->kernel; i++)
-    for (int j = 0; j < p->kernel; j++) {
-      const int iy = y * p->stride - p->pad_top + i, ix = x * p->stride - p->pad_left + j;
-      if (iy >= 0 && iy < p->h && ix >= 0 && ix < p->w)
-        taps[n++] = p->x + ((ptrdiff_t)iy * p->w + ix) * p->channels;
-    }
+    for (int ix = from; lines[i] && ix < to; ix++)
+      taps[n++] = lines[i] + (ptrdiff_t)ix * p->channels;
   return n;
 }
 
 static void max_pool(const CoredMaxPool *p, int y0, int y1) {
   const float *taps[CORED_MAX_POOL_KERNEL * CORED_MAX_POOL_KERNEL];
-  for (int y = y0; y < y1; y++)
+  const float *lines[CORED_MAX_POOL_KERNEL];
+  for (int y = y0; y < y1; y++) {
+    pool_lines(p, y, lines);
     for (int x = 0; x < p->out_w; x++) {
-      const ptrdiff_t pixel = (ptrdiff_t)y * p->out_w + x;
-      const int n = pool_taps(p, y, x, taps);
+      const ptrdiff_t pixel = (ptrdiff_t)(y - p->out_row0) * p->out_w + x;
+      const int n = pool_taps(p, lines, x, taps);
       const float *const residual =
           p->epilogue.residual ? p->epilogue.residual + pixel * p->epilogue.residual_pixel : NULL;
       pool_pixel(p, taps, n, p->out + pixel * p->channels, residual);
     }
+  }
 }
 
 static void sum_pixels(const float *x, ptrdiff_t x_pixel, int pixels, int c0, int c1,

@@ -14,7 +14,8 @@ static float depthwise_value(const CoredDepthwise *d, int y, int x, int c) {
       const int ix = x * d->stride - d->pad_left + j * d->dilation;
       if (iy < 0 || iy >= d->h || ix < 0 || ix >= d->w)
         continue;
-      const float v = d->x[((ptrdiff_t)iy * d->w + ix) * d->x_pixel + c];
+      const float *const line = cored_ring_line(d->x, iy, d->ring, d->w * d->x_pixel);
+      const float v = line[ix * d->x_pixel + c];
       sum += (d->relu_in && v < 0.0f ? 0.0f : v) * d->weight[(i * d->kernel + j) * d->channels + c];
     }
   return sum;
@@ -37,7 +38,8 @@ static float max_value(const CoredMaxPool *p, int y, int x, int c) {
       const int iy = y * p->stride - p->pad_top + i, ix = x * p->stride - p->pad_left + j;
       if (iy < 0 || iy >= p->h || ix < 0 || ix >= p->w)
         continue;
-      const float v = p->x[((ptrdiff_t)iy * p->w + ix) * p->channels + c];
+      const ptrdiff_t width = (ptrdiff_t)p->w * p->channels;
+      const float v = cored_ring_line(p->x, iy, p->ring, width)[(ptrdiff_t)ix * p->channels + c];
       m = m > v ? m : v;
     }
   return m;
@@ -46,7 +48,7 @@ static float max_value(const CoredMaxPool *p, int y, int x, int c) {
 static void max_pool_f32_c(const CoredMaxPool *p, int y0, int y1) {
   for (int y = y0; y < y1; y++)
     for (int x = 0; x < p->out_w; x++) {
-      const ptrdiff_t pixel = (ptrdiff_t)y * p->out_w + x;
+      const ptrdiff_t pixel = (ptrdiff_t)(y - p->out_row0) * p->out_w + x;
       for (int c = 0; c < p->channels; c++) {
         const float bias = p->epilogue.bias ? p->epilogue.bias[c] : 0.0f;
         p->out[pixel * p->channels + c] = cored_epilogue_c(

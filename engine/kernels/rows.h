@@ -15,13 +15,15 @@
  *   v      x[y * stride - pad_top + i * dilation, x * stride - pad_left + j * dilation, c], or 0
  *          outside; in(v) is max(v, 0) when relu_in, else v
  *   x      [h, w] pixels, row after row without gaps, x_pixel floats apart
+ *   ring   lines that there are in memory, of which the last ones written are read: line y is where
+ *          line y % ring would be; 0: all h
  *   weight [kernel * kernel][channels]
  *   zeros  [channels] zeros, read instead of pixels outside
  *   out    output row y at out + (y - out_row0) * out_w * out_pixel
  * Summation over i, then j, ascending, starting from bias. */
 typedef struct CoredDepthwise {
   const float *x;
-  int h, w, channels;
+  int h, w, channels, ring;
   ptrdiff_t x_pixel;
   const float *weight, *zeros;
   int kernel, stride, dilation, pad_top, pad_left;
@@ -38,15 +40,20 @@ typedef struct CoredDepthwise {
  * lie at least partly inside. Exact for every variant (before the epilogue). */
 typedef struct CoredMaxPool {
   const float *x;
-  int h, w, channels;
+  int h, w, channels, ring;
   int kernel, stride, pad_top, pad_left;
   float *out;
-  int out_w;
+  int out_row0, out_w;
   CoredEpilogue epilogue;
 } CoredMaxPool;
 
 #define CORED_MAX_POOL_KERNEL 8
 #define CORED_DEPTHWISE_KERNEL 7 /* largest kernel of a depthwise convolution */
+
+/* Start of line y of a map of which `ring` lines are in memory, or all where it is 0. */
+static inline const float *cored_ring_line(const float *x, int y, int ring, ptrdiff_t line) {
+  return x + (ring > 0 ? y % ring : y) * line;
+}
 
 /* ---- The family ----------------------------------------------------------------------------- */
 

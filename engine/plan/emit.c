@@ -55,7 +55,8 @@ static int new_value(Emitter *e, CoredShape shape) {
 }
 
 /* Valid until the next new step; NULL without memory. */
-static CoredStep *new_step(Emitter *e, const CoredFusedOp *op, CoredStepFn *run) {
+static CoredStep *new_step(Emitter *e, const CoredFusedOp *op, CoredStepFn *run,
+                           CoredLinesFn *lines) {
   CoredPlan *const plan = e->plan;
   CoredStep *const steps = grow(plan->steps, plan->n_steps, sizeof *steps);
   if (!steps) {
@@ -65,6 +66,8 @@ static CoredStep *new_step(Emitter *e, const CoredFusedOp *op, CoredStepFn *run)
   plan->steps = steps;
   CoredStep *const step = &steps[plan->n_steps++];
   *step = (CoredStep){.run = run,
+                      .lines = lines,
+                      .in_bands = op->in_bands,
                       .n_in = op->n_in,
                       .residual = CORED_NO_VALUE,
                       .factors = CORED_NO_VALUE,
@@ -143,6 +146,11 @@ static bool leaves_input(const CoredWindow *w, CoredShape in, CoredShape out) {
 
 /* ---- Convolution ----------------------------------------------------------------------------- */
 
+/* Whether the newest step reads what the one before it makes in bands. */
+static bool reads_bands(const Emitter *e) {
+  return e->plan->n_steps > 1 && e->plan->steps[e->plan->n_steps - 2].in_bands;
+}
+
 typedef struct ChunkList {
   CoredGemmChunk *chunks; /* NULL: only count */
   int *blocks;
@@ -206,6 +214,12 @@ static int band_of(const CoredGemm *g, size_t line_floats, int lines) {
   return (lines + bands - 1) / bands;
 }
 
+/* Whether the newest step has a part in a chain. */
+static bool is_chained(const Emitter *e) {
+  const CoredStep *const step = &e->plan->steps[e->plan->n_steps - 1];
+  return step->in_bands || reads_bands(e);
+}
+
 /* Strides of A and the scratch memory its rows need. */
 static void set_rows(Emitter *e, CoredStep *step, CoredShape in, CoredShape out) {
   const CoredWindow *const w = &step->window;
@@ -233,7 +247,7 @@ static void set_rows(Emitter *e, CoredStep *step, CoredShape in, CoredShape out)
     g->a_pixel = g->k;
     step->band = band_of(g, row_line, out.h);
     step->scratch = (size_t)step->band * row_line * sizeof(float);
-    if (row_line * (size_t)out.h <= SHARED_FLOATS)
+    if (row_line * (size_t)out.h <= SHARED_FLOATS && !is_chained(e))
       step->shared = new_value(e, (CoredShape){out.h, out.w, g->k});
     break;
   }
@@ -244,18 +258,25 @@ static void set_rows(Emitter *e, CoredStep *step, CoredShape in, CoredShape out)
   }
 }
 
+static CoredWindow depthwise_window(const CoredDepthwise *d) {
+  return (CoredWindow){d->kernel, d->stride, d->dilation, d->pad_top, d->pad_left};
+}
+
 static void set_source(Emitter *e, const CoredFusedOp *op, CoredStep *step, CoredShape in,
                        CoredShape out) {
   if (op->inlined != CORED_NO_NODE) {
     step->source = CORED_ROWS_DEPTHWISE;
+    step->reads = depthwise_window(&e->depthwise[op->inlined]);
     step->depthwise = e->depthwise[op->inlined];
     step->macs += e->fused->ops[op->inlined].macs;
   } else if (op->factors != CORED_NO_NODE) {
     step->source = CORED_ROWS_SCALED;
     step->factors = e->value_of[op->factors];
     step->depthwise.zeros = cored_blob_take(&e->blob, (size_t)in.c * sizeof(float));
-  } else {
-    step->source = leaves_input(&step->window, in, out) ? CORED_ROWS_PADDED : CORED_ROWS_DIRECT;
+  } else { /* the lines of a window do not lie one behind the other in a ring */
+    const bool broken = reads_bands(e) && (step->window.kernel > 1 || step->window.stride > 1);
+    step->source =
+        broken || leaves_input(&step->window, in, out) ? CORED_ROWS_PADDED : CORED_ROWS_DIRECT;
   }
 }
 
@@ -270,10 +291,10 @@ static void set_matrix(Emitter *e, const CoredFusedOp *op, CoredStep *step) {
 static void emit_conv(Emitter *e, const CoredFusedOp *op) {
   const CoredNode *const conv = &e->graph->nodes[op->node];
   const CoredShape in = e->fused->shapes[conv->input[0]], out = e->fused->shapes[op->node];
-  CoredStep *const step = new_step(e, op, cored_step_conv);
+  CoredStep *const step = new_step(e, op, cored_step_conv, cored_lines_conv);
   if (!step)
     return;
-  step->window = window_of(conv, in);
+  step->window = step->reads = window_of(conv, in);
   step->gemm.n = conv->channels;
   step->gemm.k = step->window.kernel * step->window.kernel * conv->in_channels;
   step->gemm.c_pixel = out.c;
@@ -323,9 +344,10 @@ static bool emit_depthwise(Emitter *e, const CoredFusedOp *op, CoredError *error
     e->depthwise[op - e->fused->ops] = d;
     return true;
   }
-  CoredStep *const step = new_step(e, op, cored_step_depthwise);
+  CoredStep *const step = new_step(e, op, cored_step_depthwise, cored_lines_depthwise);
   if (step) {
     step->depthwise = d;
+    step->reads = depthwise_window(&d);
     finish_step(e, op, step, &step->depthwise.epilogue);
   }
   return true;
@@ -337,16 +359,16 @@ static bool emit_max_pool(Emitter *e, const CoredFusedOp *op, CoredError *error)
     return cored_error_set(error, CORED_ERROR_UNSUPPORTED,
                            "plan: node %d: pooling window: expected at most %d, found %d", op->node,
                            CORED_MAX_POOL_KERNEL, pool->kernel);
-  CoredStep *const step = new_step(e, op, cored_step_max_pool);
+  CoredStep *const step = new_step(e, op, cored_step_max_pool, cored_lines_max_pool);
   if (step) {
-    step->window = window_of(pool, e->fused->shapes[pool->input[0]]);
+    step->window = step->reads = window_of(pool, e->fused->shapes[pool->input[0]]);
     finish_step(e, op, step, &step->epilogue);
   }
   return true;
 }
 
 static void emit_upsample(Emitter *e, const CoredFusedOp *op) {
-  CoredStep *const step = new_step(e, op, cored_step_upsample);
+  CoredStep *const step = new_step(e, op, cored_step_upsample, NULL);
   if (!step)
     return;
   step->window.stride = e->graph->nodes[op->node].stride;
@@ -354,7 +376,7 @@ static void emit_upsample(Emitter *e, const CoredFusedOp *op) {
 }
 
 static void emit_global_avg_pool(Emitter *e, const CoredFusedOp *op) {
-  CoredStep *const step = new_step(e, op, cored_step_sum_pixels);
+  CoredStep *const step = new_step(e, op, cored_step_sum_pixels, NULL);
   if (!step)
     return;
   if (op->in_act != CORED_NO_NODE)
@@ -363,7 +385,7 @@ static void emit_global_avg_pool(Emitter *e, const CoredFusedOp *op) {
 }
 
 static void emit_scale(Emitter *e, const CoredFusedOp *op) {
-  CoredStep *const step = new_step(e, op, cored_step_scale);
+  CoredStep *const step = new_step(e, op, cored_step_scale, NULL);
   if (!step)
     return;
   step->factors = e->value_of[op->factors];
@@ -373,7 +395,7 @@ static void emit_scale(Emitter *e, const CoredFusedOp *op) {
 }
 
 static void emit_simple(Emitter *e, const CoredFusedOp *op, CoredStepFn *run) {
-  CoredStep *const step = new_step(e, op, run);
+  CoredStep *const step = new_step(e, op, run, NULL);
   if (step)
     finish_step(e, op, step, &step->epilogue);
 }
@@ -421,14 +443,18 @@ static void find_lifetimes(CoredPlan *plan) {
     plan->values[i].first = 0;
     plan->values[i].last = -1;
   }
-  for (int i = 0; i < plan->n_steps; i++) {
+  bool reads_bands = false;
+  for (int i = 0, time = 0; i < plan->n_steps; i++) { /* a chain's steps run at the same time */
     const CoredStep *const step = &plan->steps[i];
-    for (int j = 0; j < step->n_in; j++)
-      touch(plan->values, step->in[j], i);
-    touch(plan->values, step->residual, i);
-    touch(plan->values, step->factors, i);
-    touch(plan->values, step->shared, i);
-    touch(plan->values, step->out, i);
+    time = reads_bands ? time : i;
+    for (int j = reads_bands; j < step->n_in; j++)
+      touch(plan->values, step->in[j], time);
+    touch(plan->values, step->residual, time);
+    touch(plan->values, step->factors, time);
+    touch(plan->values, step->shared, time);
+    reads_bands = step->in_bands;
+    if (!step->in_bands)
+      touch(plan->values, step->out, time);
   }
   /* The caller reads these after the last step. */
   touch(plan->values, plan->features, plan->n_steps);
@@ -494,7 +520,10 @@ static bool emit_twice(Emitter *e, const int *cancel, CoredError *error) {
     return cored_error_set(error, CORED_ERROR_NO_MEMORY, "plan: no memory for %zu MB of weights",
                            plan->weight_bytes >> 20);
   e->blob.data = plan->weights;
-  return emit_ops(e, cancel, error) && lay_out_values(plan, error);
+  if (!emit_ops(e, cancel, error))
+    return false;
+  cored_plan_link_chains(plan);
+  return lay_out_values(plan, error);
 }
 
 /* The list of named outputs, their values and shapes still to come. */

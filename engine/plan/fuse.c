@@ -378,6 +378,8 @@ bool cored_fuse(CoredFusedGraph *fused, const CoredGraph *graph, int h, int w, C
     cored_error_set(error, CORED_ERROR_NO_MEMORY, "plan: no memory for its ops");
   else
     ok = cored_graph_shapes(graph, h, w, fused->shapes, error) && visit_all(&f, error);
+  if (ok)
+    cored_fused_chain(fused, CORED_CHAIN_BYTES);
   free(f.uses);
   free(f.consumer);
   free(f.taken);
@@ -385,6 +387,62 @@ bool cored_fuse(CoredFusedGraph *fused, const CoredGraph *graph, int h, int w, C
   if (!ok)
     cored_fused_clear(fused);
   return ok;
+}
+
+/* ---- Chains --------------------------------------------------------------------------------- */
+
+#define CHAIN_MATRIX (16 * 1024) /* floats, of a matrix that every band may read anew */
+
+/* Whether the op makes lines of its value from lines of in[0], and at no expense. */
+static bool goes_by_lines(const CoredFusedGraph *fused, const CoredFusedOp *op) {
+  const CoredNode *const node = &fused->graph->nodes[op->node];
+  if (op->op == CORED_OP_CONV)
+    return (double)node->kernel * node->kernel * node->in_channels * node->channels <= CHAIN_MATRIX;
+  return op->op == CORED_OP_DEPTHWISE || op->op == CORED_OP_MAX_POOL;
+}
+
+static int reads_of(const CoredFusedOp *op, int value) {
+  int n = (op->factors == value) + (op->residual == value);
+  for (int i = 0; i < op->n_in; i++)
+    n += op->in[i] == value;
+  return n;
+}
+
+/* Whether one op alone reads the value; inlined ops read for the one that they are part of. */
+static bool has_one_reader(const CoredFusedGraph *fused, int value) {
+  int n = value == fused->features || value == fused->logits;
+  for (int i = 0; i < fused->graph->n_named; i++)
+    n += value == fused->named[i];
+  for (int i = 0; i < fused->n_ops; i++)
+    if (!fused->ops[i].is_inlined)
+      n += reads_of(&fused->ops[i], value);
+  return n == 1;
+}
+
+/* A pooling ends a chain: what it leaves is small, and whoever shares out the lines behind it need
+ * not make again what lies before it. */
+static bool can_chain(const CoredFusedGraph *fused, const CoredFusedOp *from,
+                      const CoredFusedOp *to) {
+  return goes_by_lines(fused, from) && from->op != CORED_OP_MAX_POOL && goes_by_lines(fused, to) &&
+         to->in[0] == from->last && has_one_reader(fused, from->last);
+}
+
+void cored_fused_chain(CoredFusedGraph *fused, size_t bytes) {
+  CoredFusedOp *last = NULL;
+  int length = 1;
+  for (int i = 0; i < fused->n_ops; i++) {
+    CoredFusedOp *const op = &fused->ops[i];
+    if (op->is_inlined)
+      continue;
+    op->in_bands = false;
+    if (last) {
+      const CoredShape s = fused->shapes[last->last];
+      last->in_bands = length < CORED_CHAIN_OPS && can_chain(fused, last, op) &&
+                       (size_t)s.h * (size_t)s.w * (size_t)s.c * sizeof(float) > bytes;
+      length = last->in_bands ? length + 1 : 1;
+    }
+    last = op;
+  }
 }
 
 void cored_fused_clear(CoredFusedGraph *fused) {

@@ -2,9 +2,9 @@
  * Inside a plan: a list of steps over a list of values.
  *
  * fuse.c decides which nodes of the graph become one op, emit.c turns these ops into steps, values
- * and their offsets in memory, fold.c computes weights, steps.c executes. A step is a small
- * description with a function pointer; a new kind of step (a fused block, an int8 convolution) is
- * one more function of type CoredStepFn and one more way for emit.c to emit it. */
+ * and their offsets in memory, fold.c computes weights, steps.c and chain.c execute. A step is a
+ * small description with a function pointer; a new kind of step (a fused block, an int8
+ * convolution) is one more function of type CoredStepFn and one more way for emit.c to emit it. */
 #ifndef CORED_PLAN_PLAN_H
 #define CORED_PLAN_PLAN_H
 
@@ -42,8 +42,20 @@ typedef struct CoredStep CoredStep;
 typedef struct CoredContext CoredContext;
 typedef void CoredStepFn(const CoredStep *step, const CoredContext *context);
 
+/* Lines of one image of a value: all of them, or the last ones in a ring. Line y is at
+ * data + y % ring * (floats of a line). */
+typedef struct CoredMapLines {
+  float *data;
+  int ring;
+} CoredMapLines;
+
+/* Output lines [y0, y1) of an image from the lines of in[0], by one thread. */
+typedef void CoredLinesFn(const CoredStep *step, const CoredContext *context, int image,
+                          const CoredMapLines *in, const CoredMapLines *out, int y0, int y1);
+
 struct CoredStep {
   CoredStepFn *run;
+  CoredLinesFn *lines;                /* NULL: it is done as a whole only */
   char name[64];                      /* of its node, cut where it is longer */
   int in[4], n_in;                    /* values read; in[0] is the main input */
   int out, residual, factors, shared; /* values or CORED_NO_VALUE; factors: of ROWS_SCALED;
@@ -53,6 +65,14 @@ struct CoredStep {
   CoredActivation in_act; /* applied to what is read: pooling over pixels */
   size_t scratch;         /* bytes per thread */
   double macs;            /* multiply-adds of one image */
+  /* A chain (chain.c): this step and those that follow it, up to `chain` of them, run as one. */
+  int chain;          /* 1: this one alone */
+  bool in_bands;      /* its output goes to the next step a band at a time and is nowhere whole */
+  int chain_band;     /* lines of its output that are made at a time */
+  CoredWindow reads;  /* what of its input an output pixel is made of; the window of a depthwise
+                         convolution that makes the rows of A, for instance */
+  int ring;           /* lines of its output in memory, ... */
+  size_t ring_offset; /* ... this many bytes into a thread's scratch memory */
   /* Convolution */
   CoredRowSource source;
   CoredGemm gemm; /* without addresses of activations */
@@ -102,7 +122,14 @@ struct CoredContext {
 
 /* Steps, see steps.c. */
 CoredStepFn cored_step_conv, cored_step_depthwise, cored_step_max_pool, cored_step_sum_pixels,
-    cored_step_pointwise, cored_step_scale, cored_step_concat, cored_step_upsample;
+    cored_step_pointwise, cored_step_scale, cored_step_concat, cored_step_upsample,
+    cored_step_chain;
+CoredLinesFn cored_lines_conv, cored_lines_depthwise, cored_lines_max_pool;
+
+/* Make chains of the steps whose output goes to the next one in bands, and set what they need. */
+void cored_plan_link_chains(CoredPlan *plan);
+/* The lines of a value that is in memory as a whole. */
+CoredMapLines cored_value_lines(const CoredContext *context, int value, int image);
 
 /* Fill in values, their offsets, steps and weights of a plan whose kernels are set.
  * params[i] is graph->params[i]. */

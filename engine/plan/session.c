@@ -122,7 +122,7 @@ static void run_steps(void *arg, int thread, int n_threads) {
                                 .thread = thread,
                                 .n_threads = n_threads,
                                 .scratch = s->scratch + (size_t)thread * scratch_size(s->plan)};
-  for (int i = 0; i < s->plan->n_steps; i++) {
+  for (int i = 0; i < s->plan->n_steps; i += s->plan->steps[i].chain) {
     s->plan->steps[i].run(&s->plan->steps[i], &context);
     cored_thread_pool_barrier(s->pool);
   }

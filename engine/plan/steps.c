@@ -34,13 +34,28 @@ static float *data_of(const CoredContext *context, int value, int image) {
   return (float *)context->values[value] + (size_t)image * (size_t)s.h * (size_t)s.w * (size_t)s.c;
 }
 
-/* The step's epilogue with the residual of an image filled in. */
+CoredMapLines cored_value_lines(const CoredContext *context, int value, int image) {
+  return (CoredMapLines){data_of(context, value, image), shape_of(context, value).h};
+}
+
+static float *line_at(const CoredMapLines *lines, CoredShape s, int y) {
+  return lines->data + (size_t)(y % lines->ring) * (size_t)s.w * (size_t)s.c;
+}
+
+/* Where the lines that follow line y in memory end, at most at `end`. */
+static int unbroken(const CoredMapLines *lines, int y, int end) {
+  const int left = lines->ring - y % lines->ring;
+  return end - y < left ? end : y + left;
+}
+
+/* The step's epilogue with the residual of an image from output line y on filled in. */
 static CoredEpilogue epilogue_of(const CoredStep *step, const CoredContext *context,
-                                 const CoredEpilogue *epilogue, int image) {
+                                 const CoredEpilogue *epilogue, int image, int y) {
   CoredEpilogue e = *epilogue;
   if (step->residual != CORED_NO_VALUE) {
-    e.residual = data_of(context, step->residual, image);
-    e.residual_pixel = shape_of(context, step->residual).c;
+    const CoredShape s = shape_of(context, step->residual);
+    e.residual = data_of(context, step->residual, image) + (size_t)y * (size_t)s.w * (size_t)s.c;
+    e.residual_pixel = s.c;
   }
   return e;
 }
@@ -56,8 +71,14 @@ static CoredEpilogue epilogue_of(const CoredStep *step, const CoredContext *cont
  * Threads share the work by output lines where the map is large, by output channels where the
  * matrix is larger than the map; then A is prepared together first. Neither changes a result. */
 
-/* Lines [y0, y1) read with a border of zeros, as the matrix product expects them. */
-static void copy_padded(const CoredStep *step, const CoredContext *context, const LineRange *lines,
+/* What rows of A are made of: output lines [y0, y1) of an image, and the lines of the input. */
+typedef struct RowRange {
+  int image, y0, y1;
+  CoredMapLines in;
+} RowRange;
+
+/* Lines read with a border of zeros, as the matrix product expects them. */
+static void copy_padded(const CoredStep *step, const CoredContext *context, const RowRange *lines,
                         float *rows) {
   const CoredShape in = shape_of(context, step->in[0]);
   const CoredWindow *const w = &step->window;
@@ -66,7 +87,6 @@ static void copy_padded(const CoredStep *step, const CoredContext *context, cons
   const size_t left = (size_t)w->pad_left * (size_t)in.c;
   const size_t width = (size_t)in.w * (size_t)in.c;
   const size_t copied = width < line - left ? width : line - left;
-  const float *const x = data_of(context, step->in[0], lines->image);
   const int first = lines->y0 * w->stride - w->pad_top;
   const int last = (lines->y1 - 1) * w->stride - w->pad_top + reach;
   for (int y = first; y <= last; y++, rows += line) {
@@ -75,32 +95,32 @@ static void copy_padded(const CoredStep *step, const CoredContext *context, cons
       continue;
     }
     memset(rows, 0, left * sizeof *rows);
-    memcpy(rows + left, x + (size_t)y * width, copied * sizeof *rows);
+    memcpy(rows + left, line_at(&lines->in, in, y), copied * sizeof *rows);
     memset(rows + left + copied, 0, (line - left - copied) * sizeof *rows);
   }
 }
 
-static void scale_rows(const CoredStep *step, const CoredContext *context, const LineRange *lines,
+static void scale_rows(const CoredStep *step, const CoredContext *context, const RowRange *lines,
                        float *rows) {
   const CoredShape in = shape_of(context, step->in[0]);
   const CoredEpilogue e = {.scale = data_of(context, step->factors, lines->image),
                            .shift = step->depthwise.zeros};
-  const float *const x = data_of(context, step->in[0], lines->image);
-  context->plan->kernels.rows.pointwise(&e, x + (size_t)lines->y0 * (size_t)in.w * (size_t)in.c,
-                                        in.c, rows, in.c, (lines->y1 - lines->y0) * in.w, in.c);
+  context->plan->kernels.rows.pointwise(&e, line_at(&lines->in, in, lines->y0), in.c, rows, in.c,
+                                        (lines->y1 - lines->y0) * in.w, in.c);
 }
 
 /* Channels [c0, c1) of the rows; rows is where line y0 goes. */
 static void depthwise_rows(const CoredStep *step, const CoredContext *context,
-                           const LineRange *lines, int c0, int c1, float *rows) {
+                           const RowRange *lines, int c0, int c1, float *rows) {
   CoredDepthwise d = step->depthwise;
-  d.x = data_of(context, step->in[0], lines->image);
+  d.x = lines->in.data;
+  d.ring = lines->in.ring;
   d.out = rows;
   d.out_row0 = lines->y0;
   context->plan->kernels.rows.depthwise(&d, lines->y0, lines->y1, c0, c1);
 }
 
-static void prepare_rows(const CoredStep *step, const CoredContext *context, const LineRange *lines,
+static void prepare_rows(const CoredStep *step, const CoredContext *context, const RowRange *lines,
                          float *rows) {
   switch (step->source) {
   case CORED_ROWS_DIRECT:
@@ -117,36 +137,51 @@ static void prepare_rows(const CoredStep *step, const CoredContext *context, con
   }
 }
 
-/* The product without its activations' addresses, ready for output lines from y0 of an image on. */
-static CoredGemm bind(const CoredStep *step, const CoredContext *context, int image, int y0) {
-  const CoredShape out = shape_of(context, step->out);
-  const size_t pixel = (size_t)y0 * (size_t)out.w;
+/* The product without its activations' addresses, for what goes to c, from output line y0 of an
+ * image on. */
+static CoredGemm bind(const CoredStep *step, const CoredContext *context, int image, int y0,
+                      float *c) {
   CoredGemm g = step->gemm;
-  g.epilogue = epilogue_of(step, context, &step->gemm.epilogue, image);
-  g.c = data_of(context, step->out, image) + pixel * (size_t)out.c;
-  if (g.epilogue.residual)
-    g.epilogue.residual += pixel * (size_t)g.epilogue.residual_pixel;
+  g.epilogue = epilogue_of(step, context, &step->gemm.epilogue, image, y0);
+  g.c = c;
   return g;
 }
 
-/* Output lines of this thread, band after band. */
-static void run_lines(const CoredStep *step, const CoredContext *context) {
-  const CoredShape out = shape_of(context, step->out);
-  int line, end;
-  cored_thread_pool_part(context->n * out.h, 1, context->thread, context->n_threads, &line, &end);
-  LineRange part;
-  while (next_range(&line, end, out.h, &part)) {
-    for (int y = part.y0; y < part.y1; y += step->band) {
-      const LineRange band = {part.image, y, part.y1 - y < step->band ? part.y1 : y + step->band};
-      CoredGemm g = bind(step, context, part.image, y);
-      if (step->source == CORED_ROWS_DIRECT) {
-        g.a = data_of(context, step->in[0], part.image) + y * g.a_line;
-      } else {
-        prepare_rows(step, context, &band, context->scratch);
-        g.a = context->scratch;
-      }
-      context->plan->kernels.gemm.run(&g, 0, (band.y1 - band.y0) * out.w, 0, g.n);
+/* Where a band from line y on ends, at most at y1: its output must not be broken, nor an input that
+ * is read where it lies (whose lines the output's do not outnumber). */
+static int band_end(const CoredStep *step, const CoredMapLines *in, const CoredMapLines *out, int y,
+                    int y1) {
+  const int end = unbroken(out, y, y1 - y < step->band ? y1 : y + step->band);
+  return step->source == CORED_ROWS_DIRECT ? unbroken(in, y, end) : end;
+}
+
+void cored_lines_conv(const CoredStep *step, const CoredContext *context, int image,
+                      const CoredMapLines *in, const CoredMapLines *out, int y0, int y1) {
+  const CoredShape from = shape_of(context, step->in[0]), to = shape_of(context, step->out);
+  for (int y = y0, end; y < y1; y = end) {
+    end = band_end(step, in, out, y, y1);
+    CoredGemm g = bind(step, context, image, y, line_at(out, to, y));
+    if (step->source == CORED_ROWS_DIRECT) {
+      g.a = line_at(in, from, y * step->window.stride);
+    } else {
+      const RowRange band = {image, y, end, *in};
+      prepare_rows(step, context, &band, context->scratch);
+      g.a = context->scratch;
     }
+    context->plan->kernels.gemm.run(&g, 0, (end - y) * to.w, 0, g.n);
+  }
+}
+
+/* Output lines of this thread, of inputs and outputs that are in memory as a whole. */
+static void run_lines(const CoredStep *step, const CoredContext *context) {
+  const int height = shape_of(context, step->out).h;
+  int line, end;
+  cored_thread_pool_part(context->n * height, 1, context->thread, context->n_threads, &line, &end);
+  LineRange part;
+  while (next_range(&line, end, height, &part)) {
+    const CoredMapLines in = cored_value_lines(context, step->in[0], part.image);
+    const CoredMapLines out = cored_value_lines(context, step->out, part.image);
+    step->lines(step, context, part.image, &in, &out, part.y0, part.y1);
   }
 }
 
@@ -156,7 +191,7 @@ static bool rows_are_dense(const CoredStep *step) {
 }
 
 static void run_pixels(const CoredStep *step, const CoredContext *context, int pixels) {
-  CoredGemm g = bind(step, context, 0, 0);
+  CoredGemm g = bind(step, context, 0, 0, data_of(context, step->out, 0));
   g.a = data_of(context, step->in[0], 0);
   int from, to;
   cored_thread_pool_part(pixels, context->plan->kernels.gemm.shape.rows, context->thread,
@@ -179,15 +214,17 @@ static void prepare_shared(const CoredStep *step, const CoredContext *context) {
   LineRange part;
   while (next_range(&line, end, out.h, &part)) {
     float *const to = rows + (size_t)(part.image * out.h + part.y0) * line_floats;
+    const RowRange range = {part.image, part.y0, part.y1,
+                            cored_value_lines(context, step->in[0], part.image)};
     if (by_channels)
-      depthwise_rows(step, context, &part, c0, c1, to);
+      depthwise_rows(step, context, &range, c0, c1, to);
     else
-      prepare_rows(step, context, &part, to);
+      prepare_rows(step, context, &range, to);
   }
 }
 
 static void run_columns(const CoredStep *step, const CoredContext *context, int pixels) {
-  CoredGemm g = bind(step, context, 0, 0);
+  CoredGemm g = bind(step, context, 0, 0, data_of(context, step->out, 0));
   if (step->shared != CORED_NO_VALUE) {
     prepare_shared(step, context);
     cored_thread_pool_barrier(context->pool);
@@ -222,46 +259,68 @@ void cored_step_conv(const CoredStep *step, const CoredContext *context) {
 
 /* ---- The others ------------------------------------------------------------------------------ */
 
-void cored_step_depthwise(const CoredStep *step, const CoredContext *context) {
-  const CoredShape out = shape_of(context, step->out);
-  const int lines = context->n * out.h;
-  int line = 0, end = lines, c0 = 0, c1 = out.c;
-  if (lines < 4 * context->n_threads)
-    cored_thread_pool_part(out.c, CHANNEL_GRAIN, context->thread, context->n_threads, &c0, &c1);
-  else
-    cored_thread_pool_part(lines, 1, context->thread, context->n_threads, &line, &end);
-  LineRange part;
-  while (c0 < c1 && next_range(&line, end, out.h, &part)) {
-    CoredDepthwise d = step->depthwise;
-    d.x = data_of(context, step->in[0], part.image);
-    d.out = data_of(context, step->out, part.image);
-    d.epilogue = epilogue_of(step, context, &step->depthwise.epilogue, part.image);
-    context->plan->kernels.rows.depthwise(&d, part.y0, part.y1, c0, c1);
+static void depthwise_channels(const CoredStep *step, const CoredContext *context, int image,
+                               const CoredMapLines *in, float *out, int y0, int y1, int c0,
+                               int c1) {
+  CoredDepthwise d = step->depthwise;
+  d.x = in->data;
+  d.ring = in->ring;
+  d.out = out;
+  d.out_row0 = y0;
+  d.epilogue = epilogue_of(step, context, &step->depthwise.epilogue, image, y0);
+  context->plan->kernels.rows.depthwise(&d, y0, y1, c0, c1);
+}
+
+void cored_lines_depthwise(const CoredStep *step, const CoredContext *context, int image,
+                           const CoredMapLines *in, const CoredMapLines *out, int y0, int y1) {
+  const CoredShape to = shape_of(context, step->out);
+  for (int y = y0, end; y < y1; y = end) {
+    end = unbroken(out, y, y1);
+    depthwise_channels(step, context, image, in, line_at(out, to, y), y, end, 0, to.c);
   }
 }
 
-void cored_step_max_pool(const CoredStep *step, const CoredContext *context) {
-  const CoredShape in = shape_of(context, step->in[0]);
+/* Of few lines every thread takes some channels. */
+void cored_step_depthwise(const CoredStep *step, const CoredContext *context) {
   const CoredShape out = shape_of(context, step->out);
-  int line, end;
-  cored_thread_pool_part(context->n * out.h, 1, context->thread, context->n_threads, &line, &end);
-  LineRange part;
-  while (next_range(&line, end, out.h, &part)) {
+  if (context->n * out.h >= 4 * context->n_threads) {
+    run_lines(step, context);
+    return;
+  }
+  int c0, c1;
+  cored_thread_pool_part(out.c, CHANNEL_GRAIN, context->thread, context->n_threads, &c0, &c1);
+  for (int i = 0; i < context->n && c0 < c1; i++) {
+    const CoredMapLines in = cored_value_lines(context, step->in[0], i);
+    depthwise_channels(step, context, i, &in, data_of(context, step->out, i), 0, out.h, c0, c1);
+  }
+}
+
+void cored_lines_max_pool(const CoredStep *step, const CoredContext *context, int image,
+                          const CoredMapLines *in, const CoredMapLines *out, int y0, int y1) {
+  const CoredShape from = shape_of(context, step->in[0]), to = shape_of(context, step->out);
+  for (int y = y0, end; y < y1; y = end) {
+    end = unbroken(out, y, y1);
     const CoredMaxPool pool = {
-        .x = data_of(context, step->in[0], part.image),
-        .h = in.h,
-        .w = in.w,
-        .channels = in.c,
+        .x = in->data,
+        .h = from.h,
+        .w = from.w,
+        .channels = from.c,
+        .ring = in->ring,
         .kernel = step->window.kernel,
         .stride = step->window.stride,
         .pad_top = step->window.pad_top,
         .pad_left = step->window.pad_left,
-        .out = data_of(context, step->out, part.image),
-        .out_w = out.w,
-        .epilogue = epilogue_of(step, context, &step->epilogue, part.image),
+        .out = line_at(out, to, y),
+        .out_row0 = y,
+        .out_w = to.w,
+        .epilogue = epilogue_of(step, context, &step->epilogue, image, y),
     };
-    context->plan->kernels.rows.max_pool(&pool, part.y0, part.y1);
+    context->plan->kernels.rows.max_pool(&pool, y, end);
   }
+}
+
+void cored_step_max_pool(const CoredStep *step, const CoredContext *context) {
+  run_lines(step, context);
 }
 
 /* Global average pooling, with the activation before it. */
@@ -282,7 +341,7 @@ void cored_step_pointwise(const CoredStep *step, const CoredContext *context) {
   int from, to;
   cored_thread_pool_part(context->n * s.h * s.w, 1, context->thread, context->n_threads, &from,
                          &to);
-  CoredEpilogue e = epilogue_of(step, context, &step->epilogue, 0);
+  CoredEpilogue e = epilogue_of(step, context, &step->epilogue, 0, 0);
   if (e.residual)
     e.residual += from * e.residual_pixel;
   const ptrdiff_t offset = (ptrdiff_t)from * s.c;
@@ -318,7 +377,7 @@ void cored_step_upsample(const CoredStep *step, const CoredContext *context) {
   while (next_range(&line, end, out.h, &part)) {
     const float *const x = data_of(context, step->in[0], part.image);
     float *const y = data_of(context, step->out, part.image);
-    const CoredEpilogue whole = epilogue_of(step, context, &step->epilogue, part.image);
+    const CoredEpilogue whole = epilogue_of(step, context, &step->epilogue, part.image, 0);
     for (int row = part.y0; row < part.y1; row++)
       for (int first = 0; first < factor; first++) {
         const ptrdiff_t pixel = (ptrdiff_t)row * out.w + first;

@@ -19,7 +19,7 @@
 enum {
   LEAST_FACE = 16,       /* pixels of the network's input */
   MULTIPLE = 32,         /* either side of which is a multiple of it */
-  MAX_PIXELS = 1 << 21,  /* of which, at about 80 bytes of memory each */
+  MAX_PIXELS = 1 << 21,  /* of which, at about 30 bytes of memory each */
   MAX_CANDIDATES = 4096, /* whose overlaps are looked at; the work is quadratic */
 };
 

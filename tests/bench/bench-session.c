@@ -3,6 +3,8 @@
  *
  *   bench-session [--steps] [--clock wall|cpu] [--reps N] [NETWORK:SIZE[:BATCH]...]
  *
+ * SIZE is a number of pixels or WIDTHxHEIGHT.
+ *
  * Prints medians and, because other work on the machine only ever adds time, minima. --clock cpu
  * counts the calling thread's processor time (one thread only). --steps prints, for one thread, the
  * time of every step of the best table instead. Weights are random, which costs what trained ones
@@ -25,7 +27,7 @@ typedef struct Options {
 
 typedef struct Case {
   char network[32];
-  int size, batch;
+  int width, height, batch;
 } Case;
 
 static double now(clockid_t clock) {
@@ -52,7 +54,8 @@ static void die(const CoredError *error) {
 static CoredModel *make_model(const Case *c) {
   CoredModelInfo *const info = malloc(sizeof *info);
   CoredError error;
-  if (!info || !cored_model_info_init(info, c->network, 2, &error))
+  const bool finds_faces = strncmp(c->network, "yunet", 5) == 0;
+  if (!info || !cored_model_info_init(info, c->network, finds_faces ? 0 : 2, &error))
     die(&error);
   CoredModel *const model = cored_model_new_random(info, 1, &error);
   free(info);
@@ -63,7 +66,7 @@ static CoredModel *make_model(const Case *c) {
 
 static CoredPlan *make_plan(const CoredModel *model, const Case *c, unsigned cpu) {
   CoredError error;
-  const CoredPlanParams params = {.input_width = c->size, .input_height = c->size, .cpu = cpu};
+  const CoredPlanParams params = {.input_width = c->width, .input_height = c->height, .cpu = cpu};
   CoredPlan *const plan = cored_plan_new(model, &params, &error);
   if (!plan)
     die(&error);
@@ -77,7 +80,7 @@ static CoredSession *make_session(CoredPlan *plan, const Case *c, int threads) {
   if (!session)
     die(&error);
   float *const x = cored_session_input(session);
-  for (int i = 0; i < c->batch * c->size * c->size * 3; i++)
+  for (int i = 0; i < c->batch * c->width * c->height * 3; i++)
     x[i] = sinf((float)i);
   return session;
 }
@@ -102,9 +105,9 @@ static void time_session(const Options *o, const Case *c, CoredPlan *plan, int t
     times[i] = now(o->clock) - start;
   }
   const double middle = median(times, o->reps), flops = 2.0 * plan_macs(plan) * c->batch;
-  printf("%-16s %5d %5d %7d %-8s %10.3f %10.3f %8.1f %10.1f\n", c->network, c->size, c->batch,
-         threads, plan->kernels.isa, middle * 1e3, times[0] * 1e3, flops / middle * 1e-9,
-         (double)cored_session_memory(session) / (1 << 20));
+  printf("%-16s %4dx%-4d %5d %7d %-8s %10.3f %10.3f %8.1f %10.1f\n", c->network, c->width,
+         c->height, c->batch, threads, plan->kernels.isa, middle * 1e3, times[0] * 1e3,
+         flops / middle * 1e-9, (double)cored_session_memory(session) / (1 << 20));
   free(times);
   cored_session_free(session);
 }
@@ -127,17 +130,20 @@ static void time_steps(const Options *o, const Case *c, CoredPlan *plan) {
   const CoredContext context = {plan, values, c->batch, pool, 0, 1, scratch};
   double total = 0.0;
   for (int r = 0; r < o->reps; r++)
-    for (int i = 0; i < plan->n_steps; i++) {
+    for (int i = 0; i < plan->n_steps; i += plan->steps[i].chain) {
       const double start = now(CLOCK_THREAD_CPUTIME_ID);
       plan->steps[i].run(&plan->steps[i], &context);
       const double t = now(CLOCK_THREAD_CPUTIME_ID) - start;
       best[i] = r == 0 || t < best[i] ? t : best[i];
     }
-  for (int i = 0; i < plan->n_steps; i++) {
-    const CoredStep *const s = &plan->steps[i];
-    const CoredShape in = plan->values[s->in[0]].shape, out = plan->values[s->out].shape;
+  for (int i = 0; i < plan->n_steps; i += plan->steps[i].chain) {
+    const CoredStep *const s = &plan->steps[i], *const end = s + s->chain - 1;
+    const CoredShape in = plan->values[s->in[0]].shape, out = plan->values[end->out].shape;
+    double macs = 0.0;
+    for (const CoredStep *part = s; part <= end; part++)
+      macs += part->macs;
     printf("%-32s %4dx%-4dx%-5d -> %4dx%-4dx%-5d %9.1f us %7.1f GFLOP/s\n", s->name, in.h, in.w,
-           in.c, out.h, out.w, out.c, best[i] * 1e6, 2e-9 * s->macs * c->batch / best[i]);
+           in.c, out.h, out.w, out.c, best[i] * 1e6, 2e-9 * macs * c->batch / best[i]);
     total += best[i];
   }
   printf("%-32s %10.3f ms, sum of the fastest runs of each step\n", c->network, total * 1e3);
@@ -169,9 +175,14 @@ static void run_case(const Options *o, const Case *c) {
 }
 
 static bool parse_case(const char *text, Case *c) {
+  char size[16];
   c->batch = 1;
-  return sscanf(text, "%31[^:]:%d:%d", c->network, &c->size, &c->batch) >= 2 && c->size > 0 &&
-         c->batch > 0;
+  if (sscanf(text, "%31[^:]:%15[^:]:%d", c->network, size, &c->batch) < 2 ||
+      sscanf(size, "%dx%d", &c->width, &c->height) < 1)
+    return false;
+  if (!strchr(size, 'x'))
+    c->height = c->width;
+  return c->width > 0 && c->height > 0 && c->batch > 0;
 }
 
 int main(int argc, char **argv) {
@@ -193,7 +204,7 @@ int main(int argc, char **argv) {
   const int n = i < argc ? argc - i : (int)(sizeof all / sizeof *all);
   const char *const *const texts = i < argc ? (const char *const *)argv + i : all;
   if (!o.steps)
-    printf("%-16s %5s %5s %7s %-8s %10s %10s %8s %10s\n", "network", "size", "batch", "threads",
+    printf("%-16s %9s %5s %7s %-8s %10s %10s %8s %10s\n", "network", "size", "batch", "threads",
            "cpu", "median ms", "min ms", "GFLOP/s", "memory MB");
   for (int j = 0; j < n; j++) {
     Case c;

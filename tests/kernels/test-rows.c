@@ -93,7 +93,16 @@ static void check_depthwise(const CoredKernels *kernels, const DepthwiseCase *t)
       }
 }
 
-/* Lines one by one, channels in parts, give the same bits. */
+/* In a ring of as many lines as it can hold: lines [from, from + ring) of h. */
+static Buffer ring_of(const float *x, int from, int ring, int h, size_t line) {
+  const Buffer b = buffer_new((size_t)ring * line);
+  for (int y = from > 0 ? from : 0; y < from + ring && y < h; y++)
+    memcpy(b.data + (size_t)(y % ring) * line, x + (size_t)y * line, line * sizeof(float));
+  return b;
+}
+
+/* Lines one by one, channels in parts, give the same bits, from a ring of the lines that are read.
+ */
 static void check_depthwise_split(Rng *rng, const CoredKernels *kernels, const DepthwiseCase *t) {
   const Buffer again = buffer_new(t->out.count);
   CoredDepthwise d = t->d;
@@ -105,8 +114,13 @@ static void check_depthwise_split(Rng *rng, const CoredKernels *kernels, const D
     d.epilogue.residual = t->d.epilogue.residual;
     if (d.epilogue.residual)
       d.epilogue.residual += line * d.epilogue.residual_pixel;
+    d.ring = (d.kernel - 1) * d.dilation + 1;
+    const Buffer lines =
+        ring_of(t->d.x, y * d.stride - d.pad_top, d.ring, d.h, (size_t)d.w * (size_t)d.x_pixel);
+    d.x = lines.data;
     kernels->rows.depthwise(&d, y, y + 1, 0, c);
     kernels->rows.depthwise(&d, y, y + 1, c, d.channels);
+    buffer_free(lines);
   }
   assert_memory_equal(again.data, t->out.data, t->out.count * sizeof(float));
   buffer_free(again);
@@ -140,6 +154,28 @@ static float max_exact(const CoredMaxPool *p, int y, int x, int c) {
   return m;
 }
 
+/* Lines one by one from a ring of those that are read give the same bits. */
+static void check_pool_ring(const CoredKernels *kernels, const CoredMaxPool *whole, int out_h) {
+  CoredMaxPool p = *whole;
+  const size_t line = (size_t)p.out_w * (size_t)p.channels;
+  p.ring = p.kernel;
+  for (int y = 0; y < out_h; y++) {
+    const Buffer lines =
+        ring_of(whole->x, y * p.stride - p.pad_top, p.ring, p.h, (size_t)p.w * (size_t)p.channels);
+    const Buffer out = buffer_new(line);
+    p.x = lines.data;
+    p.out = out.data;
+    p.out_row0 = y;
+    p.epilogue.residual = whole->epilogue.residual;
+    if (p.epilogue.residual)
+      p.epilogue.residual += y * p.out_w * p.epilogue.residual_pixel;
+    kernels->rows.max_pool(&p, y, y + 1);
+    assert_memory_equal(out.data, whole->out + (size_t)y * line, line * sizeof(float));
+    buffer_free(lines);
+    buffer_free(out);
+  }
+}
+
 static void check_pool(Rng *rng, const CoredKernels *kernels) {
   CoredMaxPool p = {.h = rng_int(rng, 3, 9),
                     .w = rng_int(rng, 3, 9),
@@ -159,6 +195,7 @@ static void check_pool(Rng *rng, const CoredKernels *kernels) {
   for (int with = 0; with < 2; with++) {
     p.epilogue = with ? e : (CoredEpilogue){0};
     kernels->rows.max_pool(&p, 0, out_h);
+    check_pool_ring(kernels, &p, out_h);
     for (size_t i = 0; i < pixels * c; i++) {
       const int pixel = (int)(i / c), ch = (int)(i % c);
       const float m = max_exact(&p, pixel / p.out_w, pixel % p.out_w, ch);

@@ -315,6 +315,128 @@ static void test_locators(void **state) {
   }
 }
 
+/* ---- Chains --------------------------------------------------------------------------------- */
+
+/* A plan whose chains are made of all values larger than `bytes`, over some kernels. */
+static CoredPlan *make_chained(const CoredModel *model, const Case *c, const CoredKernels *kernels,
+                               size_t bytes, int *n_chained) {
+  const CoredGraph *const g = cored_model_graph(model);
+  CoredFusedGraph fused = {0};
+  CoredError error;
+  CoredPlan *const plan = calloc(1, sizeof *plan);
+  assert_non_null(plan);
+  plan->references = 1;
+  plan->kernels = *kernels;
+  plan->n_classes = g->n_classes;
+  plan->one_output = g->logit_channels == 1;
+  assert_true(cored_fuse(&fused, g, c->height, c->width, &error));
+  cored_fused_chain(&fused, bytes);
+  assert_true(cored_plan_emit(plan, &fused, cored_model_params(model), NULL, &error));
+  *n_chained = 0;
+  for (int i = 0; i < plan->n_steps; i++)
+    *n_chained += plan->steps[i].in_bands;
+  cored_fused_clear(&fused);
+  return plan;
+}
+
+/* What the network makes: the features of a classifier, the named outputs of a locator. */
+static float *values_of(CoredPlan *plan, int threads, const float *input, int n, size_t *count) {
+  const CoredSessionParams params = {.max_batch = n, .threads = threads, .features = true};
+  CoredError error;
+  CoredSession *const session = cored_session_new(plan, &params, &error);
+  assert_non_null(session);
+  CoredOutput out;
+  cored_session_run(session, input, n, &out);
+  cored_session_run(session, input, n, &out);
+  float *values = NULL;
+  *count = 0;
+  for (int i = 0; i < plan->n_named; i++) {
+    CoredShape s;
+    const float *const x = cored_session_named(session, plan->named[i].name, &s);
+    const size_t size = (size_t)(n * s.h * s.w * s.c);
+    values = realloc(values, (*count + size) * sizeof *values);
+    assert_non_null(values);
+    memcpy(values + *count, x, size * sizeof *values);
+    *count += size;
+  }
+  if (out.features) {
+    *count = (size_t)(n * out.feature_h * out.feature_w * out.feature_c);
+    values = copy(out.features, *count);
+  }
+  cored_session_free(session);
+  return values;
+}
+
+/* Every map in bands gives what whole maps give, bit for bit, whoever computes which lines. */
+static void check_chains(const CoredModel *model, const Case *c, const CoredKernels *kernels) {
+  const int n = 2;
+  int n_chained, none;
+  size_t n_want, n_got;
+  float *const input = random_input((size_t)(n * c->width * c->height * 3), SEED);
+  CoredPlan *const whole = make_chained(model, c, kernels, SIZE_MAX, &none);
+  CoredPlan *const chained = make_chained(model, c, kernels, 0, &n_chained);
+  assert_int_equal(none, 0);
+  assert_true(n_chained > 0);
+  float *const want = values_of(whole, 1, input, n, &n_want);
+  for (int threads = 1; threads <= 5; threads += 1 + threads / 2) {
+    float *const got = values_of(chained, threads, input, n, &n_got);
+    assert_int_equal(n_got, n_want);
+    if (memcmp(got, want, n_want * sizeof *want) != 0)
+      fail_msg("%s %dx%d %s, %d threads: bands change the result", c->network, c->width, c->height,
+               kernels->isa, threads);
+    free(got);
+  }
+  free(want);
+  free(input);
+  cored_plan_unref(whole);
+  cored_plan_unref(chained);
+}
+
+static void test_chains(void **state) {
+  (void)state;
+  static const Case chained[] = {{"xception", 50, 97},         {"efficientnet-b0", 75, 46},
+                                 {"mesoinception4", 231, 256}, {"cored-compact", 61, 33},
+                                 {"yunet-n", 96, 160},         {"yunet-s", 32, 64}};
+  for (size_t i = 0; i < sizeof chained / sizeof *chained; i++) {
+    const bool finds_faces = cored_network_find(chained[i].network)->kind == CORED_MODEL_LOCATOR;
+    CoredModel *const model = make_model(chained[i].network, finds_faces ? 0 : 2);
+    for (int k = 0; k < cored_kernels_variants(); k++) {
+      CoredKernels kernels;
+      if (cored_kernels_variant(k, cored_cpu_flags(), &kernels))
+        check_chains(model, &chained[i], &kernels);
+    }
+    cored_model_unref(model);
+  }
+}
+
+/* What is larger than a second cache goes in bands by itself, and then needs little memory. */
+static void test_chained_by_size(void **state) {
+  (void)state;
+  CoredModel *const model = make_model("yunet-n", 0);
+  for (int size = 64; size <= 512; size += 448) {
+    const Case c = {"yunet-n", size, size};
+    CoredPlan *const plan = make_plan(model, &c, cored_cpu_flags());
+    int n = 0, longest = 0;
+    for (int i = 0; i < plan->n_steps; i += plan->steps[i].chain) {
+      n += plan->steps[i].chain > 1;
+      longest = plan->steps[i].chain > longest ? plan->steps[i].chain : longest;
+    }
+    assert_int_equal(n > 0, size == 512);
+    assert_true(longest <= CORED_CHAIN_OPS);
+    if (size ==
+        512) { /* 64 channels of 128x128 would be 16 bytes a pixel, and three of them live */
+      const CoredSessionParams params = {.max_batch = 1, .threads = 1};
+      CoredError error;
+      CoredSession *const session = cored_session_new(plan, &params, &error);
+      assert_non_null(session);
+      assert_in_range(cored_session_memory(session), 512 * 512 * 12, 512 * 512 * 40);
+      cored_session_free(session);
+    }
+    cored_plan_unref(plan);
+  }
+  cored_model_unref(model);
+}
+
 /* ---- Memory --------------------------------------------------------------------------------- */
 
 static void test_memory_bound(void **state) {
@@ -630,6 +752,7 @@ static void test_p_fake(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_networks),     cmocka_unit_test(test_locators),
+      cmocka_unit_test(test_chains),       cmocka_unit_test(test_chained_by_size),
       cmocka_unit_test(test_activations),  cmocka_unit_test(test_named_outputs),
       cmocka_unit_test(test_memory_bound), cmocka_unit_test(test_no_growth),
       cmocka_unit_test(test_shared_plan),  cmocka_unit_test(test_errors),

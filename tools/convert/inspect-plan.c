@@ -70,6 +70,15 @@ static Cell value_cell(const CoredFusedGraph *fused, int value) {
   return cell;
 }
 
+/* value_cell(), and whether the value comes in bands. */
+static Cell read_cell(const CoredFusedGraph *fused, int value) {
+  Cell cell = value_cell(fused, value);
+  for (int i = 0; i < fused->n_ops; i++)
+    if (fused->ops[i].last == value && fused->ops[i].in_bands)
+      snprintf(cell.s, sizeof cell.s, "#%d in bands", i + 1);
+  return cell;
+}
+
 static void add_fused(Cell *cell, const CoredFusedGraph *fused, const CoredFusedOp *op,
                       const CoredFusedNode *node) {
   const CoredNode *const n = &fused->graph->nodes[node->node];
@@ -98,7 +107,7 @@ static Cell fused_cell(const CoredFusedGraph *fused, const CoredFusedOp *op) {
     add(&cell, "computes while reading", number);
   } else {
     for (int i = 0; i < op->n_in; i++)
-      add(&cell, "reads", value_cell(fused, op->in[i]).s);
+      add(&cell, "reads", read_cell(fused, op->in[i]).s);
   }
   if (op->in_act != CORED_NO_NODE)
     add(&cell, "through", activation_cell(fused->graph->nodes[op->in_act].act).s);
