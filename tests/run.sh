@@ -64,8 +64,9 @@ chosen=("${without[@]/#/--no-suite=}")
 results=$build/meson-logs/testlog.json
 rm -f "$results"
 say "testing"
-# Limits are for a machine of its own; this one may be busy, or the build sanitized.
-meson test -C "$build" --no-rebuild --print-errorlogs --timeout-multiplier 6 "${chosen[@]}"
+# Limits are for a machine of its own; this one may be busy, or the build sanitized. Many tests wait (for
+# frames that come in time, for changes of files): one more of them than there are processors.
+meson test -C "$build" --no-rebuild --num-processes $(($(nproc) + 1)) --print-errorlogs --timeout-multiplier 6 "${chosen[@]}"
 status=$?
 [ -s "$results" ] || die "meson ran no test"
 
