@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The whole way on real videos: cored-scan with the published MesoNet weights against NumPy.
 
-Every frame is judged by the element; of every sixtieth the probability is computed anew from the raw
+Every frame is judged by the element, each video with every other of the networks; of every sixtieth the probability is computed anew from the raw
 frame of the same decoder, the face that the engine's locator finds there (the element reports its box
 in whole pixels) and the published HDF5 file. Prints a
 table of the verdicts: these networks are from 2018 and know one forgery each.
@@ -148,6 +148,10 @@ def blurred_share(model, video, tool):
     return sum('reason=(string)blurred' in line for line in results) / max(1, len(results))
 
 
+def cell_of(verdict):
+    return f'{verdict.get("verdict", "-"):>7} ' + (f'{verdict["p-fake"]:9.6f}' if 'p-fake' in verdict else ' ' * 9)
+
+
 def main(convert, tool, shared):
     weights = {h5.stem: h5 for h5 in sorted(Path(shared, 'data/weights/mesonet').glob('*.h5'))}
     videos = sorted(Path(shared, 'data/videos').resolve().glob('*/*.mp4'))
@@ -156,10 +160,10 @@ def main(convert, tool, shared):
         return 77
     judged, verdicts = {}, {}
     with tempfile.TemporaryDirectory() as folder:
-        for name, h5 in weights.items():
+        for turn, (name, h5) in enumerate(weights.items()):
             model = Path(folder, name + '.safetensors')
             subprocess.run([convert, 'import', '-q', h5, '-o', model], check=True)
-            judged[name], verdicts[name] = scan(tool, model, videos, folder)
+            judged[name], verdicts[name] = scan(tool, model, videos[turn % 2::2], folder)
 
         share = blurred_share(model, videos[-1], tool)
     bad = share < 0.9
@@ -167,9 +171,8 @@ def main(convert, tool, shared):
     print(f'{"video":34} {"frames":>6} {"judged":>6}  ' + '  '.join(f'{n:>17}' for n in weights))
     for video in videos:
         uri = video.as_uri()
-        first = next(iter(verdicts.values()))[uri]
-        cells = [f'{v[uri]["verdict"]:>7} ' + (f'{v[uri]["p-fake"]:9.6f}' if 'p-fake' in v[uri]
-                                               else ' ' * 9) for v in verdicts.values()]
+        first = next(v[uri] for v in verdicts.values() if uri in v)
+        cells = [cell_of(v.get(uri, {})) for v in verdicts.values()]
         print(f'{video.parent.name + "/" + video.name:34} {first["frames"]:6} {first["judged"]:6}  '
               + '  '.join(f'{c:>17}' for c in cells))
     total = 0
@@ -180,7 +183,7 @@ def main(convert, tool, shared):
               f'largest difference {worst:.2e}, allowed {TOLERANCE:.0e}')
         bad |= worst > TOLERANCE
         total += compared
-    for uri, verdict in next(iter(verdicts.values())).items():
+    for uri, verdict in [item for v in verdicts.values() for item in v.items()]:
         longest = max((track['judged'] for track in verdict['tracks']), default=0)
         if longest < verdict['frames']:  # each of the videos shows one person throughout
             print(f'{uri}: the longest track has {longest} of {verdict["frames"]} frames')
