@@ -152,7 +152,7 @@ typedef struct CoredTask { /* one entry of the task history */
 
 typedef enum CoredCropAlign {
   CORED_CROP_ALIGN_NONE, /* as the face stands in the picture */
-  CORED_CROP_ALIGN_EYES  /* turned until its eyes are level */
+  CORED_CROP_ALIGN_EYES  /* turned until its eyes are level; of faces without landmarks as NONE */
 } CoredCropAlign;
 
 /* How the faces were cut out (see "Crops") that a model learned from, or those that it is given. */
@@ -490,10 +490,24 @@ CORED_API CoredPreprocessor *cored_preprocessor_new(int out_width, int out_heigh
                                                     const float mean[3], const float std[3],
                                                     unsigned cpu, CoredError *error);
 CORED_API void cored_preprocessor_free(CoredPreprocessor *preprocessor); /* NULL is fine */
+/* A part of a picture that may lie aslant: the box, turned about its centre. */
+typedef struct CoredCropArea {
+  CoredBox box;
+  double angle; /* radians, at most a turn either way; clockwise as one sees the picture (of square
+                   pixels): what lies on the right of the area's centre moves down. 0: upright */
+} CoredCropArea;
+
 /* Parts of box outside the picture repeat the border pixel. out is [out_h, out_w, 3]. Fails on an
  * inconsistent description, an empty or absurd box, or lack of memory; out is then untouched. */
 CORED_API bool cored_preprocessor_run(CoredPreprocessor *preprocessor, const CoredImage *image,
                                       const CoredBox *box, float *out, CoredError *error);
+/* The same of a turned area, which comes out upright: what lies along the direction of its angle is
+ * a row of out. The filter's triangle lies along the axes of the picture still; parts outside the
+ * picture repeat the border pixel. With angle 0 just what cored_preprocessor_run gives for the
+ * box, and near 0 nearly that. */
+CORED_API bool cored_preprocessor_run_area(CoredPreprocessor *preprocessor, const CoredImage *image,
+                                           const CoredCropArea *area, float *out,
+                                           CoredError *error);
 
 /* ---- Face locators -------------------------------------------------------------------------- */
 
@@ -566,7 +580,11 @@ CORED_API bool cored_locator_find(CoredLocator *locator, const CoredImage *image
  *     sharpness is at least min_sharpness (cored_sharpness).
  *   - The network sees the square around the face's centre whose side is the longer side of the
  *     face times 1 + margin, made smaller where the picture is and moved into it (cored_crop_box).
- *     Boxes keep their fractions of a pixel all along. */
+ *     Boxes keep their fractions of a pixel all along.
+ *   - With CORED_CROP_ALIGN_EYES that square is turned about its centre until the line from the
+ *     person's right eye to the left one is level, the right eye on the left (cored_crop_area): by
+ *     any angle, so that a face upside down comes out upright. Its side and centre stay; where it
+ *     now reaches beyond the picture the border repeats. */
 typedef struct CoredCropParams {
   double scale_factor;  /* of the search, as in CoredLocatorParams */
   int min_neighbors;    /* the same */
@@ -574,11 +592,12 @@ typedef struct CoredCropParams {
   double min_sharpness; /* 0..1; 0: any */
   double margin;        /* 0..4 */
   bool upside_down;     /* of the search */
+  CoredCropAlign align;
 } CoredCropParams;
 
 #define CORED_MAX_FACES 64
 
-/* 1.1, 3, 64, 0.5, 0.3 and false: what the element does unless told otherwise. */
+/* 1.1, 3, 64, 0.5, 0.3, false and NONE: what the element does unless told otherwise. */
 CORED_API CoredCropParams cored_crop_params_default(void);
 /* The faces of a picture, the largest first; at most max of them. False as cored_locator_find. */
 CORED_API bool cored_crop_find(CoredLocator *locator, const CoredImage *image,
@@ -589,16 +608,22 @@ CORED_API bool cored_crop_is_large_enough(const CoredCropParams *params, const C
 /* Detail by contrast in the face, 0 (none) to 1 (sharp); 0 for a box of less than 3 x 3 pixels
  * inside the picture. docs/element.md has the formula. */
 CORED_API double cored_sharpness(const CoredImage *image, const CoredBox *face);
-/* What the network sees; for cored_preprocessor_run. */
+/* The square around a face, upright. */
 CORED_API CoredBox cored_crop_box(const CoredCropParams *params, const CoredImage *image,
                                   const CoredBox *face);
+/* What the network sees, for cored_preprocessor_run_area: that square, and its angle. The angle is
+ * 0 with CORED_CROP_ALIGN_NONE, without landmarks, and where the eyes tell no direction: not finite
+ * numbers, or nearer to each other than a tenth of the face's longer side (seen from the side,
+ * where every pixel of error would turn the face by much). */
+CORED_API CoredCropArea cored_crop_area(const CoredCropParams *params, const CoredImage *image,
+                                        const CoredFace *face);
 
 typedef struct CoredCrop {
   int n_faces;   /* in the picture */
   bool used;     /* one of them passes the rule, and this is the largest such; else the largest */
   CoredBox face; /* undefined without faces, like the following */
-  CoredBox box;  /* what the network sees */
-  double sharpness; /* of the face */
+  CoredCropArea area; /* what the network sees */
+  double sharpness;   /* of the face */
 } CoredCrop;
 
 /* The whole rule, where one face of a picture is wanted. False as cored_locator_find. */

@@ -15,18 +15,23 @@ typedef struct Case {
   CoredPixelFormat format;
   CoredBox box;
   int out;
+  double angle;
 } Case;
 
 static const Case cases[] = {
-    {"400x400 of 1080p I420 to 128", CORED_PIXEL_I420, {760, 340, 400, 400}, 128},
-    {"400x400 of 1080p NV12 to 128", CORED_PIXEL_NV12, {760, 340, 400, 400}, 128},
-    {"400x400 of 1080p YUY2 to 128", CORED_PIXEL_YUY2, {760, 340, 400, 400}, 128},
-    {"400x400 of 1080p BGRx to 128", CORED_PIXEL_BGRX, {760, 340, 400, 400}, 128},
-    {"400x400 of 1080p RGB to 128", CORED_PIXEL_RGB, {760, 340, 400, 400}, 128},
-    {"400x400 of 1080p P010 to 128", CORED_PIXEL_P010_10LE, {760, 340, 400, 400}, 128},
-    {"80x80 of 1080p I420 to 128", CORED_PIXEL_I420, {760.5, 340.25, 80, 80}, 128},
-    {"1080p I420 to 299", CORED_PIXEL_I420, {0, 0, WIDTH, HEIGHT}, 299},
-    {"1080p RGB to 299", CORED_PIXEL_RGB, {0, 0, WIDTH, HEIGHT}, 299},
+    {"400x400 of 1080p I420 to 128", CORED_PIXEL_I420, {760, 340, 400, 400}, 128, 0.},
+    {"400x400 of 1080p NV12 to 128", CORED_PIXEL_NV12, {760, 340, 400, 400}, 128, 0.},
+    {"400x400 of 1080p YUY2 to 128", CORED_PIXEL_YUY2, {760, 340, 400, 400}, 128, 0.},
+    {"400x400 of 1080p BGRx to 128", CORED_PIXEL_BGRX, {760, 340, 400, 400}, 128, 0.},
+    {"400x400 of 1080p RGB to 128", CORED_PIXEL_RGB, {760, 340, 400, 400}, 128, 0.},
+    {"400x400 of 1080p P010 to 128", CORED_PIXEL_P010_10LE, {760, 340, 400, 400}, 128, 0.},
+    {"80x80 of 1080p I420 to 128", CORED_PIXEL_I420, {760.5, 340.25, 80, 80}, 128, 0.},
+    {"1080p I420 to 299", CORED_PIXEL_I420, {0, 0, WIDTH, HEIGHT}, 299, 0.},
+    {"1080p RGB to 299", CORED_PIXEL_RGB, {0, 0, WIDTH, HEIGHT}, 299, 0.},
+    {"400x400 turned, I420 to 128", CORED_PIXEL_I420, {760, 340, 400, 400}, 128, 0.3},
+    {"80x80 turned, I420 to 128", CORED_PIXEL_I420, {760.5, 340.25, 80, 80}, 128, 0.3},
+    {"400x400 of 1080p I420 to 299", CORED_PIXEL_I420, {760, 340, 400, 400}, 299, 0.},
+    {"400x400 turned, I420 to 299", CORED_PIXEL_I420, {760, 340, 400, 400}, 299, 0.3},
 };
 
 static double now_us(void) {
@@ -62,10 +67,11 @@ static void run_case(const Case *c, const uint8_t *noise, unsigned cpu, const ch
   if (!p || !out)
     abort();
   const CoredImage picture = picture_of(c->format, noise);
+  const CoredCropArea area = {c->box, c->angle};
   double times[RUNS];
   for (int i = -3; i < RUNS; i++) {
     const double start = now_us();
-    if (!cored_preprocessor_run(p, &picture, &c->box, out, NULL))
+    if (!cored_preprocessor_run_area(p, &picture, &area, out, NULL))
       abort();
     if (i >= 0)
       times[i] = now_us() - start;

@@ -33,6 +33,10 @@ class Box(C.Structure):
     _fields_ = [('x', C.c_double), ('y', C.c_double), ('w', C.c_double), ('h', C.c_double)]
 
 
+class CropArea(C.Structure):
+    _fields_ = [('box', Box), ('angle', C.c_double)]
+
+
 class Point(C.Structure):
     _fields_ = [('x', C.c_double), ('y', C.c_double)]
 
@@ -44,6 +48,15 @@ class Face(C.Structure):
 class LocatorParams(C.Structure):
     _fields_ = [('scale_factor', C.c_double), ('min_neighbors', C.c_int), ('min_score', C.c_double),
                 ('min_size', C.c_int), ('max_size', C.c_int), ('upside_down', C.c_bool)]
+
+
+class CropParams(C.Structure):
+    _fields_ = [('scale_factor', C.c_double), ('min_neighbors', C.c_int), ('min_size', C.c_int),
+                ('min_sharpness', C.c_double), ('margin', C.c_double), ('upside_down', C.c_bool),
+                ('align', C.c_int)]
+
+
+ALIGN_NONE, ALIGN_EYES = 0, 1
 
 
 class LoadParams(C.Structure):
@@ -62,6 +75,11 @@ lib.cored_preprocessor_free.argtypes = [C.c_void_p]
 lib.cored_preprocessor_run.restype = C.c_bool
 lib.cored_preprocessor_run.argtypes = [C.c_void_p, C.POINTER(Image), C.POINTER(Box), C.c_void_p,
                                        C.POINTER(Error)]
+lib.cored_preprocessor_run_area.restype = C.c_bool
+lib.cored_preprocessor_run_area.argtypes = [C.c_void_p, C.POINTER(Image), C.POINTER(CropArea),
+                                            C.c_void_p, C.POINTER(Error)]
+lib.cored_crop_area.restype = CropArea
+lib.cored_crop_area.argtypes = [C.POINTER(CropParams), C.POINTER(Image), C.POINTER(Face)]
 lib.cored_cpu_flags.restype = C.c_uint
 
 
@@ -104,6 +122,25 @@ class Preprocessor:
                                           out.ctypes.data, C.byref(error)):
             raise ValueError(error.message.decode())
         return out
+
+    def run_area(self, picture, box, angle):
+        out = np.full(self.shape, np.nan, np.float32)
+        error = Error()
+        area = CropArea(Box(*box), angle)
+        if not lib.cored_preprocessor_run_area(self.handle, C.byref(picture), C.byref(area),
+                                               out.ctypes.data, C.byref(error)):
+            raise ValueError(error.message.decode())
+        return out
+
+
+def crop_area(picture, box, eyes, margin=.3):
+    """What the network sees of a face with those eyes, (x, y) of the right and of the left one."""
+    face = Face(box=Box(*box), score=1, has_landmarks=True)
+    for i, (x, y) in enumerate(eyes):
+        face.landmark[i] = Point(x, y)
+    params = CropParams(margin=margin, align=ALIGN_EYES)
+    area = lib.cored_crop_area(C.byref(params), C.byref(picture), C.byref(face))
+    return (area.box.x, area.box.y, area.box.w, area.box.h), area.angle
 
 
 lib.cored_locator_new_cascade.restype = C.c_void_p

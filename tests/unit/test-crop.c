@@ -103,10 +103,10 @@ static void pixels_need_not_be_square(void **state) {
     image = store(luma, sizes[i][0], sizes[i][1], &spot, 1);
     const CoredCrop crop = choose(locator, &image, &lax);
     assert_int_equal(crop.n_faces, square.n_faces);
-    const CoredBox box = on_screen(&image, &crop.box);
-    expect_near("x", box.x, square.box.x, 3.);
-    expect_near("y", box.y, square.box.y, 3.);
-    expect_near("w", box.w, square.box.w, 4.);
+    const CoredBox box = on_screen(&image, &crop.area.box);
+    expect_near("x", box.x, square.area.box.x, 3.);
+    expect_near("y", box.y, square.area.box.y, 3.);
+    expect_near("w", box.w, square.area.box.w, 4.);
     expect_near("w by h", box.w, box.h, 1e-9);
   }
   cored_locator_free(locator);
@@ -133,18 +133,19 @@ static void only_the_top_field_is_looked_at(void **state) {
   image.interlaced = true;
   const CoredCrop crop = choose(locator, &image, &lax);
   assert_int_equal(crop.n_faces, want.n_faces);
-  expect_near("x", crop.box.x, want.box.x, 3.);
-  expect_near("y", crop.box.y, want.box.y, 3.);
-  expect_near("w", crop.box.w, want.box.w, 4.);
-  expect_near("w by h", crop.box.w, crop.box.h, 1e-9);
+  expect_near("x", crop.area.box.x, want.area.box.x, 3.);
+  expect_near("y", crop.area.box.y, want.area.box.y, 3.);
+  expect_near("w", crop.area.box.w, want.area.box.w, 4.);
+  expect_near("w by h", crop.area.box.w, crop.area.box.h, 1e-9);
   expect_near("sharpness", cored_sharpness(&image, &want.face), want.sharpness, 0.1);
   /* The same pixels as from the field alone, whose lines are twice as far apart. */
   CoredImage alone = image;
   alone.interlaced = false;
   alone.height /= 2;
   alone.stride[0] *= 2;
-  const CoredBox half = {crop.box.x, crop.box.y / 2, crop.box.w, crop.box.h / 2};
-  assert_true(cored_preprocessor_run(preprocessor, &image, &crop.box, whole, &error));
+  const CoredBox half = {crop.area.box.x, crop.area.box.y / 2, crop.area.box.w,
+                         crop.area.box.h / 2};
+  assert_true(cored_preprocessor_run(preprocessor, &image, &crop.area.box, whole, &error));
   assert_true(cored_preprocessor_run(preprocessor, &alone, &half, field, &error));
   assert_memory_equal(whole, field, sizeof whole);
   cored_preprocessor_free(preprocessor);
@@ -215,6 +216,59 @@ static void sizes_count_in_square_pixels(void **state) {
   assert_true(crop.w == 30.75 && crop.x == 50.25 - 5.125 && crop.y == 30.125 - 10.375);
 }
 
+/* The square turns about its centre by the angle of the line from the right eye to the left one. */
+static void crops_turn_with_the_eyes(void **state) {
+  (void)state;
+  static const double degrees[] = {-170, -90, -45, -10, 0, 30, 90, 179};
+  static const double aspects[] = {1., 2., 0.5};
+  uint8_t pixel = 0;
+  CoredImage image = {
+      .format = CORED_PIXEL_GRAY8, .width = 400, .height = 300, .plane = {&pixel}, .stride = {400}};
+  CoredCropParams params = {.margin = 0.3, .align = CORED_CROP_ALIGN_EYES};
+  CoredFace face = {.box = {150, 100, 80, 100}, .score = 1., .has_landmarks = true};
+  for (size_t k = 0; k < sizeof aspects / sizeof aspects[0]; k++)
+    for (size_t i = 0; i < sizeof degrees / sizeof degrees[0]; i++) {
+      const double angle = degrees[i] * acos(-1.) / 180.;
+      image.pixel_aspect = aspects[k];
+      face.landmark[0] = (CoredPoint){170, 140};
+      face.landmark[1] = (CoredPoint){170 + 40 * cos(angle) / fmax(aspects[k], 1.),
+                                      140 + 40 * sin(angle) / fmax(1. / aspects[k], 1.)};
+      params.align = CORED_CROP_ALIGN_EYES;
+      const CoredCropArea area = cored_crop_area(&params, &image, &face);
+      const CoredBox square = cored_crop_box(&params, &image, &face.box);
+      expect_near("angle", area.angle, angle, 1e-12);
+      assert_memory_equal(&area.box, &square, sizeof square);
+      params.align = CORED_CROP_ALIGN_NONE;
+      assert_true(cored_crop_area(&params, &image, &face).angle == 0.);
+    }
+}
+
+static void eyes_that_tell_no_direction_turn_nothing(void **state) {
+  (void)state;
+  const double nan_ = (double)NAN, inf_ = (double)INFINITY;
+  const CoredPoint eyes[][2] = {
+      {{170, 140}, {170, 140}},    {{nan_, 140}, {210, 160}}, {{170, 140}, {210, nan_}},
+      {{170, inf_}, {210, inf_}},  {{-inf_, 140}, {210, 99}}, {{-1e308, 0}, {1e308, 1e308}},
+      {{170, 140}, {174, 149.16}},
+  };
+  uint8_t pixel = 0;
+  const CoredImage image = {
+      .format = CORED_PIXEL_GRAY8, .width = 400, .height = 300, .plane = {&pixel}, .stride = {400}};
+  const CoredCropParams params = {.align = CORED_CROP_ALIGN_EYES};
+  CoredFace face = {.box = {150, 100, 80, 100}, .has_landmarks = true};
+  for (size_t i = 0; i < sizeof eyes / sizeof eyes[0]; i++) {
+    memcpy(face.landmark, eyes[i], sizeof eyes[i]);
+    assert_true(cored_crop_area(&params, &image, &face).angle == 0.);
+  }
+  face.landmark[1] = (CoredPoint){174, 149.17}; /* a tenth of the longer side away */
+  assert_true(cored_crop_area(&params, &image, &face).angle > 1.);
+  face.has_landmarks = false;
+  assert_true(cored_crop_area(&params, &image, &face).angle == 0.);
+  /* A face of no size has no side to compare with. */
+  face = (CoredFace){.box = {150, 100, 0, 0}, .has_landmarks = true};
+  assert_true(cored_crop_area(&params, &image, &face).angle == 0.);
+}
+
 static void absurd_pixels_are_refused(void **state) {
   (void)state;
   static uint8_t luma[WIDTH * HEIGHT];
@@ -272,6 +326,8 @@ int main(void) {
       cmocka_unit_test(only_the_top_field_is_looked_at),
       cmocka_unit_test(the_largest_face_that_passes_is_taken),
       cmocka_unit_test(sizes_count_in_square_pixels),
+      cmocka_unit_test(crops_turn_with_the_eyes),
+      cmocka_unit_test(eyes_that_tell_no_direction_turn_nothing),
       cmocka_unit_test(absurd_pixels_are_refused),
       cmocka_unit_test(every_size_works_or_is_refused),
   };

@@ -165,6 +165,123 @@ static void test_extreme_sizes(void **state) {
   free(out);
 }
 
+/* ---- Turned areas --------------------------------------------------------------------------- */
+
+static void run_area_ok(CoredPreprocessor *p, const CoredImage *image, CoredBox box, double angle,
+                        float *out) {
+  const CoredCropArea area = {box, angle};
+  CoredError error;
+  if (!cored_preprocessor_run_area(p, image, &area, out, &error))
+    fail_msg("%s", error.message);
+}
+
+static void test_turned_reads_only_planes(void **state) {
+  (void)state;
+  static const int sizes[][2] = {{1, 1}, {1, 7}, {7, 1}, {2, 2}, {15, 17}};
+  static const double angles[] = {-6.2831853, -2., -1e-300, 1e-9, 0.7853981633974483, 3.14};
+  float out[19 * 13 * 3];
+  for (int mask = 0; mask < 2; mask++) {
+    CoredPreprocessor *const p = preprocessor_new(19, 13, mask ? cored_cpu_flags() : 0);
+    for (int f = 0; f < CORED_N_PIXEL_FORMATS; f++)
+      for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++)
+        for (size_t a = 0; a < sizeof angles / sizeof *angles; a++) {
+          const int w = sizes[s][0], h = sizes[s][1];
+          Picture picture = picture_new((CoredPixelFormat)f, w, h, a & 1, a & 2);
+          picture.image.interlaced = a % 3 == 0;
+          run_area_ok(p, &picture.image, (CoredBox){0, 0, w, h}, angles[a], out);
+          run_area_ok(p, &picture.image, (CoredBox){-3.5, -2.25, w + 9, h + 7.5}, angles[a], out);
+          run_area_ok(p, &picture.image, (CoredBox){w - 0.75, h - 0.5, 0.5, 0.25}, angles[a], out);
+          assert_unit_range(out, 19 * 13 * 3);
+          picture_free(&picture);
+        }
+    cored_preprocessor_free(p);
+  }
+}
+
+/* The sides of the picture in between are bounded by the network's, whatever the area's. */
+static void test_turned_extremes(void **state) {
+  (void)state;
+  static const double aspects[] = {0.125, 1., 8.};
+  static const int outs[][2] = {{1, 1}, {4096, 1}, {1, 4096}, {64, 64}};
+  float *const out = malloc(64 * 64 * 3 * sizeof *out);
+  Picture dot = picture_new(CORED_PIXEL_GRAY8, 2, 1, true, false);
+  dot.image.range = CORED_RANGE_FULL;
+  memset(dot.plane[0].data, 51, 2);
+  for (size_t o = 0; o < sizeof outs / sizeof *outs; o++) {
+    CoredPreprocessor *const p = preprocessor_new(outs[o][0], outs[o][1], cored_cpu_flags());
+    for (size_t k = 0; k < sizeof aspects / sizeof *aspects; k++) {
+      dot.image.pixel_aspect = aspects[k];
+      run_area_ok(p, &dot.image, (CoredBox){-60000, -60000, 131072, 131072}, 0.3, out);
+      run_area_ok(p, &dot.image, (CoredBox){0, 0, 2, 0.001}, 0.3, out);
+      run_area_ok(p, &dot.image, (CoredBox){0, 0, 0.001, 1}, 1.5707963267948966, out);
+      for (int i = 0; i < outs[o][0] * outs[o][1] * 3; i++)
+        assert_true(fabsf(out[i] - 0.2f) < 2e-6f);
+    }
+    cored_preprocessor_free(p);
+  }
+  picture_free(&dot);
+  free(out);
+}
+
+/* Large, small and large again: the memory that is kept does not show. A quarter of a turn is the
+ * upright crop turned, and none is the upright crop itself. */
+static void test_turned_crops_are_upright_ones(void **state) {
+  (void)state;
+  enum { OUT = 24 };
+  float upright[OUT][OUT][3], got[OUT][OUT][3], again[OUT][OUT][3];
+  Picture picture = picture_new(CORED_PIXEL_NV12, 120, 90, true, false);
+  CoredPreprocessor *const p = preprocessor_new(OUT, OUT, cored_cpu_flags());
+  const CoredBox box = {30.5, 20.25, 51, 51};
+  run_ok(p, &picture.image, box, &upright[0][0][0]);
+  run_area_ok(p, &picture.image, box, 0., &got[0][0][0]);
+  assert_memory_equal(got, upright, sizeof got);
+  run_area_ok(p, &picture.image, box, 1.5707963267948966, &got[0][0][0]);
+  run_area_ok(p, &picture.image, (CoredBox){3, 4, 5, 90}, 0.9, &again[0][0][0]);
+  run_area_ok(p, &picture.image, box, 1.5707963267948966, &again[0][0][0]);
+  assert_memory_equal(again, got, sizeof got);
+  for (int y = 0; y < OUT; y++)
+    for (int x = 0; x < OUT; x++) /* the crop's right is the picture's bottom */
+      for (int c = 0; c < 3; c++)
+        assert_true(fabsf(got[y][x][c] - upright[x][OUT - 1 - y][c]) < 4e-6f);
+  cored_preprocessor_free(p);
+  picture_free(&picture);
+}
+
+static void test_refuses_turned_areas(void **state) {
+  (void)state;
+  static const double angles[] = {(double)NAN, (double)INFINITY, -6.3, 1e300};
+  Picture picture = picture_new(CORED_PIXEL_I420, 8, 8, true, false);
+  CoredPreprocessor *const p = preprocessor_new(4, 4, cored_cpu_flags());
+  float out[4 * 4 * 3] = {7.f};
+  CoredError error = {0};
+  for (size_t i = 0; i < sizeof angles / sizeof *angles; i++) {
+    const CoredCropArea area = {{0, 0, 8, 8}, angles[i]};
+    assert_false(cored_preprocessor_run_area(p, &picture.image, &area, out, &error));
+    assert_int_equal(error.code, CORED_ERROR_ARGUMENT);
+    assert_non_null(strstr(error.message, "one turn (2 pi)"));
+  }
+  const CoredBox boxes[] = {{(double)NAN, 0, 4, 4},
+                            {0, 0, 0, 4},
+                            {0, 0, 4, (double)INFINITY},
+                            {30, 0, 8, 8},
+                            {0, -40, 8, 8}};
+  for (size_t i = 0; i < sizeof boxes / sizeof *boxes; i++) {
+    const CoredCropArea area = {boxes[i], 0.5};
+    assert_false(cored_preprocessor_run_area(p, &picture.image, &area, out, &error));
+    assert_int_equal(error.code, CORED_ERROR_ARGUMENT);
+    assert_non_null(strstr(error.message, "box"));
+  }
+  const CoredCropArea area = {{0, 0, 8, 8}, 0.5};
+  picture.image.width = 0;
+  assert_false(cored_preprocessor_run_area(p, &picture.image, &area, out, &error));
+  assert_int_equal(error.code, CORED_ERROR_IMAGE);
+  assert_true(out[0] == 7.f);
+  cored_preprocessor_free(p);
+  picture_free(&picture);
+}
+
+/* ---- Refusals ------------------------------------------------------------------------------- */
+
 static void expect_refused(const CoredImage *image, CoredBox box, CoredErrorCode code) {
   float out[4 * 4 * 3];
   CoredError error = {0};
@@ -311,12 +428,14 @@ static void test_cpu_paths_agree(void **state) {
       for (int side = 5; side < 400; side += 97) {
         Picture picture = picture_new((CoredPixelFormat)f, side, side + 3, true, false);
         const CoredBox box = {-1.5, 0.3, side * 0.9, side + 2.};
-        run_ok(plain, &picture.image, box, want);
-        run_ok(wide, &picture.image, box, got);
-        for (size_t i = 0; i < sizeof got / sizeof *got; i++)
-          if (fabsf(want[i] - got[i]) > 2e-6f)
-            fail_msg("format %d side %d value %zu: C %.8g, flags %u %.8g", f, side, i,
-                     (double)want[i], masks[m], (double)got[i]);
+        for (int turned = 0; turned < 2; turned++) {
+          run_area_ok(plain, &picture.image, box, turned * 0.4, want);
+          run_area_ok(wide, &picture.image, box, turned * 0.4, got);
+          for (size_t i = 0; i < sizeof got / sizeof *got; i++)
+            if (fabsf(want[i] - got[i]) > (turned ? 4e-6f : 2e-6f))
+              fail_msg("format %d side %d turned %d value %zu: C %.8g, flags %u %.8g", f, side,
+                       turned, i, (double)want[i], masks[m], (double)got[i]);
+        }
         picture_free(&picture);
       }
     cored_preprocessor_free(plain);
@@ -342,11 +461,20 @@ static void test_tables_are_replaced(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_reads_only_planes), cmocka_unit_test(test_reads_only_region),
-      cmocka_unit_test(test_extreme_sizes),     cmocka_unit_test(test_refuses_boxes),
-      cmocka_unit_test(test_refuses_pictures),  cmocka_unit_test(test_refuses_arguments),
-      cmocka_unit_test(test_known_colors),      cmocka_unit_test(test_normalization),
-      cmocka_unit_test(test_cpu_paths_agree),   cmocka_unit_test(test_tables_are_replaced),
+      cmocka_unit_test(test_reads_only_planes),
+      cmocka_unit_test(test_reads_only_region),
+      cmocka_unit_test(test_extreme_sizes),
+      cmocka_unit_test(test_refuses_boxes),
+      cmocka_unit_test(test_refuses_pictures),
+      cmocka_unit_test(test_refuses_arguments),
+      cmocka_unit_test(test_known_colors),
+      cmocka_unit_test(test_normalization),
+      cmocka_unit_test(test_cpu_paths_agree),
+      cmocka_unit_test(test_tables_are_replaced),
+      cmocka_unit_test(test_turned_reads_only_planes),
+      cmocka_unit_test(test_turned_extremes),
+      cmocka_unit_test(test_turned_crops_are_upright_ones),
+      cmocka_unit_test(test_refuses_turned_areas),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

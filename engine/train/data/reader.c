@@ -65,7 +65,7 @@ void cored_data_reader_free(CoredDataReader *reader) {
 }
 
 static bool find_crop(CoredDataReader *reader, const CoredImage *image, const char *name,
-                      CoredBox *box, CoredError *error) {
+                      CoredCropArea *area, CoredError *error) {
   const CoredCropParams *rule = &reader->params.crop;
   CoredCrop crop;
   if (!reader->locator)
@@ -79,15 +79,15 @@ static bool find_crop(CoredDataReader *reader, const CoredImage *image, const ch
     return cored_error_set(error, CORED_ERROR_DATASET,
                            "'%s': the face is blurred (sharpness %.2f, at least %g is needed)",
                            name, crop.sharpness, rule->min_sharpness);
-  *box = crop.box;
+  *area = crop.area;
   return true;
 }
 
 static bool make_input(CoredDataReader *reader, const CoredImage *image, bool faces,
                        const char *name, float *out, CoredError *error) {
-  CoredBox box = {0.0, 0.0, image->width, image->height};
-  return (!faces || find_crop(reader, image, name, &box, error)) &&
-         cored_preprocessor_run(reader->preprocessor, image, &box, out, error);
+  CoredCropArea area = {.box = {0.0, 0.0, image->width, image->height}};
+  return (!faces || find_crop(reader, image, name, &area, error)) &&
+         cored_preprocessor_run_area(reader->preprocessor, image, &area, out, error);
 }
 
 bool cored_data_reader_picture(CoredDataReader *reader, const char *path, uint8_t sha256[32],

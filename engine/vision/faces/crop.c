@@ -5,8 +5,12 @@
 #include <math.h>
 
 CoredCropParams cored_crop_params_default(void) {
-  return (CoredCropParams){
-      .scale_factor = 1.1, .min_neighbors = 3, .min_size = 64, .min_sharpness = 0.5, .margin = 0.3};
+  return (CoredCropParams){.scale_factor = 1.1,
+                           .min_neighbors = 3,
+                           .min_size = 64,
+                           .min_sharpness = 0.5,
+                           .margin = 0.3,
+                           .align = CORED_CROP_ALIGN_NONE};
 }
 
 static void sort_by_size(CoredFace *faces, int n) {
@@ -58,9 +62,32 @@ CoredBox cored_crop_box(const CoredCropParams *params, const CoredImage *image,
                     place(face->y, face->h, h, image->height), w, h};
 }
 
+/* Of the longer side of a face: eyes nearer to each other tell no direction. */
+#define LEAST_EYE_DISTANCE 0.1
+
+/* Of the line from the right eye to the left one, in square pixels. */
+static double angle_of_eyes(const CoredPixelShape *pixel, const CoredFace *face) {
+  const double dx = (face->landmark[1].x - face->landmark[0].x) * pixel->w;
+  const double dy = (face->landmark[1].y - face->landmark[0].y) * pixel->h;
+  const double side = fmax(face->box.w * pixel->w, face->box.h * pixel->h);
+  const double distance = hypot(dx, dy);
+  return isfinite(distance) && distance > 0. && distance >= LEAST_EYE_DISTANCE * side
+             ? atan2(dy, dx)
+             : 0.;
+}
+
+CoredCropArea cored_crop_area(const CoredCropParams *params, const CoredImage *image,
+                              const CoredFace *face) {
+  const CoredPixelShape pixel = cored_pixel_shape(image);
+  const bool align = params->align == CORED_CROP_ALIGN_EYES && face->has_landmarks;
+  return (CoredCropArea){.box = cored_crop_box(params, image, &face->box),
+                         .angle = align ? angle_of_eyes(&pixel, face) : 0.};
+}
+
 bool cored_crop_choose(CoredLocator *locator, const CoredImage *image,
                        const CoredCropParams *params, CoredCrop *crop, CoredError *error) {
   CoredFace faces[CORED_MAX_FACES];
+  const CoredFace *chosen = faces;
   *crop = (CoredCrop){0};
   if (!cored_crop_find(locator, image, params, faces, CORED_MAX_FACES, &crop->n_faces, error))
     return false;
@@ -70,11 +97,12 @@ bool cored_crop_choose(CoredLocator *locator, const CoredImage *image,
     crop->used =
         cored_crop_is_large_enough(params, image, face) && sharpness >= params->min_sharpness;
     if (i == 0 || crop->used) {
+      chosen = &faces[i];
       crop->face = *face;
       crop->sharpness = sharpness;
     }
   }
   if (crop->n_faces > 0)
-    crop->box = cored_crop_box(params, image, &crop->face);
+    crop->area = cored_crop_area(params, image, chosen);
   return true;
 }

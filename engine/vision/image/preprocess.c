@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * From a region of a raw picture to network input.
+ * From a region of a raw picture to network input, upright or turned (turn.h).
  *
  * Each output row is made in one go: per plane a vertical pass over the needed bytes (interleaved
  * components together), per component a horizontal pass, then colour and normalization. Nothing
@@ -12,6 +12,7 @@
  * quarter of the field's line distance below its luma (ISO/IEC 13818-2, figure 6-2). */
 #include "vision/image/picture.h"
 #include "vision/image/resize.h"
+#include "vision/image/turn.h"
 #include "base/error.h"
 
 #include <math.h>
@@ -21,6 +22,7 @@
 #define MAX_OUT_SIDE 4096
 #define MAX_BOX 131072. /* largest side and farthest corner of a box, pixels */
 #define MIN_BOX (1. / 1024)
+#define MAX_ANGLE 6.2832 /* a turn, and rounding */
 
 struct CoredPreprocessor {
   int out_width, out_height;
@@ -29,6 +31,8 @@ struct CoredPreprocessor {
   CoredAxisStore axes;
   float *scratch;
   size_t scratch_size; /* floats */
+  float *upright;      /* what a turned region is sampled from */
+  size_t upright_size; /* floats */
 };
 
 /* One plane and one component on their way through a run. */
@@ -46,11 +50,19 @@ typedef struct ComponentPass {
   size_t offset; /* of the first needed sample in the plane's blended row */
   const CoredAxis *horizontal;
   float *line;    /* [horizontal->n + horizontal->padded], unused where step is 1 */
-  float *resized; /* [out_width rounded up to 4] */
+  float *resized; /* [columns rounded up to 4] */
 } ComponentPass;
+
+/* What to make: a region of the picture as it is seen, at a size. */
+typedef struct Target {
+  CoredBox box;
+  int columns, rows;
+  double widen; /* as in CoredAxisKey */
+} Target;
 
 typedef struct Run {
   const CoredPixelLayout *layout;
+  Target target;
   PlanePass plane[3];
   ComponentPass component[3];
   CoredColorMap map;
@@ -97,19 +109,33 @@ void cored_preprocessor_free(CoredPreprocessor *preprocessor) {
     return;
   cored_axis_store_clear(&preprocessor->axes);
   free(preprocessor->scratch);
+  free(preprocessor->upright);
   free(preprocessor);
 }
 
-static bool check_box(const CoredImage *image, const CoredBox *box, CoredError *error) {
+static bool reaches_into(const CoredImage *image, const CoredBox *box) {
+  return box->x < image->width && box->y < image->height && box->x + box->w > 0 &&
+         box->y + box->h > 0;
+}
+
+/* shown: the upright box around what is read of the picture. */
+static bool check_box(const CoredImage *image, const CoredBox *box, const CoredBox *shown,
+                      CoredError *error) {
   const bool sane = box->w >= MIN_BOX && box->h >= MIN_BOX && box->w <= MAX_BOX &&
                     box->h <= MAX_BOX && fabs(box->x) <= MAX_BOX && fabs(box->y) <= MAX_BOX;
-  const bool inside =
-      box->x < image->width && box->y < image->height && box->x + box->w > 0 && box->y + box->h > 0;
-  if (!sane || !inside)
+  if (!sane || !reaches_into(image, shown))
     return cored_error_set(error, CORED_ERROR_ARGUMENT,
                            "preprocessor: box %g,%g %gx%g %s of the %dx%d picture", box->x, box->y,
                            box->w, box->h, sane ? "holds no pixel" : "is empty or absurd: no part",
                            image->width, image->height);
+  return true;
+}
+
+static bool check_angle(double angle, CoredError *error) {
+  if (!(fabs(angle) <= MAX_ANGLE))
+    return cored_error_set(error, CORED_ERROR_ARGUMENT,
+                           "preprocessor: an area is turned by one turn (2 pi) at most, not by %g",
+                           angle);
   return true;
 }
 
@@ -145,10 +171,12 @@ static CoredColorMap color_map(const CoredPreprocessor *p, const CoredImage *ima
 }
 
 /* A box side on a component's axis. */
-static CoredAxisKey axis_key(double start, double len, int side, int sub, double site, int out) {
+static CoredAxisKey axis_key(double start, double len, double widen, int side, int sub, double site,
+                             int out) {
   const double factor = 1. / (1 << sub);
   return (CoredAxisKey){.start = start * factor + (sub ? 0.25 - 0.5 * site : 0.),
                         .len = len * factor,
+                        .widen = widen,
                         .in = cored_component_side(side, sub),
                         .out = out};
 }
@@ -168,14 +196,14 @@ static Site site_of(const CoredImage *image) {
   return (Site){site.across, site.down / cored_image_interleave(image)};
 }
 
-static bool find_tables(CoredPreprocessor *p, const CoredImage *image, const CoredBox *box,
-                        const Site *site, Run *run) {
+static bool find_tables(CoredPreprocessor *p, const CoredImage *image, const Site *site, Run *run) {
+  const Target *const to = &run->target;
   for (int c = 0; c < run->layout->n_components; c++) {
     const CoredComponent *const comp = &run->layout->component[c];
-    const CoredAxisKey across =
-        axis_key(box->x, box->w, image->width, comp->h_sub, site->across, p->out_width);
+    const CoredAxisKey across = axis_key(to->box.x, to->box.w, to->widen, image->width, comp->h_sub,
+                                         site->across, to->columns);
     const CoredAxisKey down =
-        axis_key(box->y, box->h, image->height, comp->v_sub, site->down, p->out_height);
+        axis_key(to->box.y, to->box.h, to->widen, image->height, comp->v_sub, site->down, to->rows);
     PlanePass *const plane = &run->plane[comp->plane];
     ComponentPass *const pass = &run->component[c];
     pass->plane = comp->plane;
@@ -203,7 +231,7 @@ static size_t line_length(const ComponentPass *pass) {
 /* Hand out the scratch memory, growing it when this run needs more than any before. Everything is
  * bounded by the picture's width, so the sums cannot wrap. */
 static bool lay_out_scratch(CoredPreprocessor *p, Run *run) {
-  const size_t out = ((size_t)p->out_width + 3) & ~(size_t)3;
+  const size_t out = ((size_t)run->target.columns + 3) & ~(size_t)3;
   size_t need = 0;
   for (int i = 0; i < run->layout->n_planes; i++)
     need += run->plane[i].n + run->plane[i].pad;
@@ -272,25 +300,79 @@ static void make_row(const CoredPreprocessor *p, const Run *run, int y, float *o
   if (run->layout->kind == CORED_KIND_GRAY)
     row[1] = row[2] = row[0];
   if (run->layout->kind == CORED_KIND_YUV)
-    k->store_yuv(out, row, &run->map, (size_t)p->out_width);
+    k->store_yuv(out, row, &run->map, (size_t)run->target.columns);
   else
-    k->store_rgb(out, row, &run->map, (size_t)p->out_width);
+    k->store_rgb(out, row, &run->map, (size_t)run->target.columns);
+}
+
+/* image has passed the check; out is [target rows, target columns, 3]. */
+static bool resize(CoredPreprocessor *p, const CoredImage *image, const Target *target, float *out,
+                   CoredError *error) {
+  const CoredImage seen = cored_image_seen(image);
+  const Site site = site_of(image);
+  Run run = {.layout = cored_pixel_layout(image->format), .target = *target};
+  run.target.box = cored_box_seen(image, &target->box);
+  if (!find_tables(p, &seen, &site, &run) || !lay_out_scratch(p, &run))
+    return cored_error_set(error, CORED_ERROR_NO_MEMORY,
+                           "preprocessor: no memory for a region of %gx%g pixels", target->box.w,
+                           target->box.h);
+  run.map = color_map(p, &seen, run.layout);
+  point_at_planes(&seen, &run);
+  for (int y = 0; y < target->rows; y++)
+    make_row(p, &run, y, out + (size_t)y * (size_t)target->columns * 3);
+  return true;
 }
 
 bool cored_preprocessor_run(CoredPreprocessor *preprocessor, const CoredImage *image,
                             const CoredBox *box, float *out, CoredError *error) {
-  if (!cored_image_check(image, error) || !check_box(image, box, error))
+  const Target target = {*box, preprocessor->out_width, preprocessor->out_height, 1.};
+  return cored_image_check(image, error) && check_box(image, box, box, error) &&
+         resize(preprocessor, image, &target, out, error);
+}
+
+/* ---- Turned areas --------------------------------------------------------------------------- */
+
+/* The sides are bounded (turn.h): the product cannot wrap. */
+static bool make_room(CoredPreprocessor *p, const CoredTurn *turn, CoredError *error) {
+  const size_t need = (size_t)turn->columns * (size_t)turn->rows * 3 + 1;
+  if (need > p->upright_size) {
+    float *const grown = realloc(p->upright, need * sizeof *grown);
+    if (!grown)
+      return cored_error_set(error, CORED_ERROR_NO_MEMORY,
+                             "preprocessor: no memory for %dx%d pixels to turn", turn->columns,
+                             turn->rows);
+    p->upright = grown;
+    p->upright_size = need;
+  }
+  p->upright[need - 1] = 0.f; /* read, but not used */
+  return true;
+}
+
+static void sample_rows(const CoredPreprocessor *p, const CoredTurn *turn, const CoredColorMap *map,
+                        float *out) {
+  for (int y = 0; y < p->out_height; y++) {
+    const CoredPlaces places = {.x = turn->x + y * turn->x_down,
+                                .y = turn->y + y * turn->y_down,
+                                .dx = turn->x_right,
+                                .dy = turn->y_right};
+    p->kernels->sample(out + (size_t)y * (size_t)p->out_width * 3, p->upright,
+                       (size_t)turn->columns, &places, map, (size_t)p->out_width);
+  }
+}
+
+bool cored_preprocessor_run_area(CoredPreprocessor *preprocessor, const CoredImage *image,
+                                 const CoredCropArea *area, float *out, CoredError *error) {
+  if (area->angle == 0.)
+    return cored_preprocessor_run(preprocessor, image, &area->box, out, error);
+  if (!cored_image_check(image, error) || !check_angle(area->angle, error))
     return false;
-  const CoredImage seen = cored_image_seen(image);
-  const CoredBox area = cored_box_seen(image, box);
-  const Site site = site_of(image);
-  Run run = {.layout = cored_pixel_layout(image->format)};
-  if (!find_tables(preprocessor, &seen, &area, &site, &run) || !lay_out_scratch(preprocessor, &run))
-    return cored_error_set(error, CORED_ERROR_NO_MEMORY,
-                           "preprocessor: no memory for a region of %gx%g pixels", box->w, box->h);
-  run.map = color_map(preprocessor, &seen, run.layout);
-  point_at_planes(&seen, &run);
-  for (int y = 0; y < preprocessor->out_height; y++)
-    make_row(preprocessor, &run, y, out + (size_t)y * preprocessor->out_width * 3);
+  const CoredTurn turn =
+      cored_turn_of(image, area, preprocessor->out_width, preprocessor->out_height);
+  const Target target = {turn.box, turn.columns, turn.rows, CORED_TURN_DENSITY};
+  if (!check_box(image, &area->box, &turn.box, error) || !make_room(preprocessor, &turn, error) ||
+      !resize(preprocessor, image, &target, preprocessor->upright, error))
+    return false;
+  const CoredColorMap map = color_map(preprocessor, image, cored_pixel_layout(image->format));
+  sample_rows(preprocessor, &turn, &map, out);
   return true;
 }

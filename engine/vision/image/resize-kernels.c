@@ -162,6 +162,56 @@ static void store_rgb(float *restrict out, const float *const row[3], const Core
   }
 }
 
+/* What the pixels before a place, around it and behind it count, t pixels behind the second. */
+ALWAYS_INLINE void cubic_weights(float weight[4], float t) {
+  weight[0] = ((1.f - 0.5f * t) * t - 0.5f) * t;
+  weight[1] = (1.5f * t - 2.5f) * t * t + 1.f;
+  weight[2] = ((2.f - 1.5f * t) * t + 0.5f) * t;
+  weight[3] = (0.5f * t - 0.5f) * t * t;
+}
+
+/* A pixel's three values and the next one's first are a vector: its last lane is not used. */
+ALWAYS_INLINE Vec4 sample_row(const float *pixel, const float weight[4]) {
+  return LOAD(Vec4, pixel) * weight[0] + LOAD(Vec4, pixel + 3) * weight[1] +
+         LOAD(Vec4, pixel + 6) * weight[2] + LOAD(Vec4, pixel + 9) * weight[3];
+}
+
+/* The sixteen pixels around a place. */
+ALWAYS_INLINE Vec4 sample_one(const float *pixels, size_t columns, double x, double y) {
+  const int left = (int)x, top = (int)y; /* both positive */
+  const size_t row = columns * 3;
+  const float *const first = pixels + (size_t)(top - 1) * row + (size_t)(left - 1) * 3;
+  float across[4], down[4];
+  cubic_weights(across, (float)(x - left));
+  cubic_weights(down, (float)(y - top));
+  return sample_row(first, across) * down[0] + sample_row(first + row, across) * down[1] +
+         sample_row(first + 2 * row, across) * down[2] +
+         sample_row(first + 3 * row, across) * down[3];
+}
+
+ALWAYS_INLINE float clamp_to(float x, float low, float high) {
+  x = x > low ? x : low;
+  return x < high ? x : high;
+}
+
+static void sample(float *restrict out, const float *restrict pixels, size_t columns,
+                   const CoredPlaces *places, const CoredColorMap *map, size_t n) {
+  const CoredPlaces p = *places;
+  float low[3], high[3];
+  for (int c = 0; c < 3; c++) {
+    low[c] = map->bias[c];
+    high[c] = map->scale[c] + map->bias[c];
+  }
+  for (size_t i = 0; i < n; i++) {
+    const Vec4 sum = sample_one(pixels, columns, p.x + (double)i * p.dx, p.y + (double)i * p.dy);
+    float value[4];
+    memcpy(value, &sum, sizeof value);
+    out[3 * i] = clamp_to(value[0], low[0], high[0]);
+    out[3 * i + 1] = clamp_to(value[1], low[1], high[1]);
+    out[3 * i + 2] = clamp_to(value[2], low[2], high[2]);
+  }
+}
+
 const CoredResizeKernels JOIN(cored_resize_kernels_, CORED_ISA) = {
     .name = STRING(CORED_ISA),
     .vertical_u8 = vertical_u8,
@@ -170,4 +220,5 @@ const CoredResizeKernels JOIN(cored_resize_kernels_, CORED_ISA) = {
     .horizontal = horizontal,
     .store_yuv = store_yuv,
     .store_rgb = store_rgb,
+    .sample = sample,
 };

@@ -16,14 +16,14 @@ typedef struct Span {
   int begin, end;
 } Span;
 
-/* As Pillow: the triangle is one input sample or one output sample wide on each side, whichever
- * is more, and is cut off at the ends of the axis; the axis is the picture, extended by repeated
- * border samples where the box reaches beyond it. */
+/* As Pillow: the triangle is one input sample or one output sample (of the size that the filter is
+ * for) wide on each side, whichever is more, and is cut off at the ends of the axis; the axis is
+ * the picture, extended by repeated border samples where the box reaches beyond it. */
 static Span span_of(const CoredAxisKey *key, int o) {
   const double scale = key->len / key->out;
   const int begin = (int)fmin(0., floor(key->start));
   const int end = (int)fmax(key->in, ceil(key->start + key->len));
-  Span span = {.centre = key->start + (o + 0.5) * scale, .stretch = fmax(scale, 1.)};
+  Span span = {.centre = key->start + (o + 0.5) * scale, .stretch = fmax(scale * key->widen, 1.)};
   span.begin = clamp_int((int)floor(span.centre - span.stretch + 0.5), begin, end - 1);
   span.end = clamp_int((int)floor(span.centre + span.stretch + 0.5), span.begin + 1, end);
   return span;
@@ -108,7 +108,8 @@ fail:
 }
 
 static bool same_key(const CoredAxisKey *a, const CoredAxisKey *b) {
-  return a->start == b->start && a->len == b->len && a->in == b->in && a->out == b->out;
+  return a->start == b->start && a->len == b->len && a->widen == b->widen && a->in == b->in &&
+         a->out == b->out;
 }
 
 const CoredAxis *cored_axis_store_get(CoredAxisStore *store, const CoredAxisKey *key) {

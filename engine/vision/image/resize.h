@@ -10,9 +10,10 @@
 /* ---- Filter tables --------------------------------------------------------------------------- */
 
 /* What a table is made for: output sample o of `out` covers [start + o*len/out,
- * start + (o+1)*len/out) of an axis on which input sample i of `in` covers [i, i+1). */
+ * start + (o+1)*len/out) of an axis on which input sample i of `in` covers [i, i+1). The filter
+ * reaches as far as it would for output samples `widen` times as large. */
 typedef struct CoredAxisKey {
-  double start, len;
+  double start, len, widen;
   int in, out;
 } CoredAxisKey;
 
@@ -57,6 +58,12 @@ typedef struct CoredColorMap {
   float scale[3], bias[3];
 } CoredColorMap;
 
+/* Places on a picture of RGB pixels whose first pixel's centre is at 0, 0: (x + i dx, y + i dy) for
+ * i = 0, 1, 2, ... */
+typedef struct CoredPlaces {
+  double x, y, dx, dy;
+} CoredPlaces;
+
 typedef struct CoredResizeKernels {
   const char *name;
   /* dst[i] = sum over t < taps of coef[t] * sample i of row t, for i < n; rows are stride bytes
@@ -72,6 +79,11 @@ typedef struct CoredResizeKernels {
   /* out[n, 3] from three rows of n. */
   void (*store_yuv)(float *out, const float *const row[3], const CoredColorMap *map, size_t n);
   void (*store_rgb)(float *out, const float *const row[3], const CoredColorMap *map, size_t n);
+  /* out[n, 3]: the values of pixels[rows, columns, 3] at n places, by bicubic interpolation
+   * (Keys 1981, a = -1/2), clipped to map's 0..1. Each place has a whole pixel on its left and top,
+   * and two on its right and bottom. May read one float behind the last pixel. */
+  void (*sample)(float *out, const float *pixels, size_t columns, const CoredPlaces *places,
+                 const CoredColorMap *map, size_t n);
 } CoredResizeKernels;
 
 extern const CoredResizeKernels cored_resize_kernels_c;
