@@ -381,6 +381,7 @@ typedef struct CoredWatchEvent {
   CoredWatchStatus status;
   const char *path;
   CoredPlan *plan;         /* take a reference to keep it; NULL unless LOADED */
+  CoredModel *model;       /* that it was made of; the same */
   const CoredError *error; /* NULL unless FAILED */
   CoredFileStamp stamp;    /* of the version in question */
   const char *identity;    /* SHA-256 of its header, which has that of its data; NULL when FAILED */
@@ -401,6 +402,7 @@ typedef struct CoredWatchParams {
   int stable_ms;       /* a version is loaded once it is unchanged for so long; 0 means 200 */
   int poll_ms;         /* how often the file is looked at; 0 means 100 */
   CoredTrust *trust;   /* may be NULL; as CoredModelLoadParams. A reference is taken */
+  CoredModelKind kind; /* as CoredModelLoadParams */
   bool refuse_older;   /* a lower generation than that of the last good version fails */
   uint64_t generation; /* of the version that runs already */
   const CoredFileStamp *known; /* version that runs already; NULL: what is there is loaded */

@@ -187,7 +187,8 @@ static bool load_version(CoredWatch *watch, bool *fresh, CoredWatchEvent *event,
   const CoredModelLoadParams params = {.max_bytes = watch->params.max_bytes,
                                        .skip_self_test = true,
                                        .cancel = &watch->cancel,
-                                       .trust = watch->params.trust};
+                                       .trust = watch->params.trust,
+                                       .kind = watch->params.kind};
   struct timespec start;
   clock_gettime(CLOCK_MONOTONIC, &start);
   CoredModel *const model = cored_model_load(watch->path, &params, error);
@@ -201,6 +202,7 @@ static bool load_version(CoredWatch *watch, bool *fresh, CoredWatchEvent *event,
     clock_gettime(CLOCK_MONOTONIC, &start);
     event->plan = prepare(watch, model, error);
     event->prepare_ms = since_ms(&start);
+    event->model = event->plan ? cored_model_ref(model) : NULL;
     ok = event->plan != NULL;
   }
   if (ok) {
@@ -246,6 +248,7 @@ static void attempt(CoredWatch *watch) {
     v->bad = false;
     tell_good(watch, &event);
     cored_plan_unref(event.plan);
+    cored_model_unref(event.model);
   }
   watch->forced = watch->wanted = false;
 }

@@ -336,6 +336,28 @@ static void an_older_generation_is_refused(void **state) {
   place_free(&place);
 }
 
+/* A network that finds faces, where one is watched for; anything else is refused. */
+static void only_the_kind_that_is_wanted_is_loaded(void **state) {
+  (void)state;
+  Place place = place_new();
+  CoredError error = {0};
+  Told told;
+  CoredModel *const locator = cored_model_built_in_locator(&error);
+  assert_true(locator && cored_model_save(locator, place.path, &error));
+  place_watch(&place, (CoredWatchParams){.kind = CORED_MODEL_LOCATOR});
+  assert_true(next(place.log, WAIT_MS, &told));
+  assert_int_equal(told.status, CORED_WATCH_LOADED);
+  assert_true(told.with_model);
+  assert_string_equal(told.hash, cored_model_info(locator)->sha256);
+  put(place.path, 1);
+  expect_failed(place.log, CORED_ERROR_MODEL_KIND);
+  assert_true(cored_model_save(locator, place.path, &error));
+  assert_true(next(place.log, WAIT_MS, &told));
+  assert_int_equal(told.status, CORED_WATCH_BACK);
+  cored_model_unref(locator);
+  place_free(&place);
+}
+
 static void a_plan_of_another_size_is_made(void **state) {
   (void)state;
   Place place = place_new();
@@ -488,6 +510,7 @@ int main(void) {
       cmocka_unit_test(two_versions_of_one_tick_differ),
       cmocka_unit_test(another_path_can_be_watched),
       cmocka_unit_test(an_older_generation_is_refused),
+      cmocka_unit_test(only_the_kind_that_is_wanted_is_loaded),
       cmocka_unit_test(a_plan_of_another_size_is_made),
       cmocka_unit_test(a_killed_writer_leaves_no_partial_model),
       cmocka_unit_test(requests_come_from_many_threads),

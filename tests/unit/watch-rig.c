@@ -20,6 +20,8 @@ static void note(void *user, const CoredWatchEvent *event) {
   if (event->plan) {
     snprintf(told.hash, sizeof told.hash, "%s", cored_plan_info(event->plan)->sha256);
     told.generation = cored_plan_info(event->plan)->generation;
+    told.with_model =
+        event->model && strcmp(cored_model_info(event->model)->sha256, told.hash) == 0;
   }
   pthread_mutex_lock(&log->lock);
   if (log->n < 1024)

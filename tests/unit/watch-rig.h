@@ -21,6 +21,7 @@ typedef struct Told {
   char message[768];
   char hash[65];
   uint64_t generation;
+  bool with_model; /* that the plan was made of */
 } Told;
 
 typedef struct Log {
