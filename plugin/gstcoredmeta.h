@@ -94,6 +94,7 @@ G_BEGIN_DECLS
 #define CORED_ROI_PARAM "cored"
 #define CORED_MESSAGE_RESULT "cored"
 #define CORED_MESSAGE_MODEL "cored-model"
+#define CORED_MESSAGE_FACE_MODEL "cored-face-model"
 #define CORED_MESSAGE_ALERT "cored-alert"
 #define CORED_MESSAGE_SHADOW "cored-shadow"
 /* A custom downstream event (serialized or out of band) with this structure and its field `path`

@@ -11,11 +11,12 @@ struct CoredEvaluator {
   GObject *owner;
   CoredEvaluatorFunc on_event;
   CoredModelSlot *slot[CORED_N_ROLES];
-  CoredWorkQueue *queue; /* NULL: frames are evaluated in the caller's thread */
-  char *cascade, *face_model;
+  CoredWorkQueue *queue;        /* NULL: frames are evaluated in the caller's thread */
+  CoredFaceDetectorFiles files; /* its strings are owned */
 
   /* Of the evaluating thread. */
   CoredAnalyser *analyser;
+  CoredFaceModel *face_model;
   CoredFaceDetector opened;       /* that was last tried; NONE: none yet */
   char locator[CORED_LABEL_SIZE]; /* name of the analyser's; "" without one */
   guint analyser_epoch;
@@ -95,12 +96,18 @@ static gboolean was_stopped(CoredEvaluator *evaluator, guint stop_count) {
   return stopped;
 }
 
+static void use_locator(CoredEvaluator *evaluator, CoredLocator *locator) {
+  g_strlcpy(evaluator->locator, locator ? cored_locator_name(locator) : "",
+            sizeof evaluator->locator);
+  cored_analyser_set_locator(evaluator->analyser, locator);
+}
+
 /* No face detector is no reason to stop: the whole frame is looked at then. */
-static void open_locator(CoredEvaluator *evaluator, CoredFaceDetector detector,
-                         const CoredFaceDetectorFiles *files, guint stop_count) {
+static void open_locator(CoredEvaluator *evaluator, CoredFaceDetector detector, guint stop_count) {
   CoredError error = {CORED_ERROR_NONE, ""};
   evaluator->opened = detector;
-  CoredLocator *locator = cored_face_detector_open(detector, files, &error);
+  CoredLocator *locator =
+      cored_face_detector_open(evaluator->face_model, detector, &evaluator->files, &error);
   const CoredEvaluatorEvent event = {.kind = CORED_EVALUATOR_NO_LOCATOR, .error = &error};
   if (!locator)
     evaluator->on_event(evaluator->owner, &event);
@@ -108,18 +115,54 @@ static void open_locator(CoredEvaluator *evaluator, CoredFaceDetector detector,
     cored_locator_free(locator);
     return;
   }
-  g_strlcpy(evaluator->locator, locator ? cored_locator_name(locator) : "",
-            sizeof evaluator->locator);
-  cored_analyser_set_locator(evaluator->analyser, locator);
+  use_locator(evaluator, locator);
+}
+
+/* A version with an error: what was there before stays in use. */
+static void report_face_model(CoredEvaluator *evaluator, const CoredModelEvent *event,
+                              const CoredModelVersion *old) {
+  static const CoredModelSlotStatus status[] = {
+      [CORED_MODEL_EVENT_LOADED] = CORED_MODEL_SLOT_LOADED,
+      [CORED_MODEL_EVENT_RESTORED] = CORED_MODEL_SLOT_KEPT,
+      [CORED_MODEL_EVENT_FAILED] = CORED_MODEL_SLOT_FAILED,
+      [CORED_MODEL_EVENT_UNWATCHED] = CORED_MODEL_SLOT_UNWATCHED};
+  const gboolean usable = event->kind <= CORED_MODEL_EVENT_RESTORED;
+  const CoredModelVersion *in_use = usable ? event->version : old;
+  const CoredModelSlotReport report = {.status = status[event->kind],
+                                       .path = event->path,
+                                       .old_id = old->id,
+                                       .new_id = usable ? event->version->id : "",
+                                       .generation = in_use->info->generation,
+                                       .load_us = usable ? event->version->load_us : 0,
+                                       .error = usable ? NULL : &event->error};
+  const CoredEvaluatorEvent message = {.kind = CORED_EVALUATOR_FACE_MODEL, .report = &report};
+  evaluator->on_event(evaluator->owner, &message);
+}
+
+/* Take over new versions of the face model. False when a report stopped the evaluator. */
+static gboolean update_face_model(CoredEvaluator *evaluator, guint stop_count) {
+  CoredModelEvent *event;
+  CoredModelVersion *old;
+  CoredLocator *locator;
+  gboolean going_on = TRUE;
+  while (going_on && (event = cored_face_model_next(evaluator->face_model, &locator, &old))) {
+    if (locator)
+      use_locator(evaluator, locator);
+    report_face_model(evaluator, event, old);
+    going_on = !was_stopped(evaluator, stop_count);
+    cored_model_version_unref(old);
+    cored_model_event_free(event);
+  }
+  return going_on;
 }
 
 /* Open the face detector that is wanted, unless that is what was tried last. */
 static void update_locator(CoredEvaluator *evaluator, const CoredParams *params, guint stop_count) {
-  const CoredFaceDetectorFiles files = {evaluator->cascade, evaluator->face_model};
-  const CoredFaceDetector wanted = cored_face_detector_resolve(params->face_detector, &files);
+  const CoredFaceDetector wanted =
+      cored_face_detector_resolve(params->face_detector, &evaluator->files);
   if (params->region_mode == CORED_REGION_MODE_AUTO && wanted != CORED_FACE_DETECTOR_NONE &&
       wanted != evaluator->opened)
-    open_locator(evaluator, wanted, &files, stop_count);
+    open_locator(evaluator, wanted, stop_count);
 }
 
 /* How the faces are cut out that a model gets here. Of whole frames nothing is known: they may show
@@ -162,7 +205,7 @@ static void update_models(CoredEvaluator *evaluator, const CoredParams *params, 
   /* Only now, for a report may stop the evaluator. */
   for (guint role = CORED_N_ROLES; role-- > 0;)
     cored_model_slot_report_swap(evaluator->slot[role], &swap[role]);
-  if (!was_stopped(evaluator, stop_count))
+  if (!was_stopped(evaluator, stop_count) && update_face_model(evaluator, stop_count))
     update_locator(evaluator, params, stop_count);
   for (guint role = 0; role < CORED_N_ROLES; role++)
     if (swapped[role] && !was_stopped(evaluator, stop_count) && evaluator->classifier[role])
@@ -463,30 +506,40 @@ CoredEvaluator *cored_evaluator_new(GObject *owner, CoredEvaluatorFunc on_event)
   evaluator->slot[CORED_ROLE_MODEL] = cored_model_slot_new(owner, on_model_report, evaluator);
   evaluator->slot[CORED_ROLE_SHADOW] = cored_model_slot_new(owner, on_shadow_report, evaluator);
   evaluator->analyser = cored_analyser_new();
+  evaluator->face_model = cored_face_model_new();
   g_mutex_init(&evaluator->mutex);
   g_cond_init(&evaluator->changed);
   g_queue_init(&evaluator->waiting);
   return evaluator;
 }
 
+static void set_files(CoredEvaluator *evaluator, const CoredFaceDetectorFiles *files) {
+  g_free((char *)evaluator->files.cascade);
+  g_free((char *)evaluator->files.model);
+  g_free((char *)evaluator->files.instance);
+  g_free((char *)evaluator->files.trusted_keys);
+  evaluator->files = (CoredFaceDetectorFiles){.cascade = g_strdup(files->cascade),
+                                              .model = g_strdup(files->model),
+                                              .instance = g_strdup(files->instance),
+                                              .watch = files->watch,
+                                              .trusted_keys = g_strdup(files->trusted_keys)};
+}
+
 void cored_evaluator_free(CoredEvaluator *evaluator) {
   cored_evaluator_stop(evaluator);
   for (guint role = 0; role < CORED_N_ROLES; role++)
     cored_model_slot_free(evaluator->slot[role]);
+  cored_face_model_free(evaluator->face_model);
   cored_analyser_free(evaluator->analyser);
+  set_files(evaluator, &(CoredFaceDetectorFiles){0});
   g_mutex_clear(&evaluator->mutex);
   g_cond_clear(&evaluator->changed);
-  g_free(evaluator->cascade);
-  g_free(evaluator->face_model);
   g_free(evaluator);
 }
 
 void cored_evaluator_start(CoredEvaluator *evaluator, const CoredParams *params,
                            const CoredFaceDetectorFiles *files, gboolean in_queue) {
-  g_free(evaluator->cascade);
-  g_free(evaluator->face_model);
-  evaluator->cascade = g_strdup(files->cascade);
-  evaluator->face_model = g_strdup(files->model);
+  set_files(evaluator, files);
   evaluator->has_last = FALSE;
   evaluator->opened = CORED_FACE_DETECTOR_NONE;
   evaluator->locator[0] = '\0';
@@ -509,6 +562,7 @@ void cored_evaluator_stop(CoredEvaluator *evaluator) {
   g_mutex_unlock(&evaluator->mutex);
   cored_analyser_set_classifiers(evaluator->analyser, NULL, NULL);
   cored_analyser_set_locator(evaluator->analyser, NULL);
+  cored_face_model_close(evaluator->face_model);
   for (guint role = 0; role < CORED_N_ROLES; role++)
     cored_classifier_free(g_steal_pointer(&evaluator->classifier[role]));
 }

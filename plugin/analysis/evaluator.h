@@ -49,6 +49,7 @@ typedef enum CoredEvaluatorEventKind {
   CORED_EVALUATOR_RESULT,      /* a frame was evaluated */
   CORED_EVALUATOR_DROPPED,     /* tasks were dropped that could not have been finished in time */
   CORED_EVALUATOR_MODEL,       /* a model was loaded, or could not be */
+  CORED_EVALUATOR_FACE_MODEL,  /* a new version of face-model was taken, or could not be */
   CORED_EVALUATOR_OTHER_CROPS, /* a model that runs from now on was trained on other crops */
   CORED_EVALUATOR_NO_LOCATOR   /* there is no face locator: the whole frame is looked at */
 } CoredEvaluatorEventKind;
@@ -59,7 +60,7 @@ typedef struct CoredEvaluatorEvent {
   const CoredError *error;            /* RESULT: NULL when all went well; NO_LOCATOR */
   guint n_dropped;                    /* DROPPED */
   CoredModelRole role;                /* MODEL, OTHER_CROPS */
-  const CoredModelSlotReport *report; /* MODEL */
+  const CoredModelSlotReport *report; /* MODEL, FACE_MODEL */
   const char *text;                   /* OTHER_CROPS: what differs (cored_model_crop_differs) */
 } CoredEvaluatorEvent;
 

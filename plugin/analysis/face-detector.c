@@ -12,17 +12,6 @@ static CoredLocator *open_cascade(const char *path, CoredError *error) {
   return NULL;
 }
 
-static CoredLocator *open_network(const char *path, CoredError *error) {
-  const CoredModelLoadParams params = {.kind = CORED_MODEL_LOCATOR};
-  CoredModel *model =
-      path && *path ? cored_model_load(path, &params, error) : cored_model_built_in_locator(error);
-  if (!model)
-    return NULL;
-  CoredLocator *locator = cored_locator_new_network(model, 1, error);
-  cored_model_unref(model);
-  return locator;
-}
-
 CoredFaceDetector cored_face_detector_resolve(CoredFaceDetector detector,
                                               const CoredFaceDetectorFiles *files) {
   if (detector != CORED_FACE_DETECTOR_AUTO)
@@ -31,8 +20,16 @@ CoredFaceDetector cored_face_detector_resolve(CoredFaceDetector detector,
                                            : CORED_FACE_DETECTOR_NETWORK;
 }
 
-CoredLocator *cored_face_detector_open(CoredFaceDetector detector,
+CoredLocator *cored_face_detector_open(CoredFaceModel *model, CoredFaceDetector detector,
                                        const CoredFaceDetectorFiles *files, CoredError *error) {
-  return detector == CORED_FACE_DETECTOR_NETWORK ? open_network(files->model, error)
-                                                 : open_cascade(files->cascade, error);
+  const gboolean built_in = !files->model || !*files->model;
+  const CoredModelSourceSettings settings = {.path = built_in ? "" : files->model,
+                                             .kind = CORED_MODEL_LOCATOR,
+                                             .instance = files->instance,
+                                             .trusted_keys = built_in ? NULL : files->trusted_keys,
+                                             .watch = files->watch};
+  if (detector == CORED_FACE_DETECTOR_NETWORK)
+    return cored_face_model_open(model, &settings, error);
+  cored_face_model_close(model);
+  return open_cascade(files->cascade, error);
 }

@@ -211,9 +211,10 @@ static void install_model_properties(GObjectClass *klass) {
                           NULL, LIVE));
   g_object_class_install_property(
       klass, PROP_MODEL_WATCH,
-      g_param_spec_boolean("model-watch", "Watch the model",
-                           "Load every new version of the model file while running",
-                           DEFAULT_MODEL_WATCH, READY));
+      g_param_spec_boolean(
+          "model-watch", "Watch the model",
+          "Load every new version of the model file, and of face-model's, while running",
+          DEFAULT_MODEL_WATCH, READY));
   g_object_class_install_property(
       klass, PROP_MODEL_INSTANCE_ID,
       g_param_spec_string(
@@ -266,10 +267,12 @@ static void install_stream_properties(GObjectClass *klass) {
           NULL, READY));
   g_object_class_install_property(
       klass, PROP_FACE_MODEL,
-      g_param_spec_string("face-model", "Face model",
-                          "Model file for face-detector=network, as set when the element starts; "
-                          "unset: the one that is built in",
-                          NULL, READY));
+      g_param_spec_string(
+          "face-model", "Face model",
+          "Model file for face-detector=network, as set when the element starts; new "
+          "versions of it are loaded while running (model-watch); unset: the one "
+          "that is built in",
+          NULL, READY));
   g_object_class_install_property(
       klass, PROP_MODE,
       g_param_spec_enum("mode", "Mode", "When frames are evaluated and when they are pushed",
@@ -363,12 +366,19 @@ static gboolean start(GstBaseTransform *base) {
   const CoredMode mode = self->mode;
   char *cascade = g_strdup(self->cascade_path.absolute);
   char *face_model = g_strdup(self->face_model_path.absolute);
+  char *instance = g_strdup(self->model_instance);
+  char *keys = g_strdup(self->trusted_keys.absolute);
+  const gboolean watch = self->model_watch;
   GST_OBJECT_UNLOCK(self);
   reset_for_start(self, mode);
   g_rec_mutex_unlock(&self->frame_lock);
   const gboolean ok = load_models(self, mode);
   if (ok) {
-    const CoredFaceDetectorFiles files = {cascade, face_model};
+    const CoredFaceDetectorFiles files = {.cascade = cascade,
+                                          .model = face_model,
+                                          .instance = instance,
+                                          .watch = watch,
+                                          .trusted_keys = keys};
     cored_evaluator_start(self->evaluator, &params, &files, mode != CORED_MODE_SYNC);
     g_rec_mutex_lock(&self->frame_lock);
     self->running = TRUE;
@@ -376,6 +386,8 @@ static gboolean start(GstBaseTransform *base) {
   }
   g_free(cascade);
   g_free(face_model);
+  g_free(instance);
+  g_free(keys);
   return ok;
 }
 

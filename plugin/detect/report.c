@@ -223,18 +223,22 @@ static const char *count_model(CoredDetect *self, const CoredModelSlotReport *re
   return status;
 }
 
-static void report_model(CoredDetect *self, const CoredModelSlotReport *report) {
-  const char *status = count_model(self, report);
+static void post_model(CoredDetect *self, const char *name, const char *status,
+                       const CoredModelSlotReport *report) {
   GstStructure *structure = gst_structure_new(
-      CORED_MESSAGE_MODEL, "status", G_TYPE_STRING, status, "path", G_TYPE_STRING, report->path,
-      "old-id", G_TYPE_STRING, report->old_id, "new-id", G_TYPE_STRING, report->new_id,
-      "generation", G_TYPE_UINT64, report->generation, "load-ms", G_TYPE_DOUBLE,
-      (double)report->load_us / 1000.0, "swap-us", G_TYPE_UINT64, report->swap_us, NULL);
+      name, "status", G_TYPE_STRING, status, "path", G_TYPE_STRING, report->path, "old-id",
+      G_TYPE_STRING, report->old_id, "new-id", G_TYPE_STRING, report->new_id, "generation",
+      G_TYPE_UINT64, report->generation, "load-ms", G_TYPE_DOUBLE, (double)report->load_us / 1000.0,
+      "swap-us", G_TYPE_UINT64, report->swap_us, NULL);
   if (report->error)
     gst_structure_set(structure, "code", G_TYPE_STRING, cored_error_code_name(report->error->code),
                       "reason", G_TYPE_STRING, report->error->message, NULL);
   GST_CAT_INFO_OBJECT(cored_model_debug, self, "%" GST_PTR_FORMAT, structure);
   gst_element_post_message(GST_ELEMENT(self), gst_message_new_element(GST_OBJECT(self), structure));
+}
+
+static void report_model(CoredDetect *self, const CoredModelSlotReport *report) {
+  post_model(self, CORED_MESSAGE_MODEL, count_model(self, report), report);
   if (report->error)
     cored_detect_post_error(self, GST_MESSAGE_WARNING,
                             report->status == CORED_MODEL_SLOT_UNWATCHED
@@ -244,6 +248,21 @@ static void report_model(CoredDetect *self, const CoredModelSlotReport *report) 
   if (report->status != CORED_MODEL_SLOT_UNWATCHED)
     g_signal_emit(self, model_updated_signal, 0, report->error ? (gint)report->error->code : 0,
                   report->path);
+}
+
+/* Not that of the start. */
+static void report_face_model(CoredDetect *self, const CoredModelSlotReport *report) {
+  static const char *const status[] = {[CORED_MODEL_SLOT_LOADED] = "loaded",
+                                       [CORED_MODEL_SLOT_KEPT] = "loaded",
+                                       [CORED_MODEL_SLOT_FAILED] = "failed",
+                                       [CORED_MODEL_SLOT_UNWATCHED] = "degraded"};
+  post_model(self, CORED_MESSAGE_FACE_MODEL, status[report->status], report);
+  if (report->error)
+    cored_detect_post_error(self, GST_MESSAGE_WARNING,
+                            report->status == CORED_MODEL_SLOT_UNWATCHED
+                                ? "Changes of the face model's file are not noticed"
+                                : "The new face model cannot be used, the old one stays",
+                            report->error);
 }
 
 /* ---- The shadow model ----------------------------------------------------------------------- */
@@ -485,6 +504,9 @@ void cored_detect_on_event(gpointer user, const CoredEvaluatorEvent *event) {
     break;
   case CORED_EVALUATOR_OTHER_CROPS:
     report_other_crops(self, event->role, event->text);
+    break;
+  case CORED_EVALUATOR_FACE_MODEL:
+    report_face_model(self, event->report);
     break;
   case CORED_EVALUATOR_NO_LOCATOR:
     cored_detect_post_error(

@@ -15,6 +15,7 @@ typedef struct Listener {
 
 struct CoredModelSource {
   char *key, *path, *trusted_keys;
+  CoredModelKind kind;
   gboolean watched;
   guint n_users; /* under sources_mutex */
   GMutex load_mutex;
@@ -117,7 +118,8 @@ static void on_watch(void *user, const CoredWatchEvent *event) {
     publish_restored(source, event);
     break;
   case CORED_WATCH_LOADED:
-    version = cored_model_version_new(event->plan, source->path, event->identity, event->key_id,
+    version = cored_model_version_new(event->model, event->plan, source->path, event->identity,
+                                      event->key_id,
                                       (guint64)((event->load_ms + event->prepare_ms) * 1000.0));
     publish_version(source, version, &event->stamp, event->asked);
     break;
@@ -128,9 +130,9 @@ static void on_watch(void *user, const CoredWatchEvent *event) {
 /* ---- The process-wide list ------------------------------------------------------------------ */
 
 static char *key_of(const CoredModelSourceSettings *settings) {
-  return g_strdup_printf("%s\n%s\n%s\n%d", settings->path,
-                         settings->instance ? settings->instance : "",
-                         settings->trusted_keys ? settings->trusted_keys : "", settings->watch);
+  return g_strdup_printf(
+      "%s\n%s\n%s\n%d\n%d", settings->path, settings->instance ? settings->instance : "",
+      settings->trusted_keys ? settings->trusted_keys : "", settings->watch, (int)settings->kind);
 }
 
 static CoredModelSource *source_new(const CoredModelSourceSettings *settings, const char *key) {
@@ -139,7 +141,8 @@ static CoredModelSource *source_new(const CoredModelSourceSettings *settings, co
   source->path = g_strdup(settings->path);
   if (settings->trusted_keys && *settings->trusted_keys)
     source->trusted_keys = g_strdup(settings->trusted_keys);
-  source->watched = settings->watch;
+  source->kind = settings->kind;
+  source->watched = settings->watch && *settings->path;
   g_mutex_init(&source->load_mutex);
   g_mutex_init(&source->mutex);
   return source;
@@ -202,7 +205,8 @@ static CoredModelVersion *load_version(CoredModelSource *source, const CoredMode
                                        CoredError *error) {
   if (!read_keys(source, error))
     return NULL;
-  CoredModelVersion *version = cored_model_version_load(source->path, source->trust, error);
+  CoredModelVersion *version =
+      cored_model_version_load(source->path, source->kind, source->trust, error);
   if (version && !may_succeed(source, old, version, error))
     g_clear_pointer(&version, cored_model_version_unref);
   return version;
@@ -244,6 +248,7 @@ static void start_watch(CoredModelSource *source) {
   const CoredWatchParams params = {.known = known ? &stamp : NULL,
                                    .generation = known ? source->version->info->generation : 0,
                                    .trust = source->trust,
+                                   .kind = source->kind,
                                    .refuse_older = source->trust != NULL};
   g_mutex_unlock(&source->mutex);
   source->watch = cored_watch_new(source->path, &params, on_watch, source, &error);

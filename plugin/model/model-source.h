@@ -29,10 +29,11 @@ typedef struct CoredModelEvent { /* owned by the receiver */
 typedef void (*CoredModelSourceFunc)(gpointer user, CoredModelEvent *event);
 
 typedef struct CoredModelSourceSettings { /* all of it must agree for a source to be shared */
-  const char *path;                       /* absolute */
+  const char *path;                       /* absolute; "": the locator that is built in */
+  CoredModelKind kind;                    /* CLASSIFIER or LOCATOR */
   const char *instance;                   /* NULL is "" */
   const char *trusted_keys; /* file of public keys; NULL or "": models need no signature */
-  gboolean watch;           /* notice new versions of the file */
+  gboolean watch;           /* notice new versions of the file, where there is one */
 } CoredModelSourceSettings;
 
 /* Listen to the source of a file, which is made when there is none. With load_now the file is
