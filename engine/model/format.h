@@ -52,12 +52,14 @@
  *                        that the model was trained with last. m is 0 .. 4: the side of the square
  *                        is the longer side of the face times 1 + m; a is "none", or "eyes" where
  *                        crops were turned until the eyes are level; l, of 1 .. 63 bytes, names
- * what found the faces: "yunet-n", "cascade". Not of a locator cored.stores         JSON:
- * representations of the stores that the model was trained to keep, its teacher's on the last
- * task's training set (opaque to the engine) cored.key-id         16 hex digits: the first 8 bytes
- * of the SHA-256 of the signing key's public part cored.signature      128 hex digits: Ed25519ph
- * (RFC 8032) over the whole file in which these 128 digits are replaced by "0"; needs cored.key-id.
- * A reader with trusted keys looks for the text ,"cored.signature":" before it parses, so that is
+ *                        what found the faces: "yunet-n", "cascade". Not of a locator
+ *   cored.stores         JSON: representations of the stores that the model was trained to keep,
+ *                        its teacher's on the last task's training set (opaque to the engine)
+ *   cored.key-id         16 hex digits: the first 8 bytes of the SHA-256 of the signing key's
+ *                        public part
+ *   cored.signature      128 hex digits: Ed25519ph (RFC 8032) over the whole file in which these
+ *                        128 digits are replaced by "0"; needs cored.key-id. A reader with trusted
+ *                        keys looks for the text ,"cored.signature":" before it parses, so that is
  *                        how a signer writes it
  *
  * Other keys are kept and written back. Keys that start with "cored." are reserved. The digits of
