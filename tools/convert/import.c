@@ -230,14 +230,16 @@ static bool add_metadata(CoredModel **model, const char *key, const char *value,
 }
 
 static bool add_source(CoredModel **model, const char *path, const CoredBytes *bytes,
-                       const char *format, CoredRefusal *refusal) {
+                       const CoredLooseFile *file, CoredRefusal *refusal) {
   const char *slash = strrchr(path, '/');
   char name[256], hash[CORED_HASH_SIZE];
   cored_escape(slash ? slash + 1 : path, strlen(slash ? slash + 1 : path), name, sizeof name);
   cored_hash_bytes(bytes->data, bytes->size, hash);
   return add_metadata(model, "source", name, refusal) &&
-         add_metadata(model, "source_format", format, refusal) &&
-         add_metadata(model, "source_sha256", hash, refusal);
+         add_metadata(model, "source_format", file->format, refusal) &&
+         add_metadata(model, "source_sha256", hash, refusal) &&
+         (!file->folded ||
+          add_metadata(model, CORED_METADATA_BATCH_NORMS, CORED_BATCH_NORMS_FOLDED, refusal));
 }
 
 /* Entries that are no settings: what the model was told beside. */
@@ -266,7 +268,7 @@ static CoredModel *build_model(const char *path, const CoredBytes *bytes,
     cored_model_unref(model);
     return NULL;
   }
-  if (model && !add_source(&model, path, bytes, file->format, refusal)) {
+  if (model && !add_source(&model, path, bytes, file, refusal)) {
     cored_model_unref(model);
     model = NULL;
   }
@@ -334,8 +336,9 @@ static bool fill_locator_info(const CoredImportOptions *o, const char *network,
 }
 
 static CoredModel *import_locator(const char *path, const CoredBytes *bytes,
-                                  const CoredImportOptions *options, const CoredOnnx *onnx,
-                                  const char *network, CoredRefusal *refusal) {
+                                  const CoredImportOptions *options, const CoredLooseFile *file,
+                                  const CoredOnnx *onnx, const char *network,
+                                  CoredRefusal *refusal) {
   CoredModelInfo *const info = calloc(1, sizeof *info);
   CoredModel *model = NULL;
   if (!info)
@@ -343,7 +346,7 @@ static CoredModel *import_locator(const char *path, const CoredBytes *bytes,
   else if (fill_locator_info(options, network, info, refusal))
     model = cored_yunet_model(onnx, info, refusal);
   free(info);
-  if (model && !add_source(&model, path, bytes, "ONNX", refusal)) {
+  if (model && !add_source(&model, path, bytes, file, refusal)) {
     cored_model_unref(model);
     return NULL;
   }
@@ -362,7 +365,7 @@ static bool read_onnx(const char *path, const CoredBytes *bytes, const CoredImpo
   const char *const locator = ok ? cored_yunet_network(&onnx) : NULL;
   file->format = "ONNX";
   if (locator) {
-    *model = import_locator(path, bytes, options, &onnx, locator, refusal);
+    *model = import_locator(path, bytes, options, file, &onnx, locator, refusal);
     ok = *model != NULL;
   } else if (ok) {
     ok = (!cored_onnx_is_folded(&onnx) || cored_onnx_unfold(&onnx, *network, network, refusal)) &&

@@ -29,6 +29,10 @@ typedef struct CoredImportReport {
                                * where the file or its network speaks against it */
 } CoredImportReport;
 
+/* Entry of the metadata of a model whose batch norms hold no statistics (onnx-unfold.h). */
+#define CORED_METADATA_BATCH_NORMS "source_batch_norms"
+#define CORED_BATCH_NORMS_FOLDED "folded"
+
 /* Read, match and build. Where the file came from is kept in the model's metadata ("source",
  * "source_format", "source_sha256"). The caller clears report in either case. */
 CoredModel *cored_import(const char *path, const CoredImportOptions *options,

@@ -61,6 +61,7 @@ typedef struct CoredLooseFile {
   CoredHints hints;       /* classes and input that the file speaks of */
   CoredMetadata metadata; /* of a file that was exported from a model: what the model says of
                            * itself */
+  bool folded;            /* batch norms without statistics (onnx-unfold.h) */
   void *owned[2];         /* memory that the tensors point into */
 } CoredLooseFile;
 

@@ -445,6 +445,7 @@ static void replace(CoredOnnx *onnx, CoredLooseFile *out) {
   onnx->initializers.owned[0] = NULL;
   cored_loose_clear(&onnx->initializers);
   out->owned[0] = bytes;
+  out->folded = true;
   onnx->initializers = *out;
 }
 

@@ -17,7 +17,8 @@ bool cored_onnx_is_folded(const CoredOnnx *onnx);
 /* Replace the initializers by the parameters of `network` (an id of the registry), or with NULL of
  * the one network that fits; *chosen: its id. A batch norm that was folded becomes one that only
  * adds what was the convolution's bias: the network computes the same, but has no statistics to go
- * on training with, which file->notes says. Refused with ONNX_FOLDED where no network fits. */
+ * on training with, which notes and `folded` say. Refused with ONNX_FOLDED where no network fits.
+ */
 bool cored_onnx_unfold(CoredOnnx *onnx, const char *network, const char **chosen,
                        CoredRefusal *refusal);
 

@@ -13,6 +13,7 @@
 #include "progress.h"
 #include "reports.h"
 #include "run-folder.h"
+#include "tools/convert/import.h"
 #include "tools/convert/pth-write.h"
 #include "trace.h"
 #include "training.h"
@@ -237,6 +238,18 @@ static void note_crop(Run *run) {
   run->info.crop = run->sets.detector.crop;
 }
 
+/* Training normalizes by statistics that such a model does not have. */
+static void warn_of_folded(Run *run) {
+  const NetworkOptions *network = &run->options->network;
+  const char *norms = cored_model_metadata(run->models.student, CORED_METADATA_BATCH_NORMS);
+  if (norms && strcmp(norms, CORED_BATCH_NORMS_FOLDED) == 0)
+    ui_line(&run->ui,
+            "warning: '%s' came from an ONNX file with folded batch norms, which hold no "
+            "statistics: training begins far from what it computes; import the weights that the "
+            "file was exported from",
+            network->init ? network->init : network->weights);
+}
+
 static bool set_up(Run *run, CoredError *error) {
   const Options *options = run->options;
   if (!data_check_tasks(&options->data, error) || !check_live(run, error))
@@ -245,6 +258,7 @@ static bool set_up(Run *run, CoredError *error) {
   if (!run->folder || !weights_start(&run->models, options, error))
     return false;
   run->info = *cored_model_info(run->models.student);
+  warn_of_folded(run);
   if (!data_sets_open(&run->sets, &options->data, &run->info, options->loader_threads, &run->ui,
                       error))
     return false;

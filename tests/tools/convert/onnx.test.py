@@ -2,7 +2,7 @@
 """ONNX files out and in: what is written is read back to the same bits, what lies beside it, what
 may be replaced, what Ctrl-C leaves, and whose weights are found by their names or, folded, by structure.
 
-    onnx.test.py CONVERT MAKE_MODEL
+    onnx.test.py CONVERT MAKE_MODEL [TRAIN]
 """
 import configparser
 import json
@@ -17,6 +17,7 @@ from pathlib import Path
 from onnxfile import graph, integer, ints, model, node, tensor, text
 
 CONVERT, MAKE_MODEL = sys.argv[1:3]
+TRAIN = sys.argv[3] if len(sys.argv) > 3 else None  # built without: not asked
 # tests/reference exports the largest, too, whose layers these have as well.
 NETWORKS = ['efficientnet-b0', 'meso4', 'mesoinception4', 'cored-compact']
 BESIDE = '.modelinfo', '.labels.txt'
@@ -277,6 +278,17 @@ def test_folded(folder):
     for name in found:  # 1 with the epsilon that is added to it
         if name.endswith('.running_var'):
             assert all(abs(v + 1e-5 - 1) < 1e-7 for v in struct.unpack(f'<{found[name][1][0]}f', found[name][2]))
+    assert safetensors(out)[0]['source_batch_norms'] == 'folded'
+    if TRAIN:  # where there is nothing to learn from the run ends after that
+        for label in ('fake', 'real'):
+            (folder / 'T' / 'train' / label).mkdir(parents=True)
+        for model_file in (out, path):
+            done = subprocess.run([TRAIN, '-d', folder, '-t', 'T', '-w', model_file, '--output', folder / 'run'],
+                                  capture_output=True, text=True)
+            assert done.returncode == 1 and 'folded batch norms, which hold no statistics' in done.stderr, done
+        done = subprocess.run([TRAIN, '-d', folder, '-t', 'T', '-w', own, '--output', folder / 'run'],
+                              capture_output=True, text=True)
+        assert done.returncode == 1 and 'folded' not in done.stderr, done
     assert 'onnx::Conv_' in run('inspect', path)
     assert 'not those of xception' in run('import', path, '-n', 'xception', '-o', folder / 'no', status=1)
 
