@@ -134,6 +134,32 @@ class Faces(unittest.TestCase):
         self.assertIn(f"warning: '{self.by_network}' was {OTHER}faces found by cascade", done.stderr)
         self.assertNotIn(f"'{self.by_cascade}' was", done.stderr)
 
+    def test_crops_are_turned_until_the_eyes_are_level(self):
+        begin = ["--faces", "-w", self.by_network]
+        path, log = self.train("level", "faces", *begin, "--align", "eyes")
+        self.assertIn(f"warning: '{self.by_network}' was {OTHER}align eyes instead of none;", log)
+        self.assertEqual(self.crop(path), {**NETWORK, "align": "eyes"})
+        # Other pixels, other weights; and the same again with the same.
+        weights = {name: tensors(self.train(name, "faces", *begin, *args)[0])[1]["cored.sha256"] for name, args in
+                   (("turned", ["--align", "eyes"]), ("upright", ["--align", "none"]), ("unsaid", []))}
+        self.assertEqual(weights["turned"], tensors(path)[1]["cored.sha256"])
+        self.assertEqual(weights["upright"], weights["unsaid"])
+        self.assertNotEqual(weights["upright"], weights["turned"])
+        self.assertIn("crop was {", self.train("level", "faces", *begin, "--resume", epochs=2, rc=1)[1])
+        judge = [EVAL, "-m", path, "--bootstrap", 0, "-d", self.path("faces", "A", "test"), "--quiet", "--faces"]
+        self.assertIn(OTHER + "align none instead of eyes;", run(*judge).stderr)
+        self.assertNotIn(OTHER, run(*judge, "--align", "eyes").stderr)
+
+    def test_a_cascade_finds_no_eyes(self):
+        for command in ([TRAIN, "-t", "A", "-o", self.path("eyeless")], [EVAL, "-m", self.by_network]):
+            for args in (["--cascade", self.cascade], ["--face-detector", "cascade"]):
+                done = run(*command, "-d", self.path("faces"), "--faces", "--align", "eyes", *args)
+                self.assertEqual(done.returncode, 2, done.stderr)
+                self.assertIn("--align eyes needs the eyes, which a cascade does not find", done.stderr)
+            done = run(*command, "-d", self.path("faces"), "--align", "ears")
+            self.assertEqual(done.returncode, 2, done.stderr)
+            self.assertRegex(done.stderr, "--align.*none.*eyes.*ears|--align.*ears.*none.*eyes")
+
     def test_pictures_as_they_are_leave_what_the_model_said(self):
         path, log = self.train("kept", "faces", "-w", self.by_network)
         self.assertEqual(self.crop(path), NETWORK)

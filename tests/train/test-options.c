@@ -104,9 +104,12 @@ static void face_detectors(void **state) {
                {"--cascade c", FACE_DETECTOR_CASCADE},
                {"--cascade c --face-detector auto", FACE_DETECTOR_CASCADE},
                {"--face-detector cascade --cascade c", FACE_DETECTOR_CASCADE}};
-  static const char *const wrong[] = {
-      "--cascade c --face-model m", "--cascade c --face-detector network",
-      "--face-detector cascade --face-model m", "--face-detector none"};
+  static const char *const wrong[] = {"--align eyes --cascade c",
+                                      "--align eyes --face-detector cascade",
+                                      "--cascade c --face-model m",
+                                      "--cascade c --face-detector network",
+                                      "--face-detector cascade --face-model m",
+                                      "--face-detector none"};
   char line[128], text[8192];
   Options o;
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -121,6 +124,12 @@ static void face_detectors(void **state) {
     assert_non_null(strstr(text, "--face-"));
     options_clear(&o);
   }
+  parse_ok("-t A -d D --align eyes", &o);
+  assert_int_equal(o.data.crop.align, CORED_CROP_ALIGN_EYES);
+  options_clear(&o);
+  assert_int_equal(parse("-t A -d D --align ears", &o, text), PARSE_ERROR);
+  assert_non_null(strstr(text, "eyes"));
+  options_clear(&o);
 }
 
 static void cutmix_follows_the_task(void **state) {

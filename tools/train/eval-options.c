@@ -37,6 +37,8 @@ static const char help[] =
     "      --cascade FILE      OpenCV cascade (default, with --face-detector cascade: of\n"
     "                          opencv-data)\n"
     "      --face-margin X     side of the crop is the face's times 1 + X (default 0.3)\n"
+    "      --align HOW         how the crop lies: none (as the face stands in the picture) or\n"
+    "                          eyes (turned until they are level; default none)\n"
     "      --min-object-size N leave out faces whose shorter side has fewer pixels (default 64)\n"
     "      --min-sharpness X   leave out faces with less detail, 0 to 1 (default 0.5)\n"
     "      --frame-step N      every N-th frame of a video (default 10)\n"
@@ -71,6 +73,7 @@ enum {
   LONG_FACE_MODEL,
   LONG_CASCADE,
   LONG_FACE_MARGIN,
+  LONG_ALIGN,
   LONG_MIN_OBJECT_SIZE,
   LONG_MIN_SHARPNESS,
   LONG_FRAME_STEP,
@@ -101,6 +104,7 @@ static const struct option table[] = {
     {"face-model", required_argument, NULL, LONG_FACE_MODEL},
     {"cascade", required_argument, NULL, LONG_CASCADE},
     {"face-margin", required_argument, NULL, LONG_FACE_MARGIN},
+    {"align", required_argument, NULL, LONG_ALIGN},
     {"min-object-size", required_argument, NULL, LONG_MIN_OBJECT_SIZE},
     {"min-sharpness", required_argument, NULL, LONG_MIN_SHARPNESS},
     {"frame-step", required_argument, NULL, LONG_FRAME_STEP},
@@ -154,6 +158,15 @@ static bool detector(const char *text, FaceDetectorKind *kind) {
   return complain("--face-detector: expected " FACE_DETECTOR_WORDS ", found", text);
 }
 
+static bool alignment(const char *text, CoredCropAlign *align) {
+  for (CoredCropAlign a = CORED_CROP_ALIGN_NONE; cored_crop_align_name(a); a++)
+    if (strcasecmp(text, cored_crop_align_name(a)) == 0) {
+      *align = a;
+      return true;
+    }
+  return complain("--align: expected " ALIGN_WORDS ", found", text);
+}
+
 static bool apply_data(DataOptions *data, int id, const char *value) {
   switch (id) {
   case LONG_MAP:
@@ -175,6 +188,8 @@ static bool apply_data(DataOptions *data, int id, const char *value) {
     return true;
   case LONG_FACE_MARGIN:
     return number(value, 0.0, 4.0, &data->crop.margin);
+  case LONG_ALIGN:
+    return alignment(value, &data->crop.align);
   case LONG_MIN_OBJECT_SIZE:
     return whole(value, 0, 32768, &data->crop.min_size);
   case LONG_MIN_SHARPNESS:

@@ -51,6 +51,7 @@ bool face_detector_open(FaceDetector *detector, const DataOptions *options, Core
   if (detector->crop.known)
     return true;
   detector->crop.margin = options->crop.margin;
+  detector->crop.align = options->crop.align;
   detector->crop.known = data_face_detector(options) == FACE_DETECTOR_NETWORK
                              ? open_network(detector, options->face_model, error)
                              : open_cascade(detector, options->cascade, error);

@@ -26,6 +26,7 @@ OPTION(FACE_DETECTOR, data, "", "face-detector", "NAME", "what finds the faces: 
 OPTION(FACE_MODEL, data, "", "face-model", "FILE", "model file of the network (default: the one built in)")
 OPTION(CASCADE, data, "", "cascade", "FILE", "OpenCV cascade (default, with --face-detector cascade: of opencv-data)")
 OPTION(FACE_MARGIN, data, "", "face-margin", "X", "side of the crop is the face's times 1 + X (default 0.3)")
+OPTION(ALIGN, data, "", "align", "HOW", "the crop lies as the face stands in the picture (none, default) or with level eyes (eyes)")
 OPTION(MIN_OBJECT_SIZE, data, "", "min-object-size", "N", "leave out faces whose shorter side has fewer pixels (default 64)")
 OPTION(MIN_SHARPNESS, data, "", "min-sharpness", "X", "leave out faces with less detail, 0 to 1 (default 0.5)")
 OPTION(FRAME_STEP, data, "", "frame-step", "N", "every N-th frame of a video (default 10)")

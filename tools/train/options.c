@@ -109,6 +109,10 @@ const char *data_face_conflict(const DataOptions *data) {
   if (data->face_model && data->face_detector == FACE_DETECTOR_CASCADE)
     return "--face-model is no file of --face-detector cascade: leave out one of them, or name a "
            "cascade with --cascade";
+  if (data->crop.align == CORED_CROP_ALIGN_EYES &&
+      data_face_detector(data) == FACE_DETECTOR_CASCADE)
+    return "--align eyes needs the eyes, which a cascade does not find: leave it out, or let a "
+           "network find the faces (--face-detector network)";
   return NULL;
 }
 
@@ -153,6 +157,11 @@ static bool apply_data(OptionParser *parser, OptionId id, const char *value) {
     return true;
   case OPTION_FACE_MARGIN:
     return parse_number(parser, value, 0.0, 4.0, &data->crop.margin);
+  case OPTION_ALIGN:
+    if (!parse_word(parser, value, ALIGN_WORDS, &index))
+      return false;
+    data->crop.align = (CoredCropAlign)index;
+    return true;
   case OPTION_MIN_OBJECT_SIZE:
     return parse_int(parser, value, 0, 32768, &data->crop.min_size);
   case OPTION_MIN_SHARPNESS:

@@ -104,6 +104,7 @@ typedef enum ParseResult {
 } ParseResult;
 
 #define FACE_DETECTOR_WORDS "auto|network|cascade"
+#define ALIGN_WORDS "none|eyes" /* in the order of CoredCropAlign */
 
 FaceDetectorKind data_face_detector(const DataOptions *data);
 /* What is wrong with the options of the face detector together, and what to do; NULL: nothing. */
