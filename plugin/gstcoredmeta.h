@@ -69,6 +69,8 @@
  *   heat-y*           guint     its upper edge (pixels)
  *   heat-w*           guint     its width (pixels)
  *   heat-h*           guint     its height (pixels)
+ *   heat-angle*       gdouble   how far it is turned about its centre, clockwise on the screen;
+ *                               only where the crop was turned (align=eyes) (radians)
  *
  * Fields of the param only, CORED_ROI_PARAM, about the frame:
  *   inferred          gboolean  this very frame was evaluated (or searched for faces)

@@ -78,7 +78,9 @@ static CoredCropParams crop_params(const CoredParams *params) {
                            .min_size = (int)params->min_object_size,
                            .min_sharpness = params->min_sharpness,
                            .margin = params->roi_padding,
-                           .upside_down = params->find_upside_down};
+                           .upside_down = params->find_upside_down,
+                           .align = params->align == CORED_ALIGN_EYES ? CORED_CROP_ALIGN_EYES
+                                                                      : CORED_CROP_ALIGN_NONE};
 }
 
 static void set_landmarks(CoredRegion *region, gboolean known,
@@ -320,12 +322,23 @@ static void init_face(CoredFaceResult *face, const CoredRegion *region) {
   memcpy(face->landmark, region->landmark, sizeof face->landmark);
 }
 
-static void set_heat_map(CoredAnalyser *analyser, const CoredBox *crop, CoredHeatMap *heat) {
+static void set_heat_map(CoredAnalyser *analyser, const CoredCropArea *crop, CoredHeatMap *heat) {
   guint rows, columns;
   const float *map = cored_classifier_activation_map(analyser->classifier, &rows, &columns);
   *heat = (CoredHeatMap){0};
   if (map)
     cored_heat_map_set(heat, map, rows, columns, crop);
+}
+
+/* What the networks see of a region. */
+static CoredCropArea crop_of(const CoredParams *params, const CoredImage *image,
+                             const CoredRegion *region) {
+  const CoredCropParams rule = crop_params(params);
+  CoredFace face = {.box = region->box, .has_landmarks = region->has_landmarks};
+  if (region->full_frame)
+    return (CoredCropArea){.box = region->box};
+  memcpy(face.landmark, region->landmark, sizeof face.landmark);
+  return cored_crop_area(&rule, image, &face);
 }
 
 /* Run the networks on one region, if there is enough to see. False on an unreadable picture or
@@ -334,11 +347,9 @@ static gboolean classify_face(CoredAnalyser *analyser, const CoredParams *params
                               const CoredAnalyserFrame *frame, const CoredRegion *region,
                               TrackScore *score, CoredFaceResult *face, CoredError *error) {
   const CoredImage *image = &frame->image;
-  const CoredCropParams rule = crop_params(params);
-  const CoredBox crop =
-      region->full_frame ? region->box : cored_crop_box(&rule, image, &region->box);
+  const CoredCropArea crop = crop_of(params, image, region);
   double p_fake;
-  face->quality = cored_classifier_quality(analyser->classifier, &crop);
+  face->quality = cored_classifier_quality(analyser->classifier, &crop.box);
   if (!region->full_frame) {
     face->sharpness = cored_sharpness(image, &region->box);
     face->quality *= face->sharpness;

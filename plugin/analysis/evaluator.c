@@ -19,6 +19,7 @@ struct CoredEvaluator {
   CoredFaceModel *face_model;
   CoredFaceDetector opened;       /* that was last tried; NONE: none yet */
   char locator[CORED_LABEL_SIZE]; /* name of the analyser's; "" without one */
+  gboolean told_no_eyes;          /* since the start */
   guint analyser_epoch;
   gint64 typical_us; /* that a frame takes in the queue, smoothed; 0: not known */
 
@@ -165,11 +166,37 @@ static void update_locator(CoredEvaluator *evaluator, const CoredParams *params,
     open_locator(evaluator, wanted, stop_count);
 }
 
+/* Why no region can have eyes to turn its crop by; NULL where one may. */
+static const char *why_no_eyes(const CoredEvaluator *evaluator, const CoredParams *params) {
+  if (params->region_mode == CORED_REGION_MODE_FULL_FRAME)
+    return "inference-region=full-frame looks for no faces";
+  if (params->region_mode == CORED_REGION_MODE_ROI_LIST)
+    return "regions of upstream (inference-region=roi-list) name no eyes";
+  if (params->face_detector == CORED_FACE_DETECTOR_NONE)
+    return "face-detector=none looks for no faces";
+  return evaluator->opened == CORED_FACE_DETECTOR_CASCADE ? "a cascade finds no eyes" : NULL;
+}
+
+/* Once in a stream. */
+static void look_for_eyes(CoredEvaluator *evaluator, const CoredParams *params) {
+  if (params->align != CORED_ALIGN_EYES || evaluator->told_no_eyes)
+    return;
+  const CoredEvaluatorEvent event = {.kind = CORED_EVALUATOR_NO_EYES,
+                                     .text = why_no_eyes(evaluator, params)};
+  evaluator->told_no_eyes = event.text != NULL;
+  if (event.text)
+    evaluator->on_event(evaluator->owner, &event);
+}
+
 /* How the faces are cut out that a model gets here. Of whole frames nothing is known: they may show
  * one face each. */
 static CoredModelCrop crop_of(const CoredEvaluator *evaluator, const CoredParams *params) {
   CoredModelCrop crop = {.known = params->region_mode != CORED_REGION_MODE_FULL_FRAME,
-                         .margin = params->roi_padding};
+                         .margin = params->roi_padding,
+                         .align =
+                             params->align == CORED_ALIGN_EYES && !why_no_eyes(evaluator, params)
+                                 ? CORED_CROP_ALIGN_EYES
+                                 : CORED_CROP_ALIGN_NONE};
   if (params->region_mode == CORED_REGION_MODE_AUTO &&
       params->face_detector != CORED_FACE_DETECTOR_NONE)
     g_strlcpy(crop.locator, evaluator->locator, sizeof crop.locator);
@@ -207,6 +234,8 @@ static void update_models(CoredEvaluator *evaluator, const CoredParams *params, 
     cored_model_slot_report_swap(evaluator->slot[role], &swap[role]);
   if (!was_stopped(evaluator, stop_count) && update_face_model(evaluator, stop_count))
     update_locator(evaluator, params, stop_count);
+  if (!was_stopped(evaluator, stop_count))
+    look_for_eyes(evaluator, params);
   for (guint role = 0; role < CORED_N_ROLES; role++)
     if (swapped[role] && !was_stopped(evaluator, stop_count) && evaluator->classifier[role])
       compare_crops(evaluator, (CoredModelRole)role, params);
@@ -543,6 +572,7 @@ void cored_evaluator_start(CoredEvaluator *evaluator, const CoredParams *params,
   evaluator->has_last = FALSE;
   evaluator->opened = CORED_FACE_DETECTOR_NONE;
   evaluator->locator[0] = '\0';
+  evaluator->told_no_eyes = FALSE;
   evaluator->typical_us = 0;
   cored_evaluator_set_flushing(evaluator, FALSE);
   cored_analyser_reset(evaluator->analyser);

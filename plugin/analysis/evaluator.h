@@ -51,6 +51,7 @@ typedef enum CoredEvaluatorEventKind {
   CORED_EVALUATOR_MODEL,       /* a model was loaded, or could not be */
   CORED_EVALUATOR_FACE_MODEL,  /* a new version of face-model was taken, or could not be */
   CORED_EVALUATOR_OTHER_CROPS, /* a model that runs from now on was trained on other crops */
+  CORED_EVALUATOR_NO_EYES,     /* crops are to be turned, but nothing finds eyes: they are not */
   CORED_EVALUATOR_NO_LOCATOR   /* there is no face locator: the whole frame is looked at */
 } CoredEvaluatorEventKind;
 
@@ -61,7 +62,8 @@ typedef struct CoredEvaluatorEvent {
   guint n_dropped;                    /* DROPPED */
   CoredModelRole role;                /* MODEL, OTHER_CROPS */
   const CoredModelSlotReport *report; /* MODEL, FACE_MODEL */
-  const char *text;                   /* OTHER_CROPS: what differs (cored_model_crop_differs) */
+  const char *text;                   /* OTHER_CROPS: what differs (cored_model_crop_differs);
+                                         NO_EYES: why */
 } CoredEvaluatorEvent;
 
 /* Called with no lock held, by the evaluating thread; of MODEL also by a worker that loads, and by

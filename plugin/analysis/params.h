@@ -24,6 +24,9 @@ typedef enum CoredFaceDetector {
   CORED_FACE_DETECTOR_AUTO
 } CoredFaceDetector;
 
+/* The engine's CoredCropAlign. */
+typedef enum CoredAlign { CORED_ALIGN_NONE, CORED_ALIGN_EYES } CoredAlign;
+
 typedef enum CoredMode {
   CORED_MODE_AUTO,
   CORED_MODE_SYNC,
@@ -61,6 +64,7 @@ typedef struct CoredParams {
   double min_sharpness;  /* 0..1 */
   guint max_objects;     /* 1..CORED_MAX_OBJECTS */
   double roi_padding;    /* of the longer side */
+  CoredAlign align;
   guint inference_interval;
   double threshold;       /* < 0: the model's */
   double smoothing;       /* weight of the past, 0..<1 */

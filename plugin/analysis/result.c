@@ -76,11 +76,11 @@ static double cell_mean(const CoredHeatMap *heat, const float *map, guint rows, 
 }
 
 void cored_heat_map_set(CoredHeatMap *heat, const float *map, guint rows, guint columns,
-                        const CoredBox *box) {
+                        const CoredCropArea *area) {
   double mean[CORED_HEAT_MAX * CORED_HEAT_MAX], largest = 0.0;
   gboolean finite = TRUE;
   *heat = (CoredHeatMap){
-      .rows = MIN(rows, CORED_HEAT_MAX), .columns = MIN(columns, CORED_HEAT_MAX), .box = *box};
+      .rows = MIN(rows, CORED_HEAT_MAX), .columns = MIN(columns, CORED_HEAT_MAX), .area = *area};
   const guint n = heat->rows * heat->columns;
   for (guint i = 0; i < n; i++) {
     mean[i] = cell_mean(heat, map, rows, columns, i / heat->columns, i % heat->columns);

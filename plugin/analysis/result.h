@@ -53,11 +53,11 @@ double cored_box_overlap(const CoredBox *a, const CoredBox *b);
 #define CORED_NOT_COMPUTED (-1.0)
 #define CORED_HEAT_MAX 16
 
-/* A class activation map. Cell r, c covers the part of box in row r and column c and adds
+/* A class activation map. Cell r, c covers the part of the area in row r and column c and adds
  * (value - 128) / 127 * scale to the logit of fake less that of real. */
 typedef struct CoredHeatMap {
   guint rows, columns; /* 0: no map; at most CORED_HEAT_MAX */
-  CoredBox box;        /* that the network saw */
+  CoredCropArea area;  /* that the network saw */
   double scale;        /* largest magnitude, > 0 */
   guint8 value[CORED_HEAT_MAX * CORED_HEAT_MAX];
 } CoredHeatMap;
@@ -132,7 +132,7 @@ const char *cored_reason_name(CoredReason reason);
 /* From map[rows, columns], of any size: larger ones are averaged. No map when it is all zero or not
  * finite. */
 void cored_heat_map_set(CoredHeatMap *heat, const float *map, guint rows, guint columns,
-                        const CoredBox *box);
+                        const CoredCropArea *area);
 
 /* Nothing known about a frame of this size. */
 void cored_result_clear(CoredResult *result, gint width, gint height, CoredReason reason);

@@ -17,6 +17,7 @@ static const CoredParams defaults = {
     .min_sharpness = 0.5,
     .max_objects = 8,
     .roi_padding = 0.3,
+    .align = CORED_ALIGN_NONE,
     .inference_interval = 1,
     .threshold = -1.0,
     .smoothing = 0.8,
@@ -78,6 +79,15 @@ GType cored_face_detector_get_type(void) {
       {CORED_FACE_DETECTOR_NETWORK, "Network that also finds landmarks (face-model)", "network"},
       {0, NULL, NULL}};
   return enum_type(&type, "CoredFaceDetector", values);
+}
+
+GType cored_align_get_type(void) {
+  static gsize type;
+  static const GEnumValue values[] = {
+      {CORED_ALIGN_NONE, "As the face stands in the picture", "none"},
+      {CORED_ALIGN_EYES, "Turned until the eyes are level (face-detector=network)", "eyes"},
+      {0, NULL, NULL}};
+  return enum_type(&type, "CoredAlign", values);
 }
 
 GType cored_attach_when_get_type(void) {
@@ -148,6 +158,9 @@ static const Field fields[] = {
     {"roi-padding", KIND_DOUBLE, AT(roi_padding), 0, 4, NULL, GST_PARAM_CONTROLLABLE,
      "Region padding",
      "Margin of the crop: a region becomes a square whose side is its longer side times 1 + this"},
+    {"align", KIND_ENUM, AT(align), 0, 0, cored_align_get_type, 0, "Align",
+     "How the crop of a face lies in the picture; faces without landmarks are cropped as with "
+     "none"},
     {"face-detector", KIND_ENUM, AT(face_detector), 0, 0, cored_face_detector_get_type, 0,
      "Face detector", "How the element finds faces where upstream marks no regions"},
     {"face-scale-factor", KIND_DOUBLE, AT(face_scale_factor), 1.01, 4, NULL, 0, "Face scale factor",

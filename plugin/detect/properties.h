@@ -11,6 +11,7 @@
 GType cored_mode_get_type(void);
 GType cored_region_mode_get_type(void);
 GType cored_face_detector_get_type(void);
+GType cored_align_get_type(void);
 GType cored_attach_when_get_type(void);
 GType cored_metadata_flags_get_type(void);
 

@@ -479,10 +479,19 @@ static void report_result(CoredDetect *self, CoredFrameTask *task, const CoredEr
 static void report_other_crops(CoredDetect *self, CoredModelRole role, const char *difference) {
   GST_ELEMENT_WARNING(
       self, RESOURCE, SETTINGS,
-      ("The %s was trained on other crops: %s. Set 'face-detector' and 'roi-padding' as they were "
-       "in training, or train it on such crops.",
+      ("The %s was trained on other crops: %s. Set 'face-detector', 'roi-padding' and 'align' "
+       "as they were in training, or train it on such crops.",
        role == CORED_ROLE_MODEL ? "model" : "shadow model", cored_show(difference).text),
       (NULL));
+}
+
+/* A crop that is not turned is as good as align=none. */
+static void report_no_eyes(CoredDetect *self, const char *why) {
+  GST_ELEMENT_WARNING(self, RESOURCE, SETTINGS,
+                      ("Crops stay as they are in the picture, although align=eyes: %s. Let "
+                       "face-detector=network find the faces, or set align=none.",
+                       cored_show(why).text),
+                      (NULL));
 }
 
 /* ---- Events of the evaluator ---------------------------------------------------------------- */
@@ -507,6 +516,9 @@ void cored_detect_on_event(gpointer user, const CoredEvaluatorEvent *event) {
     break;
   case CORED_EVALUATOR_FACE_MODEL:
     report_face_model(self, event->report);
+    break;
+  case CORED_EVALUATOR_NO_EYES:
+    report_no_eyes(self, event->text);
     break;
   case CORED_EVALUATOR_NO_LOCATOR:
     cored_detect_post_error(

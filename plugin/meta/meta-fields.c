@@ -85,6 +85,10 @@ const CoredMetaFieldInfo cored_meta_fields[CORED_N_FIELDS] = {
                             NULL},
     [CORED_FIELD_HEAT_H] = {"heat-h", CORED_FIELD_UINT, CORED_IF_KNOWN, FACE, "pixels",
                             "its height", NULL},
+    [CORED_FIELD_HEAT_ANGLE] = {"heat-angle", CORED_FIELD_DOUBLE, CORED_IF_KNOWN, FACE, "radians",
+                                "how far it is turned about its centre, clockwise on the screen; "
+                                "only where the crop was turned (align=eyes)",
+                                NULL},
     [CORED_FIELD_FACES] = {"faces", CORED_FIELD_ARRAY, CORED_ALWAYS, RESULT, "",
                            "structures \"face\", present ones first, the largest first", NULL},
     [CORED_FIELD_THRESHOLD] = {"threshold", CORED_FIELD_DOUBLE, CORED_IF_KNOWN, RESULT, "0 to 1",

@@ -124,8 +124,9 @@ static gboolean get_heat_size(CoredHeatMap *heat, const GstStructure *face) {
       !get_uint(face, CORED_FIELD_HEAT_X, &x) || !get_uint(face, CORED_FIELD_HEAT_Y, &y) ||
       !get_uint(face, CORED_FIELD_HEAT_W, &w) || !get_uint(face, CORED_FIELD_HEAT_H, &h))
     return FALSE;
-  heat->box = (CoredBox){x, y, w, h};
-  return TRUE;
+  heat->area.box = (CoredBox){x, y, w, h};
+  get_double(face, CORED_FIELD_HEAT_ANGLE, &heat->area.angle); /* absent: 0 */
+  return isfinite(heat->area.angle);
 }
 
 gboolean cored_meta_read_heat_map(CoredHeatMap *heat, const GstStructure *face) {
@@ -195,9 +196,10 @@ static void read_face(CoredOverlayFace *face, const GstStructure *s, double fx, 
   get_boolean(s, CORED_FIELD_FULL_FRAME, &face->full_frame);
   get_boolean(s, CORED_FIELD_ALERT, &face->alert);
   get_boolean(s, CORED_FIELD_PRESENT, &face->present);
-  if (cored_meta_read_heat_map(&face->heat, s))
-    face->heat.box = (CoredBox){face->heat.box.x * fx, face->heat.box.y * fy, face->heat.box.w * fx,
-                                face->heat.box.h * fy};
+  if (cored_meta_read_heat_map(&face->heat, s)) {
+    CoredBox *box = &face->heat.area.box;
+    *box = (CoredBox){box->x * fx, box->y * fy, box->w * fx, box->h * fy};
+  }
 }
 
 static void read_faces(CoredOverlayData *data, const GstStructure *result, double fx, double fy) {
@@ -224,6 +226,7 @@ void cored_meta_read_overlay_data(CoredOverlayData *data, const GstStructure *re
   guint from_width = 0, from_height = 0;
   *data = (CoredOverlayData){.width = width,
                              .height = height,
+                             .pixel_aspect = 1.0,
                              .p_fake = get_probability(result),
                              .threshold = -1.0,
                              .verdict = get_verdict(result)};

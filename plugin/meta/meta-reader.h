@@ -24,11 +24,12 @@ typedef struct CoredOverlayFace {
   guint64 track_id;
   gboolean full_frame, alert;
   gboolean present;  /* else it was found before, and is not any more */
-  CoredHeatMap heat; /* box in pixels of the frame that is drawn on */
+  CoredHeatMap heat; /* area in pixels of the frame that is drawn on */
 } CoredOverlayFace;
 
 typedef struct CoredOverlayData { /* what the overlay shows of one frame */
   gint width, height;             /* of the frame that is drawn on */
+  double pixel_aspect;            /* of its pixels, width by height; read as 1 */
   guint n_faces;
   CoredOverlayFace face[CORED_MAX_OBJECTS];
   double p_fake, threshold; /* negative: none */

@@ -51,10 +51,12 @@ void cored_meta_write_heat_map(GstStructure *face, const CoredHeatMap *heat) {
   set_uint(face, CORED_FIELD_HEAT_COLUMNS, heat->columns);
   set_string(face, CORED_FIELD_HEAT_MAP, text);
   set_double(face, CORED_FIELD_HEAT_SCALE, heat->scale);
-  set_uint(face, CORED_FIELD_HEAT_X, (guint)heat->box.x);
-  set_uint(face, CORED_FIELD_HEAT_Y, (guint)heat->box.y);
-  set_uint(face, CORED_FIELD_HEAT_W, (guint)heat->box.w);
-  set_uint(face, CORED_FIELD_HEAT_H, (guint)heat->box.h);
+  set_uint(face, CORED_FIELD_HEAT_X, (guint)heat->area.box.x);
+  set_uint(face, CORED_FIELD_HEAT_Y, (guint)heat->area.box.y);
+  set_uint(face, CORED_FIELD_HEAT_W, (guint)heat->area.box.w);
+  set_uint(face, CORED_FIELD_HEAT_H, (guint)heat->area.box.h);
+  if (heat->area.angle != 0.0)
+    set_double(face, CORED_FIELD_HEAT_ANGLE, heat->area.angle);
   g_free(text);
 }
 

@@ -55,9 +55,9 @@ void cored_classifier_warm_up(CoredClassifier *classifier) {
 }
 
 gboolean cored_classifier_run(CoredClassifier *classifier, const CoredImage *image,
-                              const CoredBox *crop, double *p_fake, CoredError *error) {
+                              const CoredCropArea *crop, double *p_fake, CoredError *error) {
   float *input = cored_session_input(classifier->session);
-  if (!cored_preprocessor_run(classifier->preprocessor, image, crop, input, error))
+  if (!cored_preprocessor_run_area(classifier->preprocessor, image, crop, input, error))
     return FALSE;
   cored_session_run(classifier->session, input, 1, &classifier->output);
   const double p = cored_p_fake(classifier->version->info, classifier->output.logits);

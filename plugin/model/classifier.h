@@ -21,7 +21,7 @@ void cored_classifier_warm_up(CoredClassifier *classifier);
 /* The calibrated probability, 0..1. False with *error filled when the picture cannot be read or the
  * output is not finite. */
 gboolean cored_classifier_run(CoredClassifier *classifier, const CoredImage *image,
-                              const CoredBox *crop, double *p_fake, CoredError *error);
+                              const CoredCropArea *crop, double *p_fake, CoredError *error);
 /* The class activation map of the last run, [rows, columns]: what each cell of the crop adds to
  * the logit of fake less that of real. Stays the classifier's, until the next run. NULL for
  * networks without a pooled head, and without memory for it. */

@@ -362,6 +362,7 @@ static GstFlowReturn transform_ip(GstBaseTransform *trans, GstBuffer *buffer) {
   CoredOverlayData data;
   cored_meta_read_overlay_data(&data, result, GST_VIDEO_INFO_WIDTH(&self->info),
                                GST_VIDEO_INFO_HEIGHT(&self->info));
+  data.pixel_aspect = (double)GST_VIDEO_INFO_PAR_N(&self->info) / GST_VIDEO_INFO_PAR_D(&self->info);
   add_to_history(self, &data, history_changed);
   GstVideoOverlayComposition *composition =
       cored_paint(&data, &self->history, self->clock.running_time, &look);

@@ -101,13 +101,53 @@ static void color_cells(const CoredPainter *p, const CoredHeatMap *heat, guint8 
     }
 }
 
+/* How half the diagonals of a turned area reach to its right and down, in pixels of the frame: what
+ * is square on the screen are not pixels but pixels times their aspect. */
+static void turned_reach(const CoredCropArea *area, double aspect, double *across, double *down) {
+  const double c = fabs(cos(area->angle)), s = fabs(sin(area->angle));
+  *across = 0.5 * (area->box.w * c + area->box.h * s / aspect);
+  *down = 0.5 * (area->box.w * s * aspect + area->box.h * c);
+}
+
+/* The pixels of the frame that it touches; none of an area that is absurd or not in the frame. */
+static CoredRect area_bounds(const CoredPainter *p, const CoredCropArea *area) {
+  const CoredBox *b = &area->box;
+  double across, down;
+  if (area->angle == 0.0 && b->x < p->canvas.width && b->y < p->canvas.height)
+    return (CoredRect){(gint)b->x, (gint)b->y, (gint)MIN(b->w, p->canvas.width - b->x),
+                       (gint)MIN(b->h, p->canvas.height - b->y)};
+  turned_reach(area, p->data->pixel_aspect, &across, &down);
+  const double x = b->x + 0.5 * b->w, y = b->y + 0.5 * b->h;
+  const double left = floor(fmax(x - across, 0.0)), top = floor(fmax(y - down, 0.0));
+  const double right = ceil(fmin(x + across, p->canvas.width));
+  const double bottom = ceil(fmin(y + down, p->canvas.height));
+  return right > left && bottom > top
+             ? (CoredRect){(gint)left, (gint)top, (gint)(right - left), (gint)(bottom - top)}
+             : (CoredRect){0};
+}
+
+/* From the patch's corner to the area's, one unit per cell; nothing outside a turned area is drawn.
+ */
+static void place_cells(cairo_t *cr, const CoredRect *patch, const CoredHeatMap *heat,
+                        double aspect) {
+  const CoredBox *b = &heat->area.box;
+  if (heat->area.angle != 0.0) {
+    cairo_translate(cr, b->x + 0.5 * b->w - patch->x, b->y + 0.5 * b->h - patch->y);
+    cairo_scale(cr, 1.0 / aspect, 1.0);
+    cairo_rotate(cr, heat->area.angle);
+    cairo_scale(cr, aspect, 1.0);
+    cairo_translate(cr, -0.5 * b->w, -0.5 * b->h);
+    cairo_rectangle(cr, 0, 0, b->w, b->h);
+    cairo_clip(cr);
+  }
+  cairo_scale(cr, b->w / heat->columns, b->h / heat->rows);
+}
+
 static void paint_heat(CoredPainter *p, const CoredHeatMap *heat) {
-  const CoredBox *b = &heat->box;
-  if (!heat->rows || !(b->w >= 1) || !(b->h >= 1) || b->x >= p->canvas.width ||
-      b->y >= p->canvas.height)
+  const CoredBox *b = &heat->area.box;
+  if (!heat->rows || !(b->w >= 1) || !(b->h >= 1))
     return;
-  const CoredRect rect = {(gint)b->x, (gint)b->y, (gint)MIN(b->w, p->canvas.width - b->x),
-                          (gint)MIN(b->h, p->canvas.height - b->y)};
+  const CoredRect rect = area_bounds(p, &heat->area);
   cairo_surface_t *cells =
       cairo_image_surface_create(CAIRO_FORMAT_ARGB32, (int)heat->columns, (int)heat->rows);
   CoredPatch patch;
@@ -117,7 +157,7 @@ static void paint_heat(CoredPainter *p, const CoredHeatMap *heat) {
     color_cells(p, heat, cairo_image_surface_get_data(cells),
                 cairo_image_surface_get_stride(cells));
     cairo_surface_mark_dirty(cells);
-    cairo_scale(patch.cr, b->w / heat->columns, b->h / heat->rows);
+    place_cells(patch.cr, &rect, heat, p->data->pixel_aspect);
     cairo_set_source_surface(patch.cr, cells, 0, 0);
     cairo_pattern_set_filter(cairo_get_source(patch.cr), CAIRO_FILTER_BILINEAR);
     cairo_pattern_set_extend(cairo_get_source(patch.cr), CAIRO_EXTEND_PAD);

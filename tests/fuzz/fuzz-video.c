@@ -89,11 +89,12 @@ static void make(size_t index) {
 static void use(const CoredImage *image) {
   const float zero[3] = {0}, one[3] = {1, 1, 1};
   CoredPreprocessor *const p = cored_preprocessor_new(4, 4, zero, one, cored_cpu_flags(), NULL);
-  const CoredBox box = {0, 0, image->width, image->height};
+  const CoredCropArea area = {{0, 0, image->width, image->height}, 0.5};
   float out[4 * 4 * 3];
   CoredError error = {0};
   if (p)
-    fuzz_expect(cored_preprocessor_run(p, image, &box, out, &error) || error.message[0] != '\0');
+    fuzz_expect(cored_preprocessor_run_area(p, image, &area, out, &error) ||
+                error.message[0] != '\0');
   cored_preprocessor_free(p);
 }
 

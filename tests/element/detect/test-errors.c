@@ -181,6 +181,7 @@ static void a_model_of_other_crops_is_a_warning(void **state) {
       {"inference-region", "full-frame", NULL},
       {"roi-padding", "0.5",
        "faces found by yunet-n instead of cascade, margin 0.5 instead of 0.3. "},
+      {"align", "eyes", "faces found by yunet-n instead of cascade, align eyes instead of none. "},
   };
   for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
     Rig rig;
@@ -203,6 +204,30 @@ static void a_model_of_the_same_crops_is_none(void **state) {
   expect_warning(&rig, NULL);
   rig_close(&rig);
   g_free(path);
+}
+
+/* Where nothing can find eyes, align=eyes turns nothing, and that is said once a stream. */
+static void eyes_that_nothing_finds_are_a_warning(void **state) {
+  (void)state;
+  static const struct {
+    const char *name, *value, *text;
+  } cases[] = {
+      {NULL, NULL, NULL},
+      {"face-detector", "cascade", "although align=eyes: a cascade finds no eyes. "},
+      {"face-detector", "none", "although align=eyes: face-detector=none looks for no faces. "},
+      {"inference-region", "roi-list", "although align=eyes: regions of upstream "},
+      {"inference-region", "full-frame", "although align=eyes: inference-region=full-frame "},
+  };
+  for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
+    Rig rig;
+    rig_open(&rig, support_model(MODEL), CAPS, "align", "eyes", cases[i].name, cases[i].value,
+             NULL);
+    for (guint n = 0; n < 3; n++) {
+      gst_buffer_unref(rig_frame(&rig, frame_new(&rig.info, n, n), NULL));
+      expect_warning(&rig, n == 0 ? cases[i].text : NULL);
+    }
+    rig_close(&rig);
+  }
 }
 
 /* Each model that takes over is compared anew, and the candidate beside it as well. */
@@ -386,6 +411,7 @@ int main(void) {
       cmocka_unit_test(a_missing_face_detector_is_a_warning),
       cmocka_unit_test(a_model_of_other_crops_is_a_warning),
       cmocka_unit_test(a_model_of_the_same_crops_is_none),
+      cmocka_unit_test(eyes_that_nothing_finds_are_a_warning),
       cmocka_unit_test(models_that_come_later_are_compared),
       cmocka_unit_test(a_classifier_is_no_face_model),
       cmocka_unit_test(short_buffers_are_errors_long_ones_are_not),

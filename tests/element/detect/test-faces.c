@@ -353,6 +353,50 @@ static void faces_on_their_heads_are_found_on_request(void **state) {
   }
 }
 
+/* What the classifier says of each face, upright in the picture or on its head, in the order of
+ * the locator's; with align=eyes of the crop that is turned until the eyes are level. */
+static void check_aligned(gboolean on_head, gboolean eyes, const Found *found, double p[16]) {
+  const CoredCropParams rule = {.margin = 0.3,
+                                .align = eyes ? CORED_CROP_ALIGN_EYES : CORED_CROP_ALIGN_NONE};
+  const CoredImage image = {.format = CORED_PIXEL_I420, .width = WIDTH, .height = HEIGHT};
+  const GstStructure *result;
+  Rig rig;
+  rig_open(&rig, support_model(MODEL), CAPS, "face-detector", "network", "find-upside-down", "true",
+           "align", eyes ? "eyes" : "none", "smoothing", "0", "min-sharpness", "0", NULL);
+  GstBuffer *frame = on_head ? turned(crowd(0)) : crowd(0);
+  for (int i = 0; i < found->n; i++) {
+    const CoredCropArea area = cored_crop_area(&rule, &image, &found->face[i]);
+    p[i] = reference_p_fake_area(support_model(MODEL), &rig.info, frame, &area, CORED_CHROMA_LEFT);
+    assert_true(eyes ? on_head == (cos(area.angle) < -0.9) : area.angle == 0.0);
+  }
+  GstBuffer *out = rig_frame(&rig, frame, &result);
+  check_boxes(result, found);
+  for (int i = 0; i < found->n; i++) {
+    guint n = 0;
+    for (guint k = 0; k < result_uint(result, "n-faces"); k++)
+      n += fabs(result_double(result_face(result, k), "p-fake") - p[i]) < 1e-6;
+    assert_int_equal(n, 1);
+  }
+  assert_null(rig_message(&rig, GST_MESSAGE_WARNING | GST_MESSAGE_ERROR));
+  gst_buffer_unref(out);
+  rig_close(&rig);
+}
+
+/* Turned until their eyes are level, faces on their heads are other crops than as they stand. */
+static void crops_are_turned_until_the_eyes_are_level(void **state) {
+  (void)state;
+  const Found upright = expected_of_model(BUILT_IN, 64), on_head = expected_of_turned(TRUE);
+  double p_none[16], p_eyes[16];
+  for (guint turn = 0; turn < 2; turn++) {
+    const Found *found = turn ? &on_head : &upright;
+    assert_int_equal(found->n, 3);
+    check_aligned(turn, FALSE, found, p_none);
+    check_aligned(turn, TRUE, found, p_eyes);
+    for (int i = 0; i < found->n; i++)
+      assert_true(fabs(p_none[i] - p_eyes[i]) > 1e-6);
+  }
+}
+
 /* Without a word the network searches; a cascade that is named is taken, as it was when there was
  * nothing else, whether it is named before face-detector=auto or after it. */
 static void unless_told_otherwise_a_named_cascade_else_the_network(void **state) {
@@ -648,6 +692,7 @@ int main(int argc, char **argv) {
       cmocka_unit_test(the_cascade_is_the_file_named),
       cmocka_unit_test(the_network_is_built_in),
       cmocka_unit_test(faces_on_their_heads_are_found_on_request),
+      cmocka_unit_test(crops_are_turned_until_the_eyes_are_level),
       cmocka_unit_test(unless_told_otherwise_a_named_cascade_else_the_network),
       cmocka_unit_test(landmarks_are_those_of_the_network),
       cmocka_unit_test(a_face_of_a_cascade_or_of_upstream_has_no_landmarks),

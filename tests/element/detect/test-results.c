@@ -438,7 +438,7 @@ static void make_result(CoredResult *result, gboolean all_known) {
                             .roi_index = -1,
                             .mtd_id = -1};
   if (all_known)
-    cored_heat_map_set(&face->heat, (const float[]){1, 2}, 1, 2, &face->box);
+    cored_heat_map_set(&face->heat, (const float[]){1, 2}, 1, 2, &(CoredCropArea){face->box, 0.5});
 }
 
 static void check_written_fields(gboolean all_known) {

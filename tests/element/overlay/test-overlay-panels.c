@@ -7,6 +7,8 @@
 #include "overlay/history.h"
 #include "overlay/panel.h"
 
+#include <math.h>
+
 /* One frame of `count` faces in boxes[count][4], through an overlay of its own. */
 typedef struct Shot {
   Overlay overlay;
@@ -81,7 +83,7 @@ static void test_gone_panel(void **state) {
   CoredHeatMap heat;
   const float map[4] = {4.f, 1.f, 2.f, 4.f};
   GstStructure *fields = gst_structure_new_empty("face");
-  cored_heat_map_set(&heat, map, 2, 2, &(CoredBox){200, 150, 160, 160});
+  cored_heat_map_set(&heat, map, 2, 2, &(CoredCropArea){.box = {200, 150, 160, 160}});
   cored_meta_write_heat_map(fields, &heat);
   char *written = gst_structure_to_string(fields), *comma = strchr(written, ',');
   assert_non_null(comma);
@@ -104,6 +106,101 @@ static void test_gone_panel(void **state) {
   }
   g_free(written);
   gst_structure_free(fields);
+}
+
+/* ---- Heat maps of turned crops -------------------------------------------------------------- */
+
+/* A picture of `width` pixels of that aspect with the map of one face, its left half for fake and
+ * its right half for real. */
+static Shot shoot_heat(int width, const char *aspect, const CoredCropArea *area) {
+  CoredHeatMap heat;
+  const float map[4] = {4.f, -4.f, 4.f, -4.f};
+  GstStructure *fields = gst_structure_new_empty("face");
+  cored_heat_map_set(&heat, map, 2, 2, area);
+  cored_meta_write_heat_map(fields, &heat);
+  char *written = gst_structure_to_string(fields), *comma = strchr(written, ',');
+  assert_non_null(comma);
+  *strchr(comma, ';') = '\0';
+  char *text = g_strdup_printf("video/x-raw,format=RGB,width=%d,height=360,framerate=25/1,"
+                               "pixel-aspect-ratio=%s",
+                               width, aspect);
+  char *extra = g_strdup_printf("present=(boolean)true%s", comma);
+  Shot shot;
+  overlay_open(&shot.overlay, "RGB", width, 360, FALSE, "show=heat color-fake=4294901760");
+  GstCaps *caps = gst_caps_from_string(text);
+  assert_true(gst_video_info_from_caps(&shot.overlay.info, caps));
+  gst_harness_set_src_caps(shot.overlay.harness, caps);
+  shot.out = overlay_through(&shot.overlay, frame_of(&shot.overlay, 0, one, 1, "fake", extra));
+  g_free(extra);
+  g_free(text);
+  g_free(written);
+  gst_structure_free(fields);
+  return shot;
+}
+
+typedef struct Place {
+  int x, y;
+  int heat; /* 1 that of fake, -1 that of real, 0 none */
+} Place;
+
+static void check_places(const Shot *shot, const Place *places, guint n) {
+  for (guint i = 0; i < n; i++) {
+    guint8 rgb[3];
+    overlay_pixel(&shot->overlay, shot->out, places[i].x, places[i].y, rgb);
+    const int heat = gray_at(shot, places[i].x, places[i].y) ? 0 : rgb[0] > rgb[1] ? 1 : -1;
+    if (heat != places[i].heat)
+      fail_msg("%d, %d is %d %d %d, expected %d", places[i].x, places[i].y, rgb[0], rgb[1], rgb[2],
+               places[i].heat);
+  }
+}
+
+/* What the network saw on the left lies where its crop's left was: above after a quarter of a turn,
+ * and outside the upright square where the crop was aslant. */
+static void test_heat_turned(void **state) {
+  (void)state;
+  const double quarter = acos(0.0);
+  const CoredBox box = {240, 100, 160, 160};
+  static const Place upright[] = {{260, 180, 1}, {380, 180, -1}, {242, 102, 1}, {320, 75, 0}};
+  static const Place by_90[] = {{320, 120, 1}, {320, 240, -1}, {242, 102, 1}, {320, 75, 0}};
+  static const Place by_45[] = {{320, 75, 1},   {215, 180, 1}, {425, 180, -1},
+                                {320, 285, -1}, {242, 102, 0}, {398, 258, 0}};
+  static const Place by_minus_45[] = {{320, 75, -1}, {215, 180, 1}, {425, 180, -1}, {320, 285, 1}};
+  static const struct {
+    double turns;
+    const Place *places;
+    guint n;
+  } cases[] = {{0.0, upright, G_N_ELEMENTS(upright)},
+               {1.0, by_90, G_N_ELEMENTS(by_90)},
+               {0.5, by_45, G_N_ELEMENTS(by_45)},
+               {-0.5, by_minus_45, G_N_ELEMENTS(by_minus_45)}};
+  for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
+    Shot shot = shoot_heat(640, "1/1", &(CoredCropArea){box, cases[i].turns * quarter});
+    check_places(&shot, cases[i].places, cases[i].n);
+    done(&shot);
+  }
+  /* Pixels twice as wide as high: the square on the screen is half as wide. */
+  static const Place wide[] = {
+      {320, 75, 1}, {268, 180, 1}, {250, 180, 0}, {372, 180, -1}, {390, 180, 0}};
+  Shot shot = shoot_heat(640, "2/1", &(CoredCropArea){{280, 100, 80, 160}, 0.5 * quarter});
+  check_places(&shot, wide, G_N_ELEMENTS(wide));
+  done(&shot);
+}
+
+/* Whatever the numbers, nothing is drawn outside the picture. */
+static void test_heat_anywhere(void **state) {
+  (void)state;
+  static const CoredBox boxes[] = {{0, 0, 640, 360},
+                                   {600, 340, 400, 400},
+                                   {4294967295., 4294967295., 4294967295., 4294967295.},
+                                   {639, 359, 1, 1},
+                                   {0, 0, 4294967295., 1}};
+  static const double angles[] = {1e-9, 0.7, -3.0, 1e300};
+  for (guint i = 0; i < G_N_ELEMENTS(boxes); i++)
+    for (guint k = 0; k < G_N_ELEMENTS(angles); k++) {
+      Shot shot = shoot_heat(640, "1/1", &(CoredCropArea){boxes[i], angles[k]});
+      assert_int_equal(gst_buffer_get_size(shot.out), 640 * 360 * 3);
+      done(&shot);
+    }
 }
 
 /* Its strip goes on, with nothing in it since. */
@@ -369,6 +466,7 @@ static void test_label_words(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_gone_box),    cmocka_unit_test(test_gone_panel),
+      cmocka_unit_test(test_heat_turned), cmocka_unit_test(test_heat_anywhere),
       cmocka_unit_test(test_gone_strip),  cmocka_unit_test(test_panels_apart),
       cmocka_unit_test(test_crowd),       cmocka_unit_test(test_room),
       cmocka_unit_test(test_all_faces),   cmocka_unit_test(test_large_text),

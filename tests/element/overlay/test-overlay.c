@@ -232,7 +232,7 @@ static void test_heat_fields(void **state) {
   float large[64 * 32];
   CoredHeatMap heat, read;
   GstStructure *face = gst_structure_new_empty("face");
-  cored_heat_map_set(&heat, map, 2, 3, &(CoredBox){10, 20, 60, 40});
+  cored_heat_map_set(&heat, map, 2, 3, &(CoredCropArea){.box = {10, 20, 60, 40}});
   assert_int_equal(heat.rows, 2);
   assert_int_equal(heat.columns, 3);
   assert_true(heat.scale == 4);
@@ -242,6 +242,15 @@ static void test_heat_fields(void **state) {
   cored_meta_write_heat_map(face, &heat);
   assert_true(cored_meta_read_heat_map(&read, face));
   assert_memory_equal(&read, &heat, sizeof heat);
+  assert_false(gst_structure_has_field(face, "heat-angle"));
+  heat.area.angle = -0.75;
+  cored_meta_write_heat_map(face, &heat);
+  assert_true(cored_meta_read_heat_map(&read, face));
+  assert_memory_equal(&read, &heat, sizeof heat);
+  gst_structure_set(face, "heat-angle", G_TYPE_DOUBLE, (double)NAN, NULL);
+  assert_false(cored_meta_read_heat_map(&read, face));
+  assert_int_equal(read.rows, 0);
+  gst_structure_remove_field(face, "heat-angle");
   gst_structure_set(face, "heat-rows", G_TYPE_UINT, 3, NULL);
   assert_false(cored_meta_read_heat_map(&read, face));
   gst_structure_set(face, "heat-rows", G_TYPE_UINT, 2, "heat-map", G_TYPE_STRING, "!", NULL);
@@ -251,19 +260,19 @@ static void test_heat_fields(void **state) {
   /* Averaged to 16 x 16: every block of 4 x 2 is one value. */
   for (int i = 0; i < 64 * 32; i++)
     large[i] = (float)(i / 32 / 4 * 16 + i % 32 / 2) + (i % 2 ? 0.5f : -0.5f);
-  cored_heat_map_set(&heat, large, 64, 32, &(CoredBox){0, 0, 64, 64});
+  cored_heat_map_set(&heat, large, 64, 32, &(CoredCropArea){.box = {0, 0, 64, 64}});
   assert_int_equal(heat.rows, 16);
   assert_true(heat.scale == 255);
   for (int i = 0; i < 256; i++)
     assert_int_equal(heat.value[i], lrint(128 + 127 * i / 255.));
   memset(large, 0, sizeof large);
-  cored_heat_map_set(&heat, large, 4, 4, &(CoredBox){0, 0, 1, 1});
+  cored_heat_map_set(&heat, large, 4, 4, &(CoredCropArea){.box = {0, 0, 1, 1}});
   assert_int_equal(heat.rows, 0);
   for (int i = 0; i < 6; i++) {
     float broken[6];
     memcpy(broken, map, sizeof broken);
     broken[i] = i % 2 ? NAN : INFINITY;
-    cored_heat_map_set(&heat, broken, 2, 3, &(CoredBox){0, 0, 1, 1});
+    cored_heat_map_set(&heat, broken, 2, 3, &(CoredCropArea){.box = {0, 0, 1, 1}});
     assert_int_equal(heat.rows, 0);
   }
 }

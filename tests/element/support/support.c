@@ -314,6 +314,12 @@ double reference_p_fake(const char *model_path, const GstVideoInfo *info, GstBuf
 
 double reference_p_fake_sited(const char *model_path, const GstVideoInfo *info, GstBuffer *buffer,
                               const CoredBox *box, CoredChromaSite site) {
+  const CoredCropArea area = {.box = *box};
+  return reference_p_fake_area(model_path, info, buffer, &area, site);
+}
+
+double reference_p_fake_area(const char *model_path, const GstVideoInfo *info, GstBuffer *buffer,
+                             const CoredCropArea *area, CoredChromaSite site) {
   CoredError error;
   GstVideoFrame frame;
   assert_true(gst_video_frame_map(&frame, info, buffer, GST_MAP_READ));
@@ -332,8 +338,8 @@ double reference_p_fake_sited(const char *model_path, const GstVideoInfo *info, 
                                                                        : CORED_RANGE_LIMITED;
 
   open_reference(model_path);
-  if (!cored_preprocessor_run(reference.preprocessor, &image, box,
-                              cored_session_input(reference.session), &error))
+  if (!cored_preprocessor_run_area(reference.preprocessor, &image, area,
+                                   cored_session_input(reference.session), &error))
     fail_msg("%s", error.message);
   CoredOutput output;
   cored_session_run(reference.session, cored_session_input(reference.session), 1, &output);

@@ -62,6 +62,8 @@ double reference_p_fake(const char *model, const GstVideoInfo *info, GstBuffer *
                         const CoredBox *box);
 double reference_p_fake_sited(const char *model, const GstVideoInfo *info, GstBuffer *frame,
                               const CoredBox *box, CoredChromaSite site);
+double reference_p_fake_area(const char *model, const GstVideoInfo *info, GstBuffer *frame,
+                             const CoredCropArea *area, CoredChromaSite site);
 
 double result_double(const GstStructure *result, const char *field); /* fails when absent */
 guint result_uint(const GstStructure *result, const char *field);
