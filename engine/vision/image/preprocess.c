@@ -118,17 +118,23 @@ static bool reaches_into(const CoredImage *image, const CoredBox *box) {
          box->y + box->h > 0;
 }
 
-/* shown: the upright box around what is read of the picture. */
-static bool check_box(const CoredImage *image, const CoredBox *box, const CoredBox *shown,
-                      CoredError *error) {
+static bool refuse_box(const CoredImage *image, const CoredBox *box, const char *why,
+                       CoredError *error) {
+  return cored_error_set(error, CORED_ERROR_ARGUMENT,
+                         "preprocessor: box %g,%g %gx%g %s of the %dx%d picture", box->x, box->y,
+                         box->w, box->h, why, image->width, image->height);
+}
+
+static bool check_box(const CoredImage *image, const CoredBox *box, CoredError *error) {
   const bool sane = box->w >= MIN_BOX && box->h >= MIN_BOX && box->w <= MAX_BOX &&
                     box->h <= MAX_BOX && fabs(box->x) <= MAX_BOX && fabs(box->y) <= MAX_BOX;
-  if (!sane || !reaches_into(image, shown))
-    return cored_error_set(error, CORED_ERROR_ARGUMENT,
-                           "preprocessor: box %g,%g %gx%g %s of the %dx%d picture", box->x, box->y,
-                           box->w, box->h, sane ? "holds no pixel" : "is empty or absurd: no part",
-                           image->width, image->height);
-  return true;
+  return sane || refuse_box(image, box, "is empty or absurd: no part", error);
+}
+
+/* shown: the upright box around what is read of the picture for the box. */
+static bool check_shown(const CoredImage *image, const CoredBox *box, const CoredBox *shown,
+                        CoredError *error) {
+  return reaches_into(image, shown) || refuse_box(image, box, "holds no pixel", error);
 }
 
 static bool check_angle(double angle, CoredError *error) {
@@ -326,8 +332,8 @@ static bool resize(CoredPreprocessor *p, const CoredImage *image, const Target *
 bool cored_preprocessor_run(CoredPreprocessor *preprocessor, const CoredImage *image,
                             const CoredBox *box, float *out, CoredError *error) {
   const Target target = {*box, preprocessor->out_width, preprocessor->out_height, 1.};
-  return cored_image_check(image, error) && check_box(image, box, box, error) &&
-         resize(preprocessor, image, &target, out, error);
+  return cored_image_check(image, error) && check_box(image, box, error) &&
+         check_shown(image, box, box, error) && resize(preprocessor, image, &target, out, error);
 }
 
 /* ---- Turned areas --------------------------------------------------------------------------- */
@@ -364,12 +370,13 @@ bool cored_preprocessor_run_area(CoredPreprocessor *preprocessor, const CoredIma
                                  const CoredCropArea *area, float *out, CoredError *error) {
   if (area->angle == 0.)
     return cored_preprocessor_run(preprocessor, image, &area->box, out, error);
-  if (!cored_image_check(image, error) || !check_angle(area->angle, error))
+  if (!cored_image_check(image, error) || !check_angle(area->angle, error) ||
+      !check_box(image, &area->box, error))
     return false;
   const CoredTurn turn =
       cored_turn_of(image, area, preprocessor->out_width, preprocessor->out_height);
   const Target target = {turn.box, turn.columns, turn.rows, CORED_TURN_DENSITY};
-  if (!check_box(image, &area->box, &turn.box, error) || !make_room(preprocessor, &turn, error) ||
+  if (!check_shown(image, &area->box, &turn.box, error) || !make_room(preprocessor, &turn, error) ||
       !resize(preprocessor, image, &target, preprocessor->upright, error))
     return false;
   const CoredColorMap map = color_map(preprocessor, image, cored_pixel_layout(image->format));
