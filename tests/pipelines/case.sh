@@ -591,6 +591,18 @@ case_scan-cut-off() {
   says '^  note: nothing in it says how long it is'
 }
 
+# GStreamer's own element for ONNX models takes what is exported, as docs/tools.md has it.
+case_onnxinference() {
+  needs pngenc pngdec onnxinference
+  gst-launch-1.0 -q videotestsrc num-buffers=1 ! video/x-raw,width=256,height=256 ! videoconvert ! pngenc ! \
+    filesink "location=$tmp/a.png" || fail "no picture"
+  runs 0 "$CORED_BUILD_DIR/tools/cored-convert" export "$CORED_MODEL" -o "$tmp/model.onnx"
+  runs 0 gst-launch-1.0 -v filesrc "location=$tmp/a.png" ! pngdec ! videoconvertscale ! \
+    video/x-raw,format=RGB,width=256,height=256 ! onnxinference "model-file=$tmp/model.onnx" \
+    input-image-format=chw input-tensor-scale=255 ! identity silent=false ! fakesink
+  says 'chain .*meta: .*GstTensorMeta'
+}
+
 # good FILE: it is whole, and nothing in it is damaged.
 good() {
   rm -f "$tmp/good.jsonl"
