@@ -147,12 +147,13 @@ static CoredGemm bind(const CoredStep *step, const CoredContext *context, int im
   return g;
 }
 
-/* Where a band from line y on ends, at most at y1: its output must not be broken, nor an input that
- * is read where it lies (whose lines the output's do not outnumber). */
+/* Where a band from line y on ends, at most at y1: its output must not be broken, nor an input
+ * whose lines are read as one piece (and which the output's do not outnumber). */
 static int band_end(const CoredStep *step, const CoredMapLines *in, const CoredMapLines *out, int y,
                     int y1) {
   const int end = unbroken(out, y, y1 - y < step->band ? y1 : y + step->band);
-  return step->source == CORED_ROWS_DIRECT ? unbroken(in, y, end) : end;
+  const bool whole = step->source == CORED_ROWS_DIRECT || step->source == CORED_ROWS_SCALED;
+  return whole ? unbroken(in, y, end) : end;
 }
 
 void cored_lines_conv(const CoredStep *step, const CoredContext *context, int image,
