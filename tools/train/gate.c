@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/escape.h"
 #include "base/file.h"
+#include "face-detector.h"
 #include "model/format.h"
 #include "model/model.h"
 
@@ -213,6 +214,8 @@ bool gate_check_live(const DataSets *sets, const CoredModelInfo *info, const Opt
   DataSets own = {0};
   if (!gate_open_live(options->output.publish, &live, error))
     return false;
+  if (live)
+    face_detector_compare(&sets->detector, live, options->output.publish, ui);
   const bool ok = !live || info_same_input(cored_model_info(live), info) ||
                   (reread(&own, sets, info, cored_model_info(live), options, ui, error) &&
                    check_counts(sets, &own, error));
