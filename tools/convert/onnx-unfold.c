@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "tools/convert/onnx-unfold.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "networks/registry.h"
+#include "tools/convert/onnx-compare.h"
 
 #define MAX_LAYERS 256 /* with weights; more than any network of the registry has */
 #define SET_WORDS (MAX_LAYERS / 64)
@@ -445,8 +447,18 @@ static void replace(CoredOnnx *onnx, CoredLooseFile *out) {
   onnx->initializers.owned[0] = NULL;
   cored_loose_clear(&onnx->initializers);
   out->owned[0] = bytes;
-  out->folded = true;
   onnx->initializers = *out;
+}
+
+static bool add_notes(CoredLines *notes, const char *network, size_t n_folded) {
+  return cored_lines_add(notes,
+                         "told by its structure: %s, whose weights have no names in the file",
+                         network) &&
+         (n_folded == 0 ||
+          cored_lines_add(notes,
+                          "%zu batch norms were folded into convolutions: that gives the same "
+                          "results, but no statistics for a training that changes batch norms",
+                          n_folded));
 }
 
 static bool take_params(CoredOnnx *onnx, const char *network, const CoredGraph *graph,
@@ -462,13 +474,9 @@ static bool take_params(CoredOnnx *onnx, const char *network, const CoredGraph *
   out.owned[1] = u.values;
   bool ok = u.values ? add_params(&u)
                      : cored_refuse(refusal, CORED_REFUSAL_NO_MEMORY, "no memory for batch norms");
-  ok = ok &&
-       (cored_lines_add(&out.notes,
-                        "told by its structure: %s, whose weights have no names in the file; %zu "
-                        "batch norms were folded into convolutions, which gives the same results, "
-                        "but no statistics to train further with",
-                        network, u.n_folded) ||
-        cored_refuse(refusal, CORED_REFUSAL_NO_MEMORY, "no memory for notes"));
+  out.folded = u.n_folded > 0;
+  ok = ok && (add_notes(&out.notes, network, u.n_folded) ||
+              cored_refuse(refusal, CORED_REFUSAL_NO_MEMORY, "no memory for notes"));
   if (ok)
     replace(onnx, &out);
   else
@@ -504,6 +512,51 @@ bool cored_onnx_is_folded(const CoredOnnx *onnx) {
   return made_up_name(onnx).length > 0;
 }
 
+/* Of the size that the file was exported for, or else the network's own; the caller frees them.
+ * NULL where the network does not take it, and without memory. */
+static CoredShape *shapes_for(const CoredOnnx *onnx, const CoredNetwork *network,
+                              const CoredGraph *graph) {
+  CoredHints size = {.width = network->input_size, .height = network->input_size};
+  CoredError error;
+  cored_onnx_input_size(onnx, &size);
+  CoredShape *const shapes = calloc((size_t)graph->n_nodes, sizeof *shapes);
+  if (shapes && cored_graph_shapes(graph, size.height, size.width, shapes, &error))
+    return shapes;
+  free(shapes);
+  return NULL;
+}
+
+static bool same_paddings(const CoredOnnx *onnx, const CoredGraph *graph, const Structure *file,
+                          const Structure *network, const CoredShape *shapes,
+                          char why[CORED_ONNX_WHY_SIZE]) {
+  for (int i = 0; i < network->n; i++) {
+    const CoredNode *const node = &graph->nodes[network->layer[i].node];
+    const CoredOnnxNode *const layer =
+        &onnx->nodes[find_colour(file, network->layer[i].colour)->node];
+    if (node->op == CORED_OP_DENSE ||
+        cored_onnx_same_padding(onnx, layer, node, &shapes[node->input[0]]))
+      continue;
+    snprintf(why, CORED_ONNX_WHY_SIZE, "the file pads in another way before layer %s", node->name);
+    return false;
+  }
+  return true;
+}
+
+/* What structure does not tell: padding, pooling, activations. */
+static bool check_operators(const CoredOnnx *onnx, const CoredNetwork *network,
+                            const CoredGraph *graph, const Structure *file,
+                            const Structure *structure, CoredRefusal *refusal) {
+  char why[CORED_ONNX_WHY_SIZE] = "the network does not take the file's input size";
+  CoredShape *const shapes = shapes_for(onnx, network, graph);
+  const bool same = shapes && same_paddings(onnx, graph, file, structure, shapes, why) &&
+                    cored_onnx_same_operators(onnx, graph, shapes, why);
+  free(shapes);
+  return same || cored_refuse(refusal, CORED_REFUSAL_ONNX_FOLDED,
+                              "weights without names of their own, in layers like those of %s, but "
+                              "%s",
+                              network->id, why);
+}
+
 static bool refuse_folded(const CoredOnnx *onnx, const char *network, CoredRefusal *refusal) {
   const CoredOnnxText name = made_up_name(onnx);
   return cored_refuse(refusal, CORED_REFUSAL_ONNX_FOLDED,
@@ -526,7 +579,10 @@ static Fit try_network(CoredOnnx *onnx, const CoredNetwork *network, const Struc
     return FIT_REFUSED;
   }
   if (read_graph(graph, structure) && same_structure(structure, file))
-    fit = take_params(onnx, network->id, graph, file, structure, refusal) ? FIT_YES : FIT_REFUSED;
+    fit = check_operators(onnx, network, graph, file, structure, refusal) &&
+                  take_params(onnx, network->id, graph, file, structure, refusal)
+              ? FIT_YES
+              : FIT_REFUSED;
   cored_graph_free(graph);
   return fit;
 }

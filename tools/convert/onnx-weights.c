@@ -29,7 +29,7 @@ static bool is_size(int64_t dim) {
 }
 
 /* [batch, 3, height, width]: the size that the network was exported for. */
-static void take_size(const CoredOnnx *onnx, CoredHints *hints) {
+void cored_onnx_input_size(const CoredOnnx *onnx, CoredHints *hints) {
   for (size_t i = 0; i < onnx->n_inputs; i++) {
     const CoredOnnxValue *input = &onnx->inputs[i];
     if (input->rank != 4 || input->dims[1] != 3 || !is_size(input->dims[2]) ||
@@ -72,7 +72,7 @@ static bool take_metadata(const CoredOnnx *onnx, CoredMetadata *metadata) {
 }
 
 bool cored_onnx_take_weights(CoredOnnx *onnx, CoredLooseFile *file, CoredRefusal *refusal) {
-  take_size(onnx, &onnx->initializers.hints);
+  cored_onnx_input_size(onnx, &onnx->initializers.hints);
   *file = onnx->initializers;
   file->format = "ONNX";
   onnx->initializers = (CoredLooseFile){0};

@@ -99,6 +99,9 @@ const CoredLoose *cored_onnx_tensor(const CoredOnnx *onnx, CoredOnnxText name);
 /* NULL where there is none. */
 const CoredOnnxEntry *cored_onnx_metadata(const CoredOnnx *onnx, const char *key);
 
+/* The size that the network was exported for, into hints; untouched where it takes any. */
+void cored_onnx_input_size(const CoredOnnx *onnx, CoredHints *hints);
+
 /* The initializers as weights for the matching of names, moved into file, which is empty. Integers,
  * which are no weights, are left out. */
 bool cored_onnx_take_weights(CoredOnnx *onnx, CoredLooseFile *file, CoredRefusal *refusal);

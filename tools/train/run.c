@@ -238,15 +238,16 @@ static void note_crop(Run *run) {
   run->info.crop = run->sets.detector.crop;
 }
 
-/* Training normalizes by statistics that such a model does not have. */
+/* Training normalizes by statistics that such a model does not have, unless batch norms are frozen.
+ */
 static void warn_of_folded(Run *run) {
   const NetworkOptions *network = &run->options->network;
   const char *norms = cored_model_metadata(run->models.student, CORED_METADATA_BATCH_NORMS);
   if (norms && strcmp(norms, CORED_BATCH_NORMS_FOLDED) == 0)
     ui_line(&run->ui,
             "warning: '%s' came from an ONNX file with folded batch norms, which hold no "
-            "statistics: training begins far from what it computes; import the weights that the "
-            "file was exported from",
+            "statistics: training that changes batch norms begins far from what it computes; say "
+            "--batch-norm=frozen, or import the weights that the file was exported from",
             network->init ? network->init : network->weights);
 }
 

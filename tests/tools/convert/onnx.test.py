@@ -14,7 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from onnxfile import graph, integer, ints, model, node, tensor, text
+from onnxfile import INT64, graph, integer, ints, model, node, number, tensor, text
 
 CONVERT, MAKE_MODEL = sys.argv[1:3]
 TRAIN = sys.argv[3] if len(sys.argv) > 3 else None  # built without: not asked
@@ -213,9 +213,10 @@ def test_foreign(folder):
     assert not (folder / 'no').exists()
 
 
-def folded_compact(weights, change=lambda name, node: node):
+def folded_compact(weights, change=lambda name, node: node, relu='Relu', padded=()):
     """cored-compact as PyTorch exports it: the batch norms are in the convolutions, and these have
-    lost their names. `change` may make another layer of one. And what an import has to find."""
+    lost their names. `change` may make another layer of one; `padded` are amounts of a Pad before
+    'stage2.0.depthwise', which then pads nothing itself. And what an import has to find."""
     nodes, tensors, expected = [], [], {}
     value, count = 'input', 0
 
@@ -238,12 +239,16 @@ def folded_compact(weights, change=lambda name, node: node):
             expected[bn + '.running_mean'] = bytes(4 * shape[0])
             expected[bn + '.weight'] = struct.pack(f'<{shape[0]}f', *[1] * shape[0])
         pad = shape[2] // 2
+        if padded and name == 'stage2.0.depthwise':
+            tensors.append(tensor('amounts', (8,), INT64, struct.pack('<8q', *padded)))
+            add('Pad', ['amounts'])
+            pad = 0
         add(*change(name, ('Conv', inputs, (
             integer('group', shape[0] if '.depthwise' in name else 1), ints('strides', stride, stride),
             ints('pads', pad, pad, pad, pad), ints('kernel_shape', shape[2], shape[3])))))
 
     conv('stem', 'stem_bn', 2)
-    add('Relu', [])
+    add(relu, [])
     for stage, (stride, blocks) in enumerate(((1, 1), (2, 2), (2, 3), (2, 3)), 1):
         for place in range(blocks):
             before = value
@@ -251,9 +256,9 @@ def folded_compact(weights, change=lambda name, node: node):
             conv(f'stage{stage}.{place}.pointwise', f'stage{stage}.{place}.bn')
             if place > 0:
                 add('Add', [before])
-            add('Relu', [])
+            add(relu, [])
     conv('head', 'head_bn')
-    add('Relu', [])
+    add(relu, [])
     add('GlobalAveragePool', [])
     add('Flatten', [])
     for name in ('classifier.weight', 'classifier.bias'):
@@ -308,7 +313,29 @@ def test_folded(folder):
         said = run('import', path, '-o', folder / 'no', status=1)
         assert 'ONNX_FOLDED' in said and 'do_constant_folding=False' in said, said
         assert ('stage4.2.bn.bias' in said) == (change is no_bias), said
+
+    def other_pads(name, layer):
+        op, inputs, attributes = layer
+        return (op, inputs, attributes[:2] + (ints('pads', 0, 0, 2, 2),) + attributes[3:]) \
+            if name == 'stage2.0.depthwise' else layer
+
+    def same_upper(name, layer):  # explicit padding by 1 on every side is another thing at even sizes
+        op, inputs, attributes = layer
+        return (op, inputs, attributes[:2] + (text(1, 'auto_pad') + text(4, 'SAME_UPPER') + number(20, 3),)) \
+            if name == 'stage2.0.depthwise' else layer
+
+    for options, why in (({'change': other_pads}, 'pads in another way before layer stage2.0.depthwise'),
+                         ({'change': same_upper}, 'pads in another way before layer stage2.0.depthwise'),
+                         ({'padded': (0, 0, 0, 0, 0, 0, 2, 2)}, 'pads in another way before layer stage2.0.dep'),
+                         ({'padded': (0, 1, 1, 1, 0, 0, 1, 1)}, 'pads in another way before layer stage2.0.dep'),
+                         ({'relu': 'LeakyRelu'}, 'no activation Relu'), ({'relu': 'Identity'}, 'no activation Relu')):
+        path.write_bytes(folded_compact(weights, **options)[0])
+        said = run('import', path, '-o', folder / 'no', status=1)
+        assert 'ONNX_FOLDED' in said and why in said, said
     assert not (folder / 'no').exists()
+    path.write_bytes(folded_compact(weights, padded=(0, 0, 1, 1, 0, 0, 1, 1))[0])
+    run('import', path, '-o', out, '--overwrite')
+    assert parameters(out)['stage2.0.depthwise.weight'] == weights['stage2.0.depthwise.weight']
 
 
 def test_not_mistaken(folder):
