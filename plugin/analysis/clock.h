@@ -3,7 +3,8 @@
  * max-fps, delays, the history of the overlay. A frame with a time stamp has that time. One
  * without, or with the time stamp of the frame before, comes as much later than the last frame that
  * had one of its own as frames were counted since, at the rate of the caps. Time goes back only at
- * a cut. Belongs to the streaming thread. */
+ * a cut, and from frame to frame of a segment that is played in reverse. Belongs to the streaming
+ * thread. */
 #ifndef CORED_ANALYSIS_CLOCK_H
 #define CORED_ANALYSIS_CLOCK_H
 

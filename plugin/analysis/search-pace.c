@@ -21,7 +21,8 @@ gboolean cored_search_pace_is_due(const CoredSearchPace *pace, guint interval, g
     return TRUE;
   if (interval > 0)
     return number - pace->number >= interval;
-  return time + TOLERANCE >= pace->time + pace->wait;
+  const GstClockTime since = time > pace->time ? time - pace->time : pace->time - time;
+  return since + TOLERANCE >= pace->wait;
 }
 
 static gboolean is_steady(const CoredTrackedFace *face) {

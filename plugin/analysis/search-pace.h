@@ -3,7 +3,8 @@
  * stream's own time, so that 15 and 60 frames a second are searched alike: after 1/15 s while no
  * face is tracked, one is new or one is missing; while all are found again, each wait is half as
  * long again as the one before, up to 1/3 s, and no longer than the quickest face takes for 0.15 of
- * its side. Depends on nothing but the stream. */
+ * its side. Where a stream is played in reverse, time runs backwards. Depends on nothing but the
+ * stream. */
 #ifndef CORED_ANALYSIS_SEARCH_PACE_H
 #define CORED_ANALYSIS_SEARCH_PACE_H
 

@@ -20,15 +20,17 @@ typedef struct Stream {
 #define SECONDS 6
 #define MAX_FRAMES (SECONDS * 240)
 
-/* Which frames are searched. */
-static void play(const Stream *stream, gboolean searched[MAX_FRAMES]) {
+/* Which frames are searched; reversed: time runs backwards. */
+static void play_either_way(const Stream *stream, gboolean reversed,
+                            gboolean searched[MAX_FRAMES]) {
   CoredError error;
   CoredTracker *tracker = cored_tracker_new(NULL, &error);
   CoredSearchPace pace;
   assert_non_null(tracker);
   cored_search_pace_reset(&pace);
   for (guint n = 0; n < SECONDS * stream->rate; n++) {
-    const GstClockTime time = gst_util_uint64_scale(n, GST_SECOND, stream->rate);
+    const guint place = reversed ? SECONDS * stream->rate - n : n;
+    const GstClockTime time = gst_util_uint64_scale(place, GST_SECOND, stream->rate);
     const double t = (double)time / GST_SECOND;
     CoredSighting seen[4] = {{.score = 1}};
     int n_seen = 0, n_tracked;
@@ -44,6 +46,10 @@ static void play(const Stream *stream, gboolean searched[MAX_FRAMES]) {
   cored_tracker_free(tracker);
 }
 
+static void play(const Stream *stream, gboolean searched[MAX_FRAMES]) {
+  play_either_way(stream, FALSE, searched);
+}
+
 static guint count(const gboolean *searched, const Stream *stream, double from, double to) {
   guint n = 0;
   for (guint i = (guint)(from * stream->rate); i < (guint)(to * stream->rate); i++)
@@ -57,6 +63,20 @@ static gboolean rests(guint k, double t, CoredBox *box) {
   (void)t;
   *box = (CoredBox){100 + 200 * k, 100, 80, 100};
   return TRUE;
+}
+
+/* As often as forwards. */
+static void in_reverse_it_goes_on(void **state) {
+  (void)state;
+  gboolean searched[MAX_FRAMES];
+  for (guint i = 0; i < G_N_ELEMENTS(rates); i++) {
+    const Stream none = {rates[i], rests, 0, 0};
+    play_either_way(&none, TRUE, searched);
+    assert_in_range(count(searched, &none, 0, 2), 24, 30);
+    const Stream two = {rates[i], rests, 2, 0};
+    play_either_way(&two, TRUE, searched);
+    assert_in_range(count(searched, &two, 4, 6), 5, 7);
+  }
 }
 
 /* 12 to 15 times a second, whatever the rate. */
@@ -169,6 +189,7 @@ static void only_faces_count(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(without_faces_it_is_quick),
+      cmocka_unit_test(in_reverse_it_goes_on),
       cmocka_unit_test(with_resting_faces_it_slows_down),
       cmocka_unit_test(a_quick_face_is_searched_for_often),
       cmocka_unit_test(a_growing_face_is_searched_for_often),
