@@ -46,9 +46,8 @@
  *   w                 guint     its width (pixels)
  *   h                 guint     its height (pixels)
  *   landmarks*        array     x and y of the person's right eye, left eye, tip of the nose, right
- *                               and left corner of the mouth, ten numbers; only of faces that
- *                               face-detector=network found; a point may lie outside the frame
- *                               (pixels)
+ *                               and left corner of the mouth, ten numbers; only of faces that the
+ *                               network found; a point may lie outside the frame (pixels)
  *   face-score        gdouble   of the detector that found the face; comparable within one
  *                               detector, 0 when not known
  *   track-id          guint64   number of the face's track, from 1; 0: not tracked yet

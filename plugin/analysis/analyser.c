@@ -109,8 +109,7 @@ static gboolean search_faces(CoredAnalyser *analyser, const CoredParams *params,
 }
 
 /* The regions to classify in this frame: see CoredRegionMode. *fresh: they are of this frame, else
- * of the last search. NULL
- * with *error when the search failed. */
+ * of the last search. NULL with *error when the search failed. */
 static CoredRegions *choose_regions(CoredAnalyser *analyser, const CoredParams *params,
                                     const CoredAnalyserFrame *frame, gboolean *fresh,
                                     CoredError *error) {

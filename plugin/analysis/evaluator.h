@@ -83,8 +83,8 @@ gboolean cored_evaluator_load_models(CoredEvaluator *evaluator,
                                      const CoredModelSlotSettings *settings, CoredError *error);
 void cored_evaluator_unload_models(CoredEvaluator *evaluator);
 
-/* Between load_models and unload_models. files: of the face detectors, which are opened when first
- * needed. With in_queue, frames are submitted to a work queue. */
+/* Between load_models and unload_models. files: of the face detectors; one is opened at the start,
+ * or when the settings first ask for it. With in_queue, frames are submitted to a work queue. */
 void cored_evaluator_start(CoredEvaluator *evaluator, const CoredParams *params,
                            const CoredFaceDetectorFiles *files, gboolean in_queue);
 /* Called by on_event it does not wait for the task that is under way: that one is dropped. */

@@ -476,6 +476,7 @@ static void cored_detect_class_init(CoredDetectClass *klass) {
   gst_type_mark_as_plugin_api(cored_mode_get_type(), (GstPluginAPIFlags)0);
   gst_type_mark_as_plugin_api(cored_region_mode_get_type(), (GstPluginAPIFlags)0);
   gst_type_mark_as_plugin_api(cored_face_detector_get_type(), (GstPluginAPIFlags)0);
+  gst_type_mark_as_plugin_api(cored_align_get_type(), (GstPluginAPIFlags)0);
   gst_type_mark_as_plugin_api(cored_metadata_flags_get_type(), (GstPluginAPIFlags)0);
   gst_type_mark_as_plugin_api(cored_attach_when_get_type(), (GstPluginAPIFlags)0);
 }

@@ -85,7 +85,8 @@ GType cored_align_get_type(void) {
   static gsize type;
   static const GEnumValue values[] = {
       {CORED_ALIGN_NONE, "As the face stands in the picture", "none"},
-      {CORED_ALIGN_EYES, "Turned until the eyes are level (face-detector=network)", "eyes"},
+      {CORED_ALIGN_EYES, "Turned until the eyes are level, of faces that the network found",
+       "eyes"},
       {0, NULL, NULL}};
   return enum_type(&type, "CoredAlign", values);
 }
@@ -170,8 +171,9 @@ static const Field fields[] = {
      "Face minimum neighbors",
      "face-detector=cascade: number of overlapping detections that make a face; more is stricter"},
     {"find-upside-down", KIND_BOOLEAN, AT(find_upside_down), 0, 0, NULL, 0, "Find upside down",
-     "face-detector=network: look at the picture turned by 180 degrees, too, for faces that stand "
-     "on their head; a search takes twice as long"},
+     "Let the network look at the picture turned by 180 degrees, too, for faces that stand on "
+     "their "
+     "head; a search takes twice as long"},
     {"detect-interval", KIND_UINT, AT(detect_interval), 0, G_MAXINT, NULL, 0, "Detect interval",
      "Search for faces again N frames after the last search; in the frames in between its boxes "
      "move on with their tracks. 0: after 1/15 s of the stream while no face is tracked or one is "

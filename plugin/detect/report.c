@@ -79,7 +79,8 @@ const char *cored_error_hint(CoredErrorCode code) {
   case CORED_ERROR_SIGNATURE_MISSING:
     return "Sign it with a key listed in 'trusted-keys'.";
   case CORED_ERROR_GENERATION:
-    return "Publish it with a higher generation, or use the action 'previous-model'.";
+    return "Publish it with a higher generation. (The action 'previous-model' takes an older "
+           "version of 'model' only.)";
   case CORED_ERROR_IMAGE:
     return "Raise 'min-object-size' where the picture is large, else look at its caps.";
   case CORED_ERROR_ARGUMENT:
@@ -479,8 +480,9 @@ static void report_result(CoredDetect *self, CoredFrameTask *task, const CoredEr
 static void report_other_crops(CoredDetect *self, CoredModelRole role, const char *difference) {
   GST_ELEMENT_WARNING(
       self, RESOURCE, SETTINGS,
-      ("The %s was trained on other crops: %s. Set 'face-detector', 'roi-padding' and 'align' "
-       "as they were in training, or train it on such crops.",
+      ("The %s was trained on other crops: %s. Set 'face-detector' (to network, where a network "
+       "found them), 'roi-padding' and 'align' as they were in training, or train it on such "
+       "crops.",
        role == CORED_ROLE_MODEL ? "model" : "shadow model", cored_show(difference).text),
       (NULL));
 }
@@ -488,8 +490,9 @@ static void report_other_crops(CoredDetect *self, CoredModelRole role, const cha
 /* A crop that is not turned is as good as align=none. */
 static void report_no_eyes(CoredDetect *self, const char *why) {
   GST_ELEMENT_WARNING(self, RESOURCE, SETTINGS,
-                      ("Crops stay as they are in the picture, although align=eyes: %s. Let "
-                       "face-detector=network find the faces, or set align=none.",
+                      ("Crops stay as they are in the picture, although align=eyes: %s. Eyes "
+                       "are known of faces that the network finds (face-detector=network, "
+                       "inference-region=auto); set these, or align=none.",
                        cored_show(why).text),
                       (NULL));
 }
@@ -524,7 +527,9 @@ void cored_detect_on_event(gpointer user, const CoredEvaluatorEvent *event) {
     cored_detect_post_error(
         self, GST_MESSAGE_WARNING,
         "No face detector, so the whole frame is evaluated where upstream marks no regions "
-        "(correct face-cascade or face-model, or unset them and take the network that is built in)",
+        "(correct 'face-cascade' or 'face-model'; without 'face-cascade' face-detector=cascade "
+        "needs "
+        "the package opencv-data, and face-detector=network needs no file)",
         event->error);
     break;
   }

@@ -43,7 +43,7 @@ const CoredMetaFieldInfo cored_meta_fields[CORED_N_FIELDS] = {
         {"landmarks", CORED_FIELD_DOUBLES, CORED_IF_KNOWN, FACE, "pixels",
          "x and y of the person's right eye, left eye, tip of the nose, right "
          "and left corner of the mouth, ten numbers; only of faces that "
-         "face-detector=network found; a point may lie outside the frame",
+         "the network found; a point may lie outside the frame",
          NULL},
     [CORED_FIELD_FACE_SCORE] = {"face-score", CORED_FIELD_DOUBLE, CORED_ALWAYS, FACE, "",
                                 "of the detector that found the face; comparable within one "
