@@ -8,7 +8,7 @@
 #include <glib/gstdio.h>
 
 #define MODEL 3
-#define CAPS "video/x-raw,format=I420,width=320,height=240,framerate=25/1"
+#define CAPS "video/x-raw,format=I420,width=160,height=120,framerate=25/1"
 #define PATIENCE 3000 /* frames, of 10 ms at least */
 #define QUIET 100     /* frames: longer than a watch takes to load a version */
 
