@@ -322,6 +322,18 @@ int cored_window_output(const CoredNode *node, int in, int *pad_before) {
   return room < 0 ? 0 : room / node->stride + 1;
 }
 
+CoredPads cored_window_pads(const CoredNode *node, CoredShape in) {
+  const int extent = (node->kernel - 1) * node->dilation + 1;
+  int top, left;
+  const int rows = cored_window_output(node, in.h, &top);
+  const int columns = cored_window_output(node, in.w, &left);
+  const int bottom = (rows - 1) * node->stride + extent - in.h - top;
+  const int right = (columns - 1) * node->stride + extent - in.w - left;
+  if (node->pad_mode == CORED_PAD_EXPLICIT)
+    return (CoredPads){node->pad, node->pad, node->pad, node->pad};
+  return (CoredPads){top, left, bottom > 0 ? bottom : 0, right > 0 ? right : 0};
+}
+
 bool cored_graph_shapes(const CoredGraph *graph, int h, int w, CoredShape *shapes,
                         CoredError *error) {
   if (h < 1 || w < 1 || h > CORED_MAX_INPUT_SIZE || w > CORED_MAX_INPUT_SIZE)

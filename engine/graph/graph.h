@@ -181,4 +181,12 @@ bool cored_param_is_statistic(const CoredParam *param);
  * <= 0 when the window does not fit. */
 int cored_window_output(const CoredNode *node, int in, int *pad_before);
 
+typedef struct CoredPads { /* rows and columns of zeros on each side */
+  int top, left, bottom, right;
+} CoredPads;
+
+/* Those of a window op for an input of this shape. Of CORED_PAD_SAME rows that no window reaches
+ * are no padding. */
+CoredPads cored_window_pads(const CoredNode *node, CoredShape in);
+
 #endif /* CORED_GRAPH_GRAPH_H */

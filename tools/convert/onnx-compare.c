@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct Pads {
+typedef struct Pads { /* of a file: any numbers */
   int64_t top, left, bottom, right;
 } Pads;
 
@@ -39,18 +39,6 @@ static bool pad_amounts(const CoredOnnx *onnx, const CoredOnnxNode *pad, int64_t
   return values != NULL;
 }
 
-static Pads expected_pads(const CoredNode *node, const CoredShape *in) {
-  const int extent = (node->kernel - 1) * node->dilation + 1;
-  int top, left;
-  const int rows = cored_window_output(node, in->h, &top);
-  const int columns = cored_window_output(node, in->w, &left);
-  const int bottom = (rows - 1) * node->stride + extent - in->h - top;
-  const int right = (columns - 1) * node->stride + extent - in->w - left;
-  if (node->pad_mode == CORED_PAD_EXPLICIT)
-    return (Pads){node->pad, node->pad, node->pad, node->pad};
-  return (Pads){top, left, bottom > 0 ? bottom : 0, right > 0 ? right : 0};
-}
-
 static bool same_pads(const Pads *a, const Pads *b) {
   return a->top == b->top && a->left == b->left && a->bottom == b->bottom && a->right == b->right;
 }
@@ -70,7 +58,8 @@ static bool own_pads(const CoredOnnxNode *window, Pads *pads) {
 bool cored_onnx_same_padding(const CoredOnnx *onnx, const CoredOnnxNode *window,
                              const CoredNode *node, const CoredShape *in) {
   static const Pads none = {0};
-  const Pads expected = expected_pads(node, in);
+  const CoredPads wanted = cored_window_pads(node, *in);
+  const Pads expected = {wanted.top, wanted.left, wanted.bottom, wanted.right};
   const CoredOnnxNode *const before = maker_of(onnx, window->inputs[0]);
   int64_t amounts[8];
   Pads pads;

@@ -149,16 +149,8 @@ static void put_scalar(Graph *g, Name output, float value) {
 
 /* Kernel, strides, pads and dilations of a window; the pads are those of this input size. */
 static void add_window(const Graph *g, const CoredNode *n, Node *node) {
-  const CoredShape in = g->shapes[n->input[0]];
-  const int extent = (n->kernel - 1) * n->dilation + 1;
-  int top, left;
-  const int rows = cored_window_output(n, in.h, &top),
-            columns = cored_window_output(n, in.w, &left);
-  const int bottom = (rows - 1) * n->stride + extent - in.h - top;
-  const int right = (columns - 1) * n->stride + extent - in.w - left;
-  /* Rows that no window reaches are no padding; ONNX leaves them out by itself. */
-  const int pads[] = {top, left, n->pad_mode == CORED_PAD_SAME ? (bottom > 0 ? bottom : 0) : n->pad,
-                      n->pad_mode == CORED_PAD_SAME ? (right > 0 ? right : 0) : n->pad};
+  const CoredPads p = cored_window_pads(n, g->shapes[n->input[0]]);
+  const int pads[] = {p.top, p.left, p.bottom, p.right};
   const int kernel[] = {n->kernel, n->kernel}, strides[] = {n->stride, n->stride},
             dilations[] = {n->dilation, n->dilation};
   add_ints(node, "kernel_shape", kernel, 2);
