@@ -114,6 +114,11 @@ class Faces(unittest.TestCase):
         self.train("published", "faces", "--faces", "--publish", live, "--min-samples", 1, "--confidence", 0)
         self.assertEqual(self.crop(live), NETWORK)
         self.assertEqual(json.loads(run(CONVERT, "inspect", "--json", live).stdout)["model"]["generation"], 1)
+        for margin, warned in ((0.3, False), (0.75, True)):  # the live model is judged on the new one's crops
+            done = run(TRAIN, "-d", self.path("faces"), "-t", "A", "-me", 1, *SMALL, "--faces", "--face-margin", margin,
+                       "-o", self.path(f"next{margin}"), "--publish", live, "--min-samples", 1, "--confidence", 0)
+            self.assertEqual(f"warning: '{live}' was {OTHER}margin 0.75 instead of 0.3;" in done.stderr, warned, done.stderr)
+            self.assertEqual(OTHER in done.stderr, warned)
 
     def test_training_that_goes_on_with_other_crops_says_so(self):
         begin = ["--faces", "-w", self.by_network]
