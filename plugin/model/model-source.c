@@ -129,10 +129,12 @@ static void on_watch(void *user, const CoredWatchEvent *event) {
 
 /* ---- The process-wide list ------------------------------------------------------------------ */
 
+/* What is built in, without a path, is not watched. */
 static char *key_of(const CoredModelSourceSettings *settings) {
-  return g_strdup_printf(
-      "%s\n%s\n%s\n%d\n%d", settings->path, settings->instance ? settings->instance : "",
-      settings->trusted_keys ? settings->trusted_keys : "", settings->watch, (int)settings->kind);
+  return g_strdup_printf("%s\n%s\n%s\n%d\n%d", settings->path,
+                         settings->instance ? settings->instance : "",
+                         settings->trusted_keys ? settings->trusted_keys : "",
+                         settings->watch && *settings->path, (int)settings->kind);
 }
 
 static CoredModelSource *source_new(const CoredModelSourceSettings *settings, const char *key) {
