@@ -4,7 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "analysis/search-pace.h"
+#include "analysis/search-schedule.h"
 #include "base/escape.h"
 #include "vision/track/track.h"
 
@@ -33,16 +33,17 @@ struct CoredAnalyser {
   CoredLocator *locator;
   CoredTracker *tracker;
   TrackScore scores[CORED_TRACKER_MAX];
-  GstClockTime now;     /* of the frame */
-  CoredSearchPace pace; /* begun: `found` is of this stream and newer than any other regions */
-  CoredRegions found;   /* by the last search */
-  CoredRegions given;   /* to classify in this frame, where it is not searched */
+  GstClockTime now; /* of the frame */
+  CoredSearchSchedule
+      schedule;       /* begun: `found` is of this stream and newer than any other regions */
+  CoredRegions found; /* by the last search */
+  CoredRegions given; /* to classify in this frame, where it is not searched */
 };
 
 CoredAnalyser *cored_analyser_new(void) {
   CoredAnalyser *analyser = g_new0(CoredAnalyser, 1);
   CoredError error;
-  cored_search_pace_reset(&analyser->pace);
+  cored_search_schedule_reset(&analyser->schedule);
   analyser->tracker = cored_tracker_new(NULL, &error);
   if (!analyser->tracker)
     g_error("%s", cored_show(error.message).text); /* no memory: as g_new0 */
@@ -66,7 +67,7 @@ void cored_analyser_set_classifiers(CoredAnalyser *analyser, CoredClassifier *cl
 void cored_analyser_set_locator(CoredAnalyser *analyser, CoredLocator *locator) {
   cored_locator_free(analyser->locator);
   analyser->locator = locator;
-  cored_search_pace_reset(&analyser->pace);
+  cored_search_schedule_reset(&analyser->schedule);
 }
 
 /* ---- Regions -------------------------------------------------------------------------------- */
@@ -118,17 +119,17 @@ static CoredRegions *choose_regions(CoredAnalyser *analyser, const CoredParams *
   *given = *frame->upstream;
   if (params->region_mode != CORED_REGION_MODE_FULL_FRAME &&
       (given->n > 0 || params->region_mode == CORED_REGION_MODE_ROI_LIST)) {
-    cored_search_pace_reset(&analyser->pace);
+    cored_search_schedule_reset(&analyser->schedule);
     return given;
   }
   if (params->region_mode == CORED_REGION_MODE_FULL_FRAME ||
       params->face_detector == CORED_FACE_DETECTOR_NONE || !analyser->locator) {
     cored_regions_set_full_frame(given, frame->image.width, frame->image.height);
-    cored_search_pace_reset(&analyser->pace);
+    cored_search_schedule_reset(&analyser->schedule);
     return given;
   }
-  *fresh = cored_search_pace_is_due(&analyser->pace, params->detect_interval, frame->number,
-                                    analyser->now);
+  *fresh = cored_search_schedule_is_due(&analyser->schedule, params->detect_interval, frame->number,
+                                        analyser->now);
   if (*fresh && !search_faces(analyser, params, frame, error))
     return NULL;
   return &analyser->found;
@@ -201,10 +202,11 @@ static CoredRegions *predict_regions(CoredAnalyser *analyser, const CoredParams 
 }
 
 /* After a search, when its faces are tracked. */
-static void set_pace(CoredAnalyser *analyser, const CoredAnalyserFrame *frame) {
+static void schedule_search(CoredAnalyser *analyser, const CoredAnalyserFrame *frame) {
   int n;
   const CoredTrackedFace *faces = cored_tracker_faces(analyser->tracker, &n);
-  cored_search_pace_searched(&analyser->pace, frame->number, analyser->now, faces, n, KIND_FACE);
+  cored_search_schedule_searched(&analyser->schedule, frame->number, analyser->now, faces, n,
+                                 KIND_FACE);
 }
 
 /* The regions with their tracks, see choose_regions. */
@@ -219,7 +221,7 @@ static CoredRegions *follow_regions(CoredAnalyser *analyser, const CoredParams *
     return predict_regions(analyser, params, frame);
   track_regions(analyser, regions);
   if (regions == &analyser->found)
-    set_pace(analyser, frame);
+    schedule_search(analyser, frame);
   return regions;
 }
 
@@ -441,7 +443,7 @@ void cored_analyser_reset(CoredAnalyser *analyser) {
   cored_tracker_reset(analyser->tracker);
   for (guint i = 0; i < G_N_ELEMENTS(analyser->scores); i++)
     analyser->scores[i].track_id = 0;
-  cored_search_pace_reset(&analyser->pace);
+  cored_search_schedule_reset(&analyser->schedule);
 }
 
 static void init_result(CoredAnalyser *analyser, const CoredParams *params,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "analysis/search-pace.h"
+#include "analysis/search-schedule.h"
 
 /* How much longer each wait is than the one before. */
 #define GROWTH 1.5
@@ -10,19 +10,19 @@
 /* Time stamps are rounded. */
 #define TOLERANCE GST_MSECOND
 
-void cored_search_pace_reset(CoredSearchPace *pace) {
-  pace->begun = FALSE;
-  pace->wait = CORED_SEARCH_SHORTEST;
+void cored_search_schedule_reset(CoredSearchSchedule *schedule) {
+  schedule->begun = FALSE;
+  schedule->wait = CORED_SEARCH_SHORTEST;
 }
 
-gboolean cored_search_pace_is_due(const CoredSearchPace *pace, guint interval, guint64 number,
-                                  GstClockTime time) {
-  if (!pace->begun)
+gboolean cored_search_schedule_is_due(const CoredSearchSchedule *schedule, guint interval,
+                                      guint64 number, GstClockTime time) {
+  if (!schedule->begun)
     return TRUE;
   if (interval > 0)
-    return number - pace->number >= interval;
-  const GstClockTime since = time > pace->time ? time - pace->time : pace->time - time;
-  return since + TOLERANCE >= pace->wait;
+    return number - schedule->number >= interval;
+  const GstClockTime since = time > schedule->time ? time - schedule->time : schedule->time - time;
+  return since + TOLERANCE >= schedule->wait;
 }
 
 static gboolean is_steady(const CoredTrackedFace *face) {
@@ -48,12 +48,13 @@ static GstClockTime longest_wait(const CoredTrackedFace *faces, int n, int kind)
   return (GstClockTime)(MAX_WAY / speed * GST_SECOND);
 }
 
-void cored_search_pace_searched(CoredSearchPace *pace, guint64 number, GstClockTime time,
-                                const CoredTrackedFace *faces, int n, int kind) {
+void cored_search_schedule_searched(CoredSearchSchedule *schedule, guint64 number,
+                                    GstClockTime time, const CoredTrackedFace *faces, int n,
+                                    int kind) {
   const GstClockTime longest = longest_wait(faces, n, kind);
-  const GstClockTime grown = (GstClockTime)(GROWTH * (double)pace->wait);
-  pace->wait = CLAMP(grown, CORED_SEARCH_SHORTEST, MAX(longest, CORED_SEARCH_SHORTEST));
-  pace->begun = TRUE;
-  pace->number = number;
-  pace->time = time;
+  const GstClockTime grown = (GstClockTime)(GROWTH * (double)schedule->wait);
+  schedule->wait = CLAMP(grown, CORED_SEARCH_SHORTEST, MAX(longest, CORED_SEARCH_SHORTEST));
+  schedule->begun = TRUE;
+  schedule->number = number;
+  schedule->time = time;
 }

@@ -3,7 +3,7 @@
  * faces that come, rest, move and go. */
 #include "support.h"
 
-#include "analysis/search-pace.h"
+#include "analysis/search-schedule.h"
 
 #include <math.h>
 
@@ -25,23 +25,23 @@ static void play_either_way(const Stream *stream, gboolean reversed,
                             gboolean searched[MAX_FRAMES]) {
   CoredError error;
   CoredTracker *tracker = cored_tracker_new(NULL, &error);
-  CoredSearchPace pace;
+  CoredSearchSchedule schedule;
   assert_non_null(tracker);
-  cored_search_pace_reset(&pace);
+  cored_search_schedule_reset(&schedule);
   for (guint n = 0; n < SECONDS * stream->rate; n++) {
     const guint place = reversed ? SECONDS * stream->rate - n : n;
     const GstClockTime time = gst_util_uint64_scale(place, GST_SECOND, stream->rate);
     const double t = (double)time / GST_SECOND;
     CoredSighting seen[4] = {{.score = 1}};
     int n_seen = 0, n_tracked;
-    searched[n] = cored_search_pace_is_due(&pace, stream->interval, n + 1, time);
+    searched[n] = cored_search_schedule_is_due(&schedule, stream->interval, n + 1, time);
     if (!searched[n])
       continue;
     for (guint k = 0; k < stream->n_faces; k++)
       n_seen += stream->face(k, t, &seen[n_seen].box);
     cored_tracker_update(tracker, t, seen, n_seen);
     const CoredTrackedFace *faces = cored_tracker_faces(tracker, &n_tracked);
-    cored_search_pace_searched(&pace, n + 1, time, faces, n_tracked, KIND);
+    cored_search_schedule_searched(&schedule, n + 1, time, faces, n_tracked, KIND);
   }
   cored_tracker_free(tracker);
 }
@@ -176,14 +176,14 @@ static void a_number_of_frames_is_that_number(void **state) {
 static void only_faces_count(void **state) {
   (void)state;
   const CoredTrackedFace whole = {.id = 1, .kind = KIND + 1, .hits = 99};
-  CoredSearchPace pace;
-  cored_search_pace_reset(&pace);
+  CoredSearchSchedule schedule;
+  cored_search_schedule_reset(&schedule);
   for (guint n = 1; n < 9; n++)
-    cored_search_pace_searched(&pace, n, n * GST_SECOND, &whole, 1, KIND);
-  assert_int_equal(pace.wait, CORED_SEARCH_SHORTEST);
-  assert_false(cored_search_pace_is_due(&pace, 0, 9, 8 * GST_SECOND + GST_SECOND / 30));
-  cored_search_pace_reset(&pace);
-  assert_true(cored_search_pace_is_due(&pace, 0, 9, 8 * GST_SECOND));
+    cored_search_schedule_searched(&schedule, n, n * GST_SECOND, &whole, 1, KIND);
+  assert_int_equal(schedule.wait, CORED_SEARCH_SHORTEST);
+  assert_false(cored_search_schedule_is_due(&schedule, 0, 9, 8 * GST_SECOND + GST_SECOND / 30));
+  cored_search_schedule_reset(&schedule);
+  assert_true(cored_search_schedule_is_due(&schedule, 0, 9, 8 * GST_SECOND));
 }
 
 int main(void) {
